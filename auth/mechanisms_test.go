@@ -1,0 +1,331 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/google/go-cmp/cmp"
+)
+
+func newMechanism(t testing.TB, u *Users, name string) *Mechanism {
+	t.Helper()
+	m, err := Mechanisms{Users: u, Encrypted: true}.New(context.Background(), name)
+	must(t, err)
+	return m
+}
+
+// exchange runs client against server as RFB does: the last challenge comes
+// with done and is still given to the client.
+func exchange(client sasl.Client, server *Mechanism) (steps int, err error) {
+	_, response, err := client.Start()
+	for err == nil {
+		steps++
+		challenge, done, serr := server.Next(response)
+		if serr != nil {
+			return steps, serr
+		}
+		if done && challenge == nil {
+			return steps, nil
+		}
+		if response, err = client.Next(challenge); done {
+			return steps, err
+		}
+	}
+	return steps, err
+}
+
+func mustScram(t testing.TB, name, password string) sasl.Client {
+	t.Helper()
+	c, err := ScramClient(name, password)
+	must(t, err)
+	return c
+}
+
+func TestMechanismNames(t *testing.T) {
+	if diff := cmp.Diff([]string{"SCRAM-SHA-256"}, Mechanisms{}.Names()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"SCRAM-SHA-256", "PLAIN"}, Mechanisms{Encrypted: true}.Names()); diff != "" {
+		t.Error(diff)
+	}
+	u := openUsers(t, newUsersFile(t))
+	for _, name := range []string{"PLAIN", "plain", "", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", strings.Repeat("X", 1000)} {
+		if _, err := (Mechanisms{Users: u}).New(t.Context(), name); err == nil || len(err.Error()) > 100 {
+			t.Errorf("%.20q without encryption: %v", name, err)
+		}
+	}
+}
+
+func TestExchanges(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	f := &UsersFile{Path: u.path, cost: cheap}
+	must(t, f.Add("jörg", "I\u00adX,=x"))
+	for _, c := range []struct {
+		name, password string
+		user           string // "" for denied
+	}{
+		{"alice", "wonderland", "alice"},
+		{"bob", "builder", "bob"},
+		{"jo\u0308rg", "\u2168,=x", "jörg"}, // another spelling of the same (SASLprep)
+		{"alice", "builder", ""},
+		{"carol", "x", ""},
+		{"mallory", "wonderland", ""},
+		{"a,b=c", "wonderland", ""},
+	} {
+		clients := map[string]sasl.Client{ScramSHA256: mustScram(t, c.name, c.password), Plain: PlainClient(c.name, c.password)}
+		for mechanism, client := range clients {
+			server := newMechanism(t, u, mechanism)
+			_, err := exchange(client, server)
+			if c.user != "" && err != nil || c.user == "" && !errors.Is(err, ErrDenied) || server.Username() != c.user {
+				t.Errorf("%s %q: user %q, error %v; want user %q", mechanism, c.name, server.Username(), err, c.user)
+			}
+			if err != nil && (strings.Contains(err.Error(), c.password) || strings.Contains(err.Error(), c.name)) {
+				t.Errorf("the error quotes the peer: %v", err)
+			}
+			if _, _, err := server.Next([]byte("x")); err == nil {
+				t.Errorf("%s: went on after its end", mechanism)
+			}
+		}
+	}
+}
+
+// The final message has to come with done: a peer waits for nothing after it.
+func TestScramDeliversSignatureWithDone(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	client, server := mustScram(t, "alice", "wonderland"), newMechanism(t, u, ScramSHA256)
+	_, first, _ := client.Start()
+	challenge, done, err := server.Next(first)
+	if err != nil || done || server.Username() != "" {
+		t.Fatalf("first: done %v, user %q, %v", done, server.Username(), err)
+	}
+	final, err := client.Next(challenge)
+	must(t, err)
+	challenge, done, err = server.Next(final)
+	if err != nil || !done || !bytes.HasPrefix(challenge, []byte("v=")) || server.Username() != "alice" {
+		t.Fatalf("final: %q, done %v, user %q, %v", challenge, done, server.Username(), err)
+	}
+	last, err := client.Next(challenge)
+	if err != nil || len(last) != 0 {
+		t.Fatalf("the client answered %q, %v", last, err)
+	}
+	if _, err := client.Next(nil); err == nil {
+		t.Error("the client went on after its end")
+	}
+}
+
+// RFC 7677, 3, bytes as printed there.
+func TestScramReference(t *testing.T) {
+	records, err := parseUsers([]byte("user - - " + pencilKeys))
+	must(t, err)
+	f := newUsersFile(t)
+	u := openUsers(t, f)
+	u.users = newUserTable(records)
+	u.at = u.seen.ModTime().Add(1e9) // the file counts as seen
+	m := newScram(u, func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" })
+	for _, step := range []struct{ response, challenge string }{
+		{"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"},
+		{"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="},
+	} {
+		challenge, _, err := m.Next([]byte(step.response))
+		if err != nil || string(challenge) != step.challenge {
+			t.Fatalf("%s: %q, %v", step.response, challenge, err)
+		}
+	}
+	if m.Username() != "user" {
+		t.Errorf("user %q", m.Username())
+	}
+}
+
+// What the server says before the proof must not tell users from strangers.
+func TestScramHidesWhoExists(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	salt := func(u *Users, name string) string {
+		m := newScram(u, func() string { return "server" })
+		challenge, done, err := m.Next([]byte("n,,n=" + name + ",r=client"))
+		if err != nil || done {
+			t.Fatalf("%s: done %v, %v", name, done, err)
+		}
+		return string(challenge)
+	}
+	alice, mallory, carol := salt(u, "alice"), salt(u, "mallory"), salt(u, "carol")
+	if len(alice) != len(mallory) || len(alice) != len(carol) {
+		t.Errorf("lengths differ:\n%s\n%s\n%s", alice, mallory, carol)
+	}
+	if mallory == carol || mallory == alice {
+		t.Error("two strangers share a salt")
+	}
+	if salt(u, "mallory") != mallory || salt(u, "carol") != carol {
+		t.Error("a stranger's salt changes from one try to the next")
+	}
+	if other := openUsers(t, &UsersFile{Path: u.path}); salt(other, "mallory") == mallory {
+		t.Error("a stranger's salt can be foretold: it is the same in another process")
+	}
+	if salt(u, "mallory=2Cx") == mallory {
+		t.Error("the encoded name was cut")
+	}
+}
+
+func TestInitialResponse(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	_, scramFirst, _ := mustScram(t, "alice", "wonderland").Start()
+	for name, response := range map[string][]byte{ScramSHA256: scramFirst, Plain: []byte("\x00alice\x00wonderland")} {
+		m := newMechanism(t, u, name)
+		challenge, done, err := m.Next(nil)
+		if err != nil || done || challenge == nil || len(challenge) != 0 {
+			t.Errorf("%s: nil gave %q, %v, %v; want an empty challenge", name, challenge, done, err)
+		}
+		if _, _, err = m.Next(response); err != nil {
+			t.Errorf("%s: the response after it: %v", name, err)
+		}
+		if _, _, err := newMechanism(t, u, name).Next([]byte{}); err == nil {
+			t.Errorf("%s: an empty initial response was taken for none", name)
+		}
+	}
+}
+
+func TestBadResponses(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	for mechanism, responses := range map[string][]string{
+		Plain: {
+			"", "alice", "\x00alice", "\x00alice\x00wonderland\x00", "bob\x00alice\x00wonderland", "\x00\x00", "\x00\x00wonderland",
+			"\x00alice\x00" + strings.Repeat("x", MaxResponse), strings.Repeat("\x00", MaxResponse),
+		},
+		ScramSHA256: {
+			"", "n", "n,,", ",,,", "n,,n=alice", "n,,n=al=ice,r=x", "n,,m=ext,n=alice,r=x", "x,,n=alice,r=x", "n,bob,n=alice,r=x",
+			"y,,n=alice", "p=tls-exporter,,n=alice,r=x", "p=tls-nothing,,n=alice,r=x", "n,,n=alice,r=" + strings.Repeat("x", MaxResponse), "\x00\xff",
+		},
+	} {
+		for _, r := range responses {
+			m := newMechanism(t, u, mechanism)
+			challenge, done, err := m.Next([]byte(r))
+			if err == nil || done || challenge != nil || m.Username() != "" {
+				t.Errorf("%s %.30q: %q, done %v, user %q, error %v", mechanism, r, challenge, done, m.Username(), err)
+			} else if strings.Contains(err.Error(), "alice") || strings.Contains(err.Error(), "wonderland") || len(err.Error()) > 120 {
+				t.Errorf("the error quotes the peer: %v", err)
+			}
+		}
+	}
+}
+
+func TestScramAuthzid(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	for authzid, allowed := range map[string]bool{"alice": true, "bob": false} {
+		server := newMechanism(t, u, ScramSHA256)
+		client := &authzidClient{mustScram(t, "alice", "wonderland").(*scramClient), authzid}
+		_, err := exchange(client, server)
+		if allowed != (err == nil) || allowed != (server.Username() == "alice") || !allowed && !errors.Is(err, ErrDenied) {
+			t.Errorf("authzid %s: user %q, %v", authzid, server.Username(), err)
+		}
+	}
+	if _, _, err := newMechanism(t, u, Plain).Next([]byte("alice\x00alice\x00wonderland")); err != nil {
+		t.Errorf("PLAIN with one's own authzid: %v", err)
+	}
+}
+
+func TestUserRemovedDuringExchange(t *testing.T) {
+	f := newUsersFile(t)
+	u := openUsers(t, f)
+	client, server := mustScram(t, "alice", "wonderland"), newMechanism(t, u, ScramSHA256)
+	_, first, _ := client.Start()
+	challenge, _, err := server.Next(first)
+	must(t, err)
+	final, err := client.Next(challenge)
+	must(t, err)
+	must(t, f.Remove("alice"))
+	if _, _, err := server.Next(final); !errors.Is(err, ErrDenied) || server.Username() != "" {
+		t.Errorf("user %q, error %v", server.Username(), err)
+	}
+}
+
+func TestMechanismBounds(t *testing.T) {
+	endless := &Mechanism{name: "X", step: func([]byte) ([]byte, bool, error) { return nil, false, nil }, user: func() string { return "x" }}
+	steps := 0
+	for steps < 100 {
+		if _, _, err := endless.Next(nil); err != nil {
+			break
+		}
+		steps++
+	}
+	if steps != maxSteps {
+		t.Errorf("%d steps were allowed, want %d", steps, maxSteps)
+	}
+	panics := &Mechanism{name: "X", step: func(b []byte) ([]byte, bool, error) { return b[:1], true, nil }, user: func() string { return "x" }}
+	if c, done, err := panics.Next(nil); err == nil || done || c != nil || panics.Username() != "" {
+		t.Errorf("a panic gave %q, %v, %v", c, done, err)
+	}
+}
+
+func TestVerifyErrorIsNotDenied(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m, err := Mechanisms{Users: u, Encrypted: true}.New(ctx, Plain)
+	must(t, err)
+	if _, _, err := m.Next([]byte("\x00alice\x00wonderland")); !errors.Is(err, context.Canceled) || errors.Is(err, ErrDenied) {
+		t.Errorf("error %v, want ctx's", err)
+	}
+}
+
+// Only a peer that knows a password gets through, and no input panics.
+func FuzzScramServer(f *testing.F) {
+	for _, s := range []string{"n,,n=alice,r=abc", "n,a=alice,n=alice,r=abc", "y,,n==2C,r=", "p=tls-unique,,n=a,r=b", "", "n,,n=alice,r=a,x=y"} {
+		f.Add([]byte(s), []byte("c=biws,r=abcserver,p=AAAA"))
+	}
+	u := openUsers(f, newUsersFile(f))
+	f.Fuzz(func(t *testing.T, first, final []byte) {
+		m := newScram(u, func() string { return "server" })
+		if challenge, done, err := m.Next(first); err != nil || done || !bytes.HasPrefix(challenge, []byte("r=")) {
+			if done || err == nil {
+				t.Fatalf("first: %q, done %v, %v", challenge, done, err)
+			}
+			return
+		}
+		if _, done, err := m.Next(final); err == nil || done || m.Username() != "" {
+			t.Fatalf("let %q in", m.Username())
+		}
+	})
+}
+
+func FuzzPlainServer(f *testing.F) {
+	for _, s := range []string{"\x00alice\x00wonderland", "alice\x00alice\x00wonderland", "\x00\x00", "a\x00b\x00c\x00", "", "\xff\x00\xff\x00\xff"} {
+		f.Add([]byte(s))
+	}
+	u := openUsers(f, newUsersFile(f))
+	f.Fuzz(func(t *testing.T, response []byte) {
+		m := newMechanism(t, u, Plain)
+		challenge, done, err := m.Next(response)
+		if len(challenge) > 0 || done != (err == nil) {
+			t.Fatalf("%q, done %v, %v", challenge, done, err)
+		}
+		if done && !bytes.HasSuffix(response, []byte("\x00wonderland")) && !bytes.HasSuffix(response, []byte("\x00builder")) {
+			// SASLprep has other spellings of a password: they all prepare to it.
+			password, _ := preparePassword(string(response[bytes.LastIndexByte(response, 0)+1:]))
+			if password != "wonderland" && password != "builder" {
+				t.Fatalf("let %q in", m.Username())
+			}
+		}
+	})
+}
+
+// The client answers nothing that could make it work for long, and is
+// satisfied by no signature that fuzzing can find.
+func FuzzScramClient(f *testing.F) {
+	for _, s := range []string{"r=%s,s=c2FsdHNhbHQ=,i=4096", "r=%s,s=,i=1", "r=%s,s=c2FsdA==,i=2147483647", "r=%s,s=c2FsdA==,i=4096,i=99999999", "e=other-error", "m=x", ""} {
+		f.Add(s, "v=AAAA")
+	}
+	f.Fuzz(func(t *testing.T, first, final string) {
+		client := mustScram(t, "alice", "wonderland")
+		_, hello, _ := client.Start()
+		_, nonce, _ := strings.Cut(string(hello), "r=")
+		if _, err := client.Next([]byte(strings.Replace(first, "%s", nonce, 1))); err != nil {
+			return
+		}
+		if _, err := client.Next([]byte(final)); err == nil {
+			t.Fatalf("satisfied by %q", final)
+		}
+	})
+}
