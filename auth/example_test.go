@@ -1,0 +1,97 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"vncgate/auth"
+)
+
+// A users file is edited by UsersFile and used through Users, which sees each
+// edit.
+func ExampleUsers() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := &auth.UsersFile{Path: filepath.Join(dir, "users")}
+	if err := file.Add("alice", "wonderland", "ops"); err != nil {
+		log.Fatal(err)
+	}
+
+	users, err := auth.OpenUsers(file.Path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, err := users.Verify(context.Background(), "alice", "wonderland")
+	fmt.Println(id.Name, id.Groups, err)
+	_, err = users.Verify(context.Background(), "alice", "guess")
+	fmt.Println(errors.Is(err, auth.ErrDenied))
+	// Output:
+	// alice [ops] <nil>
+	// true
+}
+
+// The display's end of a SASL exchange: responses in, challenges out. What it
+// ends in is a name, for which the policy has rights.
+func ExampleMechanisms() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := &auth.UsersFile{Path: filepath.Join(dir, "users")}
+	if err := file.Add("alice", "wonderland", "ops"); err != nil {
+		log.Fatal(err)
+	}
+	users, err := auth.OpenUsers(file.Path)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	offered := auth.Mechanisms{Users: users, Encrypted: true}
+	fmt.Println(offered.Names())
+	server, err := offered.New(context.Background(), auth.ScramSHA256)
+	if err != nil {
+		log.Fatal(err)
+	}
+	viewer, err := auth.ScramClient("alice", "wonderland")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, response, err := viewer.Start()
+	for done := false; err == nil && !done; {
+		var challenge []byte
+		if challenge, done, err = server.Next(response); err == nil {
+			response, err = viewer.Next(challenge)
+		}
+	}
+	fmt.Println(server.Username(), err)
+	// Output:
+	// [SCRAM-SHA-256 PLAIN]
+	// alice <nil>
+}
+
+func ExamplePolicy() {
+	policy := &auth.Policy{Rules: []auth.Rule{
+		{Who: "group:ops", Targets: "*", Allow: auth.Control | auth.Clipboard},
+		{Who: "*", Targets: "demo-*", Allow: auth.View},
+	}}
+	if err := policy.Validate(); err != nil {
+		log.Fatal(err)
+	}
+	alice := auth.Identity{Name: "alice", Method: "x509-plain", Groups: []string{"ops"}}
+	guest := auth.Identity{Method: "none"}
+	fmt.Println(policy.Decide([]auth.Identity{alice}, "build-vm"))
+	fmt.Println(policy.Decide([]auth.Identity{guest}, "demo-1"))
+	fmt.Println(policy.Decide([]auth.Identity{guest}, "build-vm"))
+	// Output:
+	// view,keyboard,pointer,clipboard-in,clipboard-out by rule 1
+	// view by rule 2
+	// nothing by no rule
+}
