@@ -97,9 +97,10 @@ type Secured struct {
 	User string
 }
 
-// Upgrade puts a protocol over c and returns the connection above it. It has
-// the shape of a layer of package layers, which this package does not import.
-type Upgrade func(ctx context.Context, c net.Conn) (net.Conn, error)
+// Upgrade puts a protocol over c and returns the connection above it. It is an
+// alias, so that a layer of package layers, which this package does not
+// import, is one as it stands.
+type Upgrade = func(ctx context.Context, c net.Conn) (net.Conn, error)
 
 // Refusal is an error whose Reason is meant for the peer's eyes. Every other
 // error reaches a peer as "refused" or as a closed connection.
