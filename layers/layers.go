@@ -17,6 +17,7 @@ package layers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"iter"
@@ -143,16 +144,25 @@ var past = time.Unix(1, 0)
 func Describe(c net.Conn) string {
 	var names []string
 	for l := range Walk(c) {
-		name := ""
-		if n, ok := l.(interface{ LayerName() string }); ok {
-			name = n.LayerName()
-		} else if a := l.LocalAddr(); a != nil {
-			name = a.Network()
-		}
-		if name != "" {
+		if name := layerName(l); name != "" {
 			names = append(names, name)
 		}
 	}
 	slices.Reverse(names)
 	return strings.Join(names, "→")
+}
+
+// layerName names one connection. A bare *tls.Conn, as net/http hands over, is
+// named like our own TLS layer.
+func layerName(c net.Conn) string {
+	switch c := c.(type) {
+	case interface{ LayerName() string }:
+		return c.LayerName()
+	case *tls.Conn:
+		return tlsName(c.ConnectionState().Version)
+	}
+	if a := c.LocalAddr(); a != nil {
+		return a.Network()
+	}
+	return ""
 }
