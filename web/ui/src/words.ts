@@ -1,0 +1,293 @@
+// What the page tells its user when a connection cannot be made or has ended: what happened, and what to do next.
+
+import { closeCode, type Ending } from './ending.ts';
+import { upgradeRequired, type Refusal } from './refusal.ts';
+import { shown } from './url.ts';
+
+/** Explanation is an Ending in words. */
+export interface Explanation {
+  title: string;
+  /** What happened, and what can be done about it. */
+  text: string;
+  /** What the other side said, in its own words and language. */
+  said: string;
+  /** Nothing is wrong: the session is over as it should be. */
+  calm: boolean;
+  /** Connecting again may help without anyone doing anything. */
+  again: boolean;
+  /** Other credentials may help: ask for them next time. */
+  ask: boolean;
+}
+
+type Words = Partial<Explanation> & Pick<Explanation, 'title' | 'text'>;
+
+const ended: Words = {
+  title: 'Disconnected',
+  text: 'You have ended the session.',
+  calm: true,
+};
+
+/** explain puts an ending into words; secure is whether the page came by https. */
+export function explain(ending: Ending, secure: boolean): Explanation {
+  const words = pick(ending, secure);
+  return { said: '', calm: false, again: false, ask: false, ...words };
+}
+
+function pick(ending: Ending, secure: boolean): Words {
+  if (ending.wanted) return ended;
+  if (ending.error !== undefined) return untried(ending, secure);
+  if (!ending.opened) return unopened(ending);
+  if (ending.security !== undefined) return refusedBySecurity(ending, ending.security);
+  return closed(ending);
+}
+
+// The browser would not even try.
+function untried(ending: Ending, secure: boolean): Words {
+  if (secure && ending.url?.protocol === 'ws:') {
+    return {
+      title: 'Blocked by the browser',
+      text:
+        'This page came over https, so the browser allows encrypted connections only. ' +
+        'Turn on “Encrypt” in the connection details, or use a wss:// address.',
+    };
+  }
+  return {
+    title: 'The address is not valid',
+    text: 'Check host, port and path in the connection details.',
+    said: ending.error ?? '',
+  };
+}
+
+function at(ending: Ending): string {
+  return ending.url === undefined ? 'the gateway' : shown(ending.url);
+}
+
+// The WebSocket was refused or never reached anyone.
+function unopened(ending: Ending): Words {
+  const refusal: Refusal = ending.refusal ?? { kind: 'silence' };
+  switch (refusal.kind) {
+    case 'offline':
+      return {
+        title: 'No network',
+        text: 'This device is offline. Check its network connection, then connect again.',
+        again: true,
+      };
+    case 'silence':
+      return {
+        title: 'The gateway does not answer',
+        text:
+          'Nothing answers at ' +
+          at(ending) +
+          '. The gateway may be stopped or restarting, or the network between you and it is down. ' +
+          'Try again in a moment; if it stays like this, tell whoever runs the gateway.',
+        again: true,
+      };
+    case 'foreign':
+      return foreign(ending);
+    case 'answer':
+      return { said: refusal.words, ...status(refusal.status, ending) };
+  }
+}
+
+// Another origin may not be asked for the reason; name what it usually is.
+function foreign(ending: Ending): Words {
+  const encrypted = ending.url?.protocol === 'wss:';
+  const certificate =
+    'its certificate is not trusted by this browser (open its https:// address in a new tab to see), ' +
+    'or it does not accept viewers from this site. ';
+  const plain = 'it expects an encrypted connection, or it does not accept viewers from this site. ';
+  return {
+    title: 'No connection to ' + (ending.url?.host ?? 'the gateway'),
+    text:
+      'The name may be wrong, nothing may be listening there, ' +
+      (encrypted ? certificate : plain) +
+      'Check host and port in the connection details.',
+    again: true,
+  };
+}
+
+const byStatus: Record<number, Words> = {
+  400: {
+    title: 'The gateway did not understand the request',
+    text: 'A proxy between you and the gateway may be changing WebSocket requests. Tell whoever runs the gateway.',
+  },
+  401: {
+    title: 'Please log in',
+    text: 'The gateway wants to know who you are. Log in and load this page again; a link may have run out, then ask for a new one.',
+  },
+  403: {
+    title: 'Not allowed',
+    text: 'You, or the site that this page came from, may not use this display. If you should be able to, tell whoever runs the gateway.',
+  },
+  404: {
+    title: 'No such display',
+    text: 'The gateway knows nothing at this address. Check the link, or the path in the connection details.',
+  },
+  405: {
+    title: 'No gateway at this address',
+    text: 'There is a web server, but it does not accept viewers here. Check the path in the connection details.',
+  },
+  429: {
+    title: 'Too many connections',
+    text: 'You have as many connections as you may have, or made them too quickly. Close another one or wait a moment.',
+    again: true,
+  },
+  502: {
+    title: 'The gateway is not running',
+    text: 'A proxy answers, but the gateway behind it does not. It may be restarting; try again in a moment.',
+    again: true,
+  },
+  503: {
+    title: 'The gateway is full',
+    text: 'It has as many sessions as it may have, or it is about to restart. Try again in a moment.',
+    again: true,
+  },
+};
+byStatus[410] = {
+  title: 'This link has been used up',
+  text: 'It has run out or was good for one connection only. Ask for a new one.',
+};
+byStatus[504] = byStatus[502] as Words;
+
+function status(code: number, ending: Ending): Words {
+  if (code === upgradeRequired) {
+    return {
+      title: 'The connection did not come about',
+      text:
+        'The gateway is there and would accept you, but the WebSocket to it could not be opened. ' +
+        'Try again; if it happens each time, a proxy or a browser extension in between does not let WebSockets through' +
+        (ending.url?.protocol === 'wss:' ? ', or this browser does not trust the certificate for them.' : '.'),
+      again: true,
+    };
+  }
+  const known = byStatus[code];
+  if (known !== undefined) return known;
+  if (code >= 200 && code < 300) {
+    return {
+      title: 'No gateway at this address',
+      text: at(ending) + ' is an ordinary web page. Check the path in the connection details.',
+    };
+  }
+  return {
+    title: 'The gateway refused the connection',
+    text: `It answered with HTTP status ${code}. Try again later, or tell whoever runs the gateway.`,
+    again: code >= 500,
+  };
+}
+
+// Reasons come as text, in no fixed form; these words in them mean that the credentials are at fault.
+const aboutCredentials = /auth|password|passwd|credential|log ?in|user ?name/i;
+
+function refusedBySecurity(ending: Ending, security: { status: number; reason: string }): Words {
+  const said = security.reason;
+  if (ending.code === closeCode.displayUnreachable) return { ...unreachable, said };
+  if (/too many/i.test(said)) {
+    return {
+      title: 'Too many attempts',
+      text: 'After several wrong passwords the display refuses everyone for a while. Wait a minute before you try again.',
+      said,
+      ask: true,
+    };
+  }
+  if (ending.credentialsSent && (said === '' || aboutCredentials.test(said))) {
+    return {
+      title: 'Wrong password',
+      text: 'The user name or the password was not accepted. Check them (and Caps Lock), then try again.',
+      said,
+      ask: true,
+    };
+  }
+  return {
+    title: 'The connection was refused',
+    text: said === '' ? 'The display refused without giving a reason.' : 'The display, or the gateway in its place, gave this reason:',
+    said,
+    ask: ending.credentialsSent,
+  };
+}
+
+const unreachable: Words = {
+  title: 'The display cannot be reached',
+  text:
+    'The gateway works, but the display behind it does not answer. ' +
+    'The machine may be switched off or still starting; try again in a moment.',
+  again: true,
+};
+
+// The WebSocket was open and is closed now.
+function closed(ending: Ending): Words {
+  const said = ending.reason;
+  switch (ending.code) {
+    case closeCode.displayClosed:
+    case closeCode.noStatus:
+      return { ...displayClosed(ending), said };
+    case closeCode.goingAway:
+    case closeCode.restart:
+      return {
+        title: 'The gateway is restarting',
+        text: 'It ended all sessions in order to stop or restart. Your programs on the display are still running.',
+        said,
+        again: true,
+      };
+    case closeCode.policy:
+      return {
+        title: 'The session was ended',
+        text: 'An administrator or a rule of the gateway ended it: your access may have run out or have been taken back.',
+        said,
+      };
+    case closeCode.tryLater:
+      return { ...(byStatus[503] as Words), said };
+    case closeCode.displayUnreachable:
+      return { ...(ending.connected ? displayLost : unreachable), said };
+    case 0:
+    case closeCode.protocolError:
+    case closeCode.tooBig:
+      return {
+        title: 'The display sent something unexpected',
+        text:
+          'What came back is not the VNC protocol, or it was damaged on the way. ' +
+          'Check that the address leads to a VNC display; the browser console has the details.',
+        said,
+      };
+    default:
+      return { ...broken(ending), said };
+  }
+}
+
+const displayLost: Words = {
+  title: 'The display was lost',
+  text: 'The gateway lost its connection to the display. The machine may have been switched off or be restarting.',
+  again: true,
+};
+
+function displayClosed(ending: Ending): Words {
+  if (!ending.connected) {
+    return {
+      title: 'The display closed the connection',
+      text: 'It ended the connection before the picture came. It may allow one viewer only, or be shutting down.',
+      again: true,
+    };
+  }
+  return {
+    title: 'The display ended the session',
+    text: 'The display closed the connection: it was shut down, you logged out there, or another viewer took over.',
+    calm: true,
+    again: true,
+  };
+}
+
+function broken(ending: Ending): Words {
+  if (ending.code !== closeCode.abnormal) {
+    return {
+      title: 'The connection was closed',
+      text: `The gateway closed the connection with code ${ending.code}.`,
+      again: true,
+    };
+  }
+  return {
+    title: ending.connected ? 'The connection was lost' : 'The connection broke off',
+    text:
+      'The network between you and the gateway failed, or the gateway stopped suddenly. ' +
+      'Your programs on the display are still running.',
+    again: true,
+  };
+}
