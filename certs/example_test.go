@@ -1,0 +1,42 @@
+package certs_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"vncgate/certs"
+)
+
+// A development authority serves at once; what viewers have to trust is its
+// certificate.
+func ExampleDevelopment() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	pair, err := certs.Development(dir, []string{"gate.example"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := &tls.Config{GetCertificate: pair.GetCertificate}
+	fmt.Println(config.GetCertificate != nil, pair.Leaf().VerifyHostname("gate.example"))
+	// Output: true <nil>
+}
+
+// A pair from files follows them; what may trouble viewers is said at start.
+func ExampleLoad() {
+	pair, err := certs.Load("tls.crt", "tls.key")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	pair.Report = func(err error) { log.Print(err) }
+	for _, warning := range pair.Warnings(time.Now()) {
+		log.Print(warning)
+	}
+	// Output: certs: certificate tls.crt: no such file or directory
+}
