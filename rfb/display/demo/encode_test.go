@@ -1,0 +1,164 @@
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"math/rand/v2"
+	"testing"
+
+	"vncgate/rfb"
+)
+
+// formats are what viewers are known to ask for, and what they might.
+var formats = map[string]rfb.PixelFormat{
+	"rgb888":    rfb.Format32(),
+	"bgr888":    {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, GreenShift: 8, BlueShift: 16},
+	"rgb888 be": {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 16, GreenShift: 8},
+	"high":      {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
+	"high be":   {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
+	"deep":      {BitsPerPixel: 32, Depth: 30, TrueColour: true, RedMax: 1023, GreenMax: 1023, BlueMax: 1023, RedShift: 20, GreenShift: 10},
+	"rgb565":    {BitsPerPixel: 16, Depth: 16, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
+	"rgb565 be": {BitsPerPixel: 16, Depth: 16, BigEndian: true, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
+	"rgb332":    {BitsPerPixel: 8, Depth: 8, TrueColour: true, RedMax: 7, GreenMax: 7, BlueMax: 3, RedShift: 5, GreenShift: 2},
+	"rgb111":    {BitsPerPixel: 8, Depth: 3, TrueColour: true, RedMax: 1, GreenMax: 1, BlueMax: 1, RedShift: 2, GreenShift: 1},
+}
+
+// pictures are of odd sizes and drive every branch of the encoders.
+func pictures() map[string]*image.RGBA {
+	rng := rand.New(rand.NewPCG(1, 2))
+	paint := func(size image.Point, at func(x, y int) [3]byte) *image.RGBA {
+		img := image.NewRGBA(image.Rectangle{Max: size})
+		for y := range size.Y {
+			for x := range size.X {
+				c := at(x, y)
+				copy(img.Pix[img.PixOffset(x, y):], append(c[:], 255))
+			}
+		}
+		return img
+	}
+	colours := func(n int) func(x, y int) [3]byte {
+		return func(x, y int) [3]byte {
+			i := byte(rng.IntN(n))
+			return [3]byte{i * 37, i * 91, 255 - i}
+		}
+	}
+	return map[string]*image.RGBA{
+		"solid":     paint(image.Pt(130, 70), func(x, y int) [3]byte { return [3]byte{10, 200, 30} }),
+		"noise":     paint(image.Pt(131, 67), func(x, y int) [3]byte { return [3]byte{byte(rng.Uint32()), byte(rng.Uint32()), byte(rng.Uint32())} }),
+		"2":         paint(image.Pt(99, 65), colours(2)),
+		"4":         paint(image.Pt(77, 65), colours(4)),
+		"16":        paint(image.Pt(77, 65), colours(16)),
+		"100":       paint(image.Pt(90, 90), colours(100)),
+		"127":       paint(image.Pt(64, 64), func(x, y int) [3]byte { return [3]byte{byte(x + 64*y%127), byte((x + 64*y) % 127), 0} }),
+		"128":       paint(image.Pt(64, 64), func(x, y int) [3]byte { return [3]byte{byte((x + 64*y) / 32), 1, 1} }),
+		"rows":      paint(image.Pt(200, 64), func(x, y int) [3]byte { return [3]byte{byte(y * 4), byte(y * 2), 7} }),
+		"long runs": paint(image.Pt(64, 64), func(x, y int) [3]byte { return [3]byte{byte(y / 8), byte(y / 30), 0} }),
+		"one pixel": paint(image.Pt(1, 1), func(x, y int) [3]byte { return [3]byte{1, 2, 3} }),
+		"one line":  paint(image.Pt(5000, 1), colours(5)),
+		"gradient":  paint(image.Pt(150, 80), func(x, y int) [3]byte { return [3]byte{byte(x), byte(y), byte(x + y)} }),
+	}
+}
+
+// want is img in a format, computed per pixel.
+func want(img *image.RGBA, c *converter) []uint32 {
+	pix := make([]uint32, len(img.Pix)/4)
+	c.row(pix, img.Pix)
+	return pix
+}
+
+func TestEncodingsRoundTrip(t *testing.T) {
+	for name, f := range formats {
+		conv, err := newConverter(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, enc := range []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingHextile, rfb.EncodingZRLE} {
+			t.Run(fmt.Sprintf("%s/%v", name, enc), func(t *testing.T) {
+				fb := &framebuffer{}
+				e := newEncoder(fb) // one stream for all pictures
+				e.conv = conv
+				dec := &decoder{format: f}
+				for what, img := range pictures() {
+					fb.img, e.out = img, nil
+					e.rect(img.Rect, enc)
+					if len(e.out) < 12 {
+						t.Fatalf("%s: %d bytes", what, len(e.out))
+					}
+					r := bytes.NewReader(e.out[12:])
+					dec.r = r
+					dec.resize(img.Rect.Max)
+					if err := dec.rect(img.Rect, enc); err != nil {
+						t.Fatalf("%s: %v", what, err)
+					}
+					if r.Len() != 0 {
+						t.Errorf("%s: %d bytes left over", what, r.Len())
+					}
+					for i, v := range want(img, conv) {
+						if dec.pix[i] != v {
+							t.Fatalf("%s: pixel %d is %#x, not %#x", what, i, dec.pix[i], v)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestEncodedSizeIsBounded(t *testing.T) {
+	fb := &framebuffer{img: image.NewRGBA(image.Rect(0, 0, 512, 512))}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for i := range fb.img.Pix {
+		fb.img.Pix[i] = byte(rng.Uint32())
+	}
+	for _, enc := range []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingHextile, rfb.EncodingZRLE} {
+		e := newEncoder(fb)
+		e.rect(fb.img.Rect, enc)
+		if most := maxRectArea*4 + maxRectArea/64; len(e.out) > most {
+			t.Errorf("%v: %d bytes for noise, more than %d", enc, len(e.out), most)
+		}
+	}
+}
+
+func TestZRLECompresses(t *testing.T) {
+	fb := &framebuffer{img: newScene(image.Pt(1280, 800), loadFonts()).img}
+	e := newEncoder(fb)
+	e.rect(fb.img.Rect, rfb.EncodingZRLE)
+	if len(e.out) > 1280*800 {
+		t.Errorf("the backdrop takes %d bytes", len(e.out))
+	}
+}
+
+func TestBestEncoding(t *testing.T) {
+	for _, c := range []struct {
+		list []rfb.Encoding
+		want rfb.Encoding
+	}{
+		{nil, rfb.EncodingRaw},
+		{[]rfb.Encoding{rfb.EncodingTight, rfb.EncodingCursor}, rfb.EncodingRaw},
+		{[]rfb.Encoding{rfb.EncodingCopyRect, rfb.EncodingTight, rfb.EncodingZRLE, rfb.EncodingHextile}, rfb.EncodingZRLE},
+		{[]rfb.Encoding{rfb.EncodingHextile, rfb.EncodingZRLE}, rfb.EncodingHextile},
+		{[]rfb.Encoding{rfb.EncodingRaw, rfb.EncodingZRLE}, rfb.EncodingRaw},
+	} {
+		if got := bestEncoding(c.list); got != c.want {
+			t.Errorf("%v: %v, not %v", c.list, got, c.want)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	s := newScene(image.Pt(1280, 800), loadFonts())
+	s.paint(moment{input: newInput()})
+	fb := &framebuffer{img: s.img}
+	for _, enc := range []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingHextile, rfb.EncodingZRLE} {
+		b.Run(enc.String(), func(b *testing.B) {
+			e := newEncoder(fb)
+			for b.Loop() {
+				e.out = e.out[:0]
+				e.rect(fb.img.Rect, enc)
+			}
+			b.SetBytes(int64(len(s.img.Pix)))
+			b.ReportMetric(float64(len(e.out)), "wire-B")
+		})
+	}
+}
