@@ -2,7 +2,12 @@ package layers_test
 
 import (
 	"context"
+	"io"
 	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,7 +15,57 @@ import (
 	"vncgate/layers/layertest"
 )
 
-func TestMain(m *testing.M) { layertest.Main(m) }
+// TestMain is also the command that commandPair spawns.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == relayCommand {
+		relay(os.Args[2])
+		return
+	}
+	layertest.Main(m)
+}
+
+const relayCommand = "relay-for-test"
+
+// relay joins standard input and output to a unix socket. It ends when both
+// have ended, so it does not mind being asked to.
+func relay(path string) {
+	signal.Ignore(syscall.SIGTERM)
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		panic(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(os.Stdout, c)
+		_ = os.Stdout.Close()
+	}()
+	_, _ = io.Copy(c, os.Stdin)
+	_ = c.(*net.UnixConn).CloseWrite()
+	<-done
+}
+
+// commandPair returns a command as the near end and, as the far end, the unix
+// socket that the command passes everything on to.
+func commandPair(t testing.TB) (near, far net.Conn) {
+	t.Helper()
+	path := filepath.Join(layertest.SocketDir(t), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	near, err = layers.DialCommand(context.Background(), []string{os.Args[0], relayCommand, path}, func(line string) { t.Log(line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = near.Close() })
+	if far, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = far.Close() })
+	return near, far
+}
 
 // join runs the two sides of a handshake at the same time, each over its end.
 func join(t testing.TB, near, far net.Conn, nearLayer, farLayer layers.Layer) (net.Conn, net.Conn) {

@@ -38,6 +38,13 @@ func (p *PipeConn) FailAfter(n int, err error) { p.out.limit(n, err) }
 // Chunk makes each Read of the other end return at most n bytes; 0 means no limit.
 func (p *PipeConn) Chunk(n int) { p.out.setChunk(n) }
 
+// Sent is the number of bytes this end has written so far.
+func (p *PipeConn) Sent() int {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return p.out.sent
+}
+
 // Read reads what the other end has written.
 func (p *PipeConn) Read(b []byte) (int, error) {
 	n, err := p.in.read(b)
@@ -114,6 +121,7 @@ type stream struct {
 	allowed int   // bytes still let through, or negative
 	fault   error // what comes after them, or nil for a stall
 	chunk   int
+	sent    int
 }
 
 func newStream() *stream {
@@ -179,6 +187,7 @@ func (s *stream) write(b []byte) (n int, err error) {
 		}
 		if k := min(len(b), pipeBuffer-len(s.data)); k > 0 {
 			s.data = append(s.data, b[:k]...)
+			s.sent += k
 			b = b[k:]
 			n += k
 			s.cond.Broadcast()
