@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { blank, type Ending } from './ending.ts';
+import type { Refusal } from './refusal.ts';
+import { explain, type Explanation } from './words.ts';
+
+const url = new URL('wss://gate.example/websockify?token=secret');
+
+function told(ending: Partial<Ending>): Explanation {
+  return explain({ ...blank, url, ...ending }, true);
+}
+
+const answer = (status: number, words = ''): Refusal => ({ kind: 'answer', status, words });
+
+describe('each way to fail has its own words', () => {
+  const ways: [string, Partial<Ending>, RegExp, Partial<Explanation>][] = [
+    ['the user ended it', { wanted: true, opened: true, connected: true }, /^Disconnected/, { calm: true, again: false }],
+    ['no network', { refusal: { kind: 'offline' } }, /No network/, { again: true }],
+    ['nothing answers', { refusal: { kind: 'silence' } }, /does not answer/, { again: true }],
+    ['another origin', { refusal: { kind: 'foreign' } }, /No connection to gate\.example/, { again: true }],
+    ['not logged in', { refusal: answer(401) }, /log in/, { again: false }],
+    ['not allowed', { refusal: answer(403, 'origin not allowed') }, /Not allowed/, { again: false, said: 'origin not allowed' }],
+    ['unknown target', { refusal: answer(404, 'no such target') }, /No such display/, { said: 'no such target' }],
+    ['no gateway there', { refusal: answer(405) }, /No gateway/, { again: false }],
+    ['a web page', { refusal: answer(200) }, /No gateway/, { again: false }],
+    ['a used link', { refusal: answer(410) }, /used up/, { again: false }],
+    ['too many', { refusal: answer(429) }, /Too many connections/, { again: true }],
+    ['behind a proxy', { refusal: answer(502) }, /not running/, { again: true }],
+    ['a slow proxy', { refusal: answer(504) }, /not running/, { again: true }],
+    ['full', { refusal: answer(503, 'draining') }, /full/, { again: true, said: 'draining' }],
+    ['would be accepted', { refusal: answer(426) }, /did not come about/, { again: true }],
+    ['an unknown status', { refusal: answer(418) }, /refused/, { again: false }],
+    ['an unknown failure', { refusal: answer(500) }, /refused/, { again: true }],
+    ['display unreachable', { opened: true, code: 1011 }, /cannot be reached/, { again: true }],
+    ['display lost', { opened: true, connected: true, code: 1011 }, /was lost/, { again: true }],
+    ['going away', { opened: true, connected: true, code: 1001, reason: 'draining' }, /restarting/, { again: true, said: 'draining' }],
+    ['policy', { opened: true, connected: true, code: 1008, reason: 'ended by admin' }, /was ended/, { again: false, said: 'ended by admin' }],
+    ['display closed', { opened: true, connected: true, code: 1000 }, /ended the session/, { calm: true, again: true }],
+    ['closed early', { opened: true, code: 1000 }, /closed the connection/, { calm: false, again: true }],
+    ['try later', { opened: true, code: 1013 }, /full/, { again: true }],
+    ['network lost', { opened: true, connected: true, code: 1006 }, /was lost/, { again: true }],
+    ['broke early', { opened: true, code: 1006 }, /broke off/, { again: true }],
+    ['not VNC', { opened: true, code: 0 }, /unexpected/, { again: false }],
+    ['an unknown code', { opened: true, code: 4321 }, /was closed/, { again: true }],
+  ];
+  it.each(ways)('%s', (_, ending, title, rest) => {
+    const words = told(ending);
+    expect(words.title).toMatch(title);
+    expect(words).toMatchObject(rest);
+    expect(words.text.length).toBeGreaterThan(20);
+  });
+});
+
+describe('security', () => {
+  const refused = (reason: string, more: Partial<Ending> = {}): Explanation =>
+    told({ opened: true, security: { status: 1, reason }, ...more });
+
+  it('takes a refusal after credentials for a wrong password, and asks again', () => {
+    expect(refused('Authentication failure', { credentialsSent: true })).toMatchObject({ title: 'Wrong password', ask: true, again: false });
+    expect(refused('', { credentialsSent: true })).toMatchObject({ title: 'Wrong password', ask: true });
+  });
+
+  it('does not blame a password that nobody entered', () => {
+    expect(refused('Authentication failure')).toMatchObject({ title: 'The connection was refused', ask: false });
+  });
+
+  it('passes on a reason that is about something else', () => {
+    expect(refused('display is being rebuilt', { credentialsSent: true })).toMatchObject({
+      title: 'The connection was refused',
+      said: 'display is being rebuilt',
+    });
+  });
+
+  it('believes the close code more than the text', () => {
+    expect(refused('password check failed to dial', { credentialsSent: true, code: 1011 })).toMatchObject({
+      title: 'The display cannot be reached',
+      ask: false,
+      again: true,
+    });
+  });
+
+  it('knows a display that locks out', () => {
+    expect(refused('Too many security failures', { credentialsSent: true }).title).toBe('Too many attempts');
+  });
+});
+
+describe('a connection that was never tried', () => {
+  it('because the browser forbids it', () => {
+    expect(told({ error: 'insecure', url: new URL('ws://h/') }).title).toBe('Blocked by the browser');
+  });
+  it('because the address is wrong', () => {
+    expect(told({ error: 'Invalid URL', url: undefined })).toMatchObject({ title: 'The address is not valid', said: 'Invalid URL' });
+  });
+});
+
+it('shows no token in any words', () => {
+  for (const kind of ['silence', 'foreign', 'offline'] as const) {
+    expect(JSON.stringify(told({ refusal: { kind } }))).not.toContain('secret');
+  }
+  expect(JSON.stringify(told({ refusal: answer(200) }))).not.toContain('secret');
+});
