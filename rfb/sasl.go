@@ -223,7 +223,7 @@ func runClient(c net.Conn, m SASLClientMechanism) error {
 			return err
 		}
 		if complete {
-			return finishClient(m, challenge)
+			return finishClient(c, m, challenge)
 		}
 		response, err := answerChallenge(m, challenge)
 		if err != nil {
@@ -242,21 +242,32 @@ func runClient(c net.Conn, m SASLClientMechanism) error {
 
 // finishClient gives m the last challenge. What m would still say has no place
 // in the protocol any more.
-func finishClient(m SASLClientMechanism, challenge []byte) error {
-	d, tells := m.(interface{ Done() bool })
-	if len(challenge) > 0 || tells && !d.Done() {
+func finishClient(c net.Conn, m SASLClientMechanism, challenge []byte) error {
+	if len(challenge) > 0 {
 		response, err := answerChallenge(m, challenge)
 		if err != nil {
-			return err
+			return endedEarly(c, err)
 		}
 		if len(response) > 0 {
-			return errors.New("rfb: sasl: display ended the exchange before the mechanism had")
+			return endedEarly(c, errUnproved)
 		}
 	}
-	if tells && !d.Done() {
-		return errors.New("rfb: sasl: display ended the exchange without the proof it owes")
+	if d, tells := m.(interface{ Done() bool }); tells && !d.Done() {
+		return endedEarly(c, errUnproved)
 	}
 	return nil
+}
+
+var errUnproved = errors.New("rfb: sasl: display lets us in without the proof that it owes")
+
+// endedEarly is for a display that says complete while the mechanism is not
+// content: either it has refused us, which its SecurityResult then says, or it
+// has not proved itself, which is err.
+func endedEarly(c net.Conn, err error) error {
+	if refused := readResult(c); refused != nil {
+		return refused
+	}
+	return err
 }
 
 func answerChallenge(m SASLClientMechanism, challenge []byte) (response []byte, err error) {
