@@ -58,6 +58,8 @@ func TestViewersDirectly(t *testing.T) {
 		{gtkVNC, theQEMUX509Vnc}, {gtkVNC, theQEMUSASL},
 		{gvncCapture, theQEMUX509Vnc}, {gvncCapture, theQEMUSASL},
 		{libVNCClient, theXvnc}, {vncSnapshot, theXvnc},
+		{noVNC, theXvnc}, {noVNC, theQEMU}, {noVNC, theX11vnc},
+		{ownPage, theXvnc}, {ownPage, theQEMU}, {ownPage, theX11vnc},
 	} {
 		d := tt.the
 		t.Run(tt.kind.label, func(t *testing.T) {

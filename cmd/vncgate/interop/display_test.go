@@ -18,7 +18,9 @@ type endpoint struct {
 	host     string // with port
 	port     int
 	unix     string // instead of host and port
-	url      string // of a WebSocket, instead of either
+	path     string // of a WebSocket there, without the first slash
+	tls      bool   // from the first byte: wss
+	page     string // URL of the pages served there
 	security string // as the gateway's configuration names it
 	user     string
 	password string
