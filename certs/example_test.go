@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"time"
 
 	"vncgate/certs"
 )
@@ -35,7 +34,7 @@ func ExampleLoad() {
 		return
 	}
 	pair.Report = func(err error) { log.Print(err) }
-	for _, warning := range pair.Warnings(time.Now()) {
+	if warning := pair.Warning(); warning != "" {
 		log.Print(warning)
 	}
 	// Output: certs: certificate tls.crt: no such file or directory

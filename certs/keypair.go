@@ -83,14 +83,17 @@ func (k *KeyPair) Err() error {
 	return k.err
 }
 
-// Warnings says in words what peers will not like about the pair at the time
-// now, and whether the key can be read by others.
-func (k *KeyPair) Warnings(now time.Time) []string {
+// Warning says in words what is wrong with the pair in use as it stands: its
+// dates, its names, its chain, a key that others can read; "" when nothing is.
+// Whether anybody trusts its issuer is not for a server to know: see Problems.
+func (k *KeyPair) Warning() string { return strings.Join(k.warnings(time.Now()), "; ") }
+
+func (k *KeyPair) warnings(now time.Time) []string {
 	chain, err := k.chain()
 	if err != nil {
 		return []string{err.Error()}
 	}
-	problems := Problems(chain, now)
+	problems := chainProblems(chain, now)
 	if info, err := os.Stat(k.keyFile); err == nil && info.Mode().Perm()&0o004 != 0 {
 		problems = append(problems, fmt.Sprintf("the key can be read by every user of this machine: chmod 600 %s", k.keyFile))
 	}

@@ -209,16 +209,19 @@ func TestKeyPairConcurrently(t *testing.T) {
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestWarning(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := newPair(t, dir, "one.example")
-	must(t, os.Chmod(keyFile, 0o644))
 	k := load(t, certFile, keyFile)
-	got := strings.Join(k.Warnings(time.Now().AddDate(1, 0, 0)), "\n")
-	for _, want := range []string{"one.example expired on ", "signed by itself", "chmod 600 " + keyFile} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%s\nlacks %q", got, want)
-		}
+	if w := k.Warning(); w != "" {
+		t.Errorf("a good pair: %s", w)
+	}
+	must(t, os.Chmod(keyFile, 0o644))
+	if w := k.Warning(); w != "the key can be read by every user of this machine: chmod 600 "+keyFile {
+		t.Errorf("a key for all to read: %q", w)
+	}
+	if w := k.warnings(time.Now().AddDate(1, 0, 0)); len(w) != 2 || !strings.Contains(w[0], "one.example expired on ") {
+		t.Errorf("in a year: %q", w)
 	}
 }
 

@@ -44,6 +44,11 @@ func Problems(chain []*x509.Certificate, now time.Time) []string {
 	if len(chain) == 0 {
 		return []string{"there is no certificate"}
 	}
+	return append(chainProblems(chain, now), trustProblems(chain, now)...)
+}
+
+// chainProblems are those that anybody can see in the certificates.
+func chainProblems(chain []*x509.Certificate, now time.Time) []string {
 	problems := leafProblems(chain[0])
 	for i, cert := range chain {
 		problems = append(problems, timeProblems(cert, now)...)
@@ -52,7 +57,7 @@ func Problems(chain []*x509.Certificate, now time.Time) []string {
 			problems = append(problems, fmt.Sprintf("certificate no. %d (%s) did not issue the one before it (%s): order the file from the server's certificate to the root's", i+1, Subject(cert), Subject(chain[i-1])))
 		}
 	}
-	return append(problems, trustProblems(chain, now)...)
+	return problems
 }
 
 func leafProblems(leaf *x509.Certificate) (problems []string) {
