@@ -79,11 +79,8 @@ func openNoVNC(s *scope, base string, at endpoint, more ...string) (*page, error
 		"autoconnect": {"true"}, "host": {at.host}, "port": {strconv.Itoa(at.port)}, "path": {at.path},
 		"encrypt": {strconv.FormatBool(at.tls)}, "resize": {"off"}, "reconnect": {"false"}, "quality": {"9"},
 	}
-	if at.password != "" {
+	if at.password != "" && at.user == "" {
 		q.Set("password", at.password)
-	}
-	if at.user != "" {
-		q.Set("username", at.user)
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
@@ -91,7 +88,11 @@ func openNoVNC(s *scope, base string, at endpoint, more ...string) (*page, error
 	if sharedChromium.value == nil {
 		return nil, errors.New("there is no browser")
 	}
-	return sharedChromium.value.open(s, base+"/vnc.html?"+q.Encode(), nil)
+	p, err := sharedChromium.value.open(s, base+"/vnc.html?"+q.Encode(), nil)
+	if err == nil && at.user != "" {
+		err = p.do(nil, "login", map[string]any{"user": at.user, "password": at.password})
+	}
+	return p, err
 }
 
 // throughWebsockify puts Debian's websockify before a display.

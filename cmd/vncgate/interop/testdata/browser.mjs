@@ -39,6 +39,7 @@ const verbs = {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width, height } });
     if (grant.length) await context.grantPermissions(grant);
     const page = await context.newPage();
+    page.setDefaultTimeout(20000);
     page.on('console', (message) => console.error(name, message.type(), message.text()));
     page.on('pageerror', (error) => console.error(name, 'error', error.message));
     pages.set(name, page);
@@ -51,6 +52,13 @@ const verbs = {
   picture: (page) => page.evaluate(picture),
   text: (page) => page.evaluate(() => document.body.innerText),
   eval: (page, { script }) => page.evaluate(script),
+  // login answers the page's question for a user name and a password.
+  login: async (page, { user, password }) => {
+    await page.locator('input[name=username]:visible, #noVNC_username_input:visible').fill(user);
+    const field = page.locator('input[name=password]:visible, #noVNC_password_input:visible');
+    await field.fill(password);
+    await field.press('Enter');
+  },
   key: (page, { key }) => page.keyboard.press(key),
   move: pointer,
   click: async (page, { x, y, button = 'left' }) => {

@@ -13,7 +13,7 @@ function icon(...paths: string[]): () => JSX.Element {
 }
 
 export const KeyboardIcon = icon('M3.5 6h17A1.5 1.5 0 0 1 22 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-17A1.5 1.5 0 0 1 2 16.5v-9A1.5 1.5 0 0 1 3.5 6z', 'M6 10h.01M10 10h.01M14 10h.01M18 10h.01M8 14.5h8');
-export const KeysIcon = icon('M4 9h6v6H4z', 'M14 4h6v6h-6z', 'M14 14h6v6h-6z');
+export const KeysIcon = icon('M6 3h12a3 3 0 0 1 3 3v12a3 3 0 0 1-3 3H6a3 3 0 0 1-3-3V6a3 3 0 0 1 3-3z', 'M7.5 6.5h9v8h-9z', 'M3.8 20l3.7-5.5M20.2 20l-3.7-5.5');
 export const PowerIcon = icon('M12 3v8', 'M7 6.2a8 8 0 1 0 10 0');
 export const ClipboardIcon = icon('M9 4.5H6.5A1.5 1.5 0 0 0 5 6v13.5a1.5 1.5 0 0 0 1.5 1.5h11a1.5 1.5 0 0 0 1.5-1.5V6a1.5 1.5 0 0 0-1.5-1.5H15', 'M9 3h6v3.5H9z', 'M8.5 11.5h7M8.5 15.5h5');
 export const FullscreenIcon = icon('M4 9V4h5', 'M15 4h5v5', 'M20 15v5h-5', 'M9 20H4v-5');

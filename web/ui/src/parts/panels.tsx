@@ -96,8 +96,8 @@ function Keys(): JSX.Element {
         ))}
       </div>
       <div class="keys" role="group" aria-label="Keys to press">
-        <button type="button" class="key" aria-label="Press Tab" onClick={then(() => session.press(keys.Tab))}>Tab</button>
-        <button type="button" class="key" aria-label="Press Escape" onClick={then(() => session.press(keys.Escape))}>Esc</button>
+        <button type="button" class="key half" aria-label="Press Tab" onClick={then(() => session.press(keys.Tab))}>Tab</button>
+        <button type="button" class="key half" aria-label="Press Escape" onClick={then(() => session.press(keys.Escape))}>Esc</button>
         <button type="button" class="key wide" aria-label="Press Ctrl-Alt-Del" onClick={then(() => session.sendCtrlAltDel())}>
           Ctrl-Alt-Del
         </button>

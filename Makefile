@@ -1,0 +1,81 @@
+# make run    build, start the demo, print the link to open
+# make build  bin/vncgate, with the viewer page if Node is there
+# make test   everything: vet, lint, race tests, real peers, browser
+
+GO      ?= go
+NPM     ?= npm
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+UI      := web/ui
+UI_SRC  := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# The programs that the tests run against, by their Debian packages.
+PEERS := tigervnc-standalone-server tigervnc-viewer tigervnc-tools x11vnc xvfb xauth \
+	qemu-system-x86 chromium gvncviewer gir1.2-gtk-vnc-2.0 python3-gi gir1.2-gtk-3.0 novnc vncsnapshot \
+	libvncserver-dev gcc pkg-config xdotool xclip x11-apps x11-utils x11-xserver-utils xterm imagemagick \
+	sasl2-bin libsasl2-modules openssl socat iproute2 fonts-dejavu-core
+
+.PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean
+
+all: build
+
+run: build
+	./bin/vncgate demo
+
+build: page
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/vncgate ./cmd/vncgate
+
+# Without Node everything but the page is built, and the binary says so.
+page:
+	@if command -v $(NPM) >/dev/null; then $(MAKE) --no-print-directory $(UI)/dist/index.html; \
+	else echo "npm not found: building without the viewer page (install Node 20 or newer to have it)"; fi
+
+$(UI)/dist/index.html: $(UI_SRC) $(UI)/node_modules/.made
+	cd $(UI) && $(NPM) run --silent build
+
+$(UI)/node_modules/.made: $(UI)/package-lock.json
+	cd $(UI) && $(NPM) ci --no-audit --no-fund
+	touch $@
+
+test: peers lint ui-test go-test
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./layers ./rfb ./auth ./certs ./gateway
+	GOOS=windows $(GO) vet ./layers ./rfb ./auth ./certs ./gateway
+	$(GO) run $(STATICCHECK) ./...
+
+go-test: build
+	$(GO) test -race -timeout 30m ./...
+
+ui-test: $(UI)/dist/index.html
+	cd $(UI) && $(NPM) run --silent check && $(NPM) run --silent lint && $(NPM) test --silent
+
+# Installs the peers that are missing when it may, else names them; a test
+# whose peer is missing then skips and says so.
+peers:
+	@missing=$$(for p in $(PEERS); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	else echo "tests will be skipped for want of: $$missing"; \
+		echo "install them with: sudo apt-get install" $$missing; fi
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./layers ./rfb ./gateway
+
+# Every fuzz test for FUZZTIME each.
+FUZZTIME ?= 30s
+fuzz:
+	@for dir in ./layers ./rfb ./auth ./certs ./rfb/display/demo ./cmd/vncgate; do \
+		for f in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin $(UI)/node_modules
+	find $(UI)/dist -mindepth 1 -not -name .gitkeep -delete

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// secret is where a password comes from. It is read when it is needed, each
+// time anew, and never shown.
+type secret struct {
+	File string `yaml:"file,omitempty"`
+	Env  string `yaml:"env,omitempty"`
+	text string // written in the configuration itself
+}
+
+// UnmarshalYAML takes the password itself or {file: …} or {env: …}.
+func (s *secret) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&s.text) == nil {
+		return nil
+	}
+	type plain secret
+	if err := unmarshal((*plain)(s)); err != nil {
+		return err
+	}
+	if (s.File == "") == (s.Env == "") {
+		return errors.New("a secret is a text, {file: PATH} or {env: NAME}")
+	}
+	return nil
+}
+
+// MarshalYAML shows where the secret is kept, not what it is.
+func (s secret) MarshalYAML() (any, error) {
+	type plain secret
+	if s.text != "" {
+		return "(secret)", nil
+	}
+	return plain(s), nil
+}
+
+// read returns the secret; the line break that ends a file is not part of it.
+func (s *secret) read() (string, error) {
+	switch {
+	case s.File != "":
+		b, err := os.ReadFile(s.File)
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimRight(string(b), "\r\n"), nil
+	case s.Env != "":
+		v, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return "", fmt.Errorf("the environment has no variable %s", s.Env)
+		}
+		return v, nil
+	}
+	return s.text, nil
+}
+
+// fileMode is written in octal: 0660.
+type fileMode fs.FileMode
+
+// UnmarshalYAML reads an octal number, with or without the leading zero.
+func (m *fileMode) UnmarshalYAML(b []byte) error {
+	text := strings.Trim(strings.TrimSpace(string(b)), `"'`)
+	n, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%q is no file mode; write it in octal, such as 0660", text)
+	}
+	*m = fileMode(n)
+	return nil
+}
+
+// MarshalYAML writes the mode as it is read.
+func (m fileMode) MarshalYAML() ([]byte, error) { return fmt.Appendf(nil, "0%o", m), nil }
+
+// handler makes the log's handler.
+func (l logConfig) handler(w io.Writer) (slog.Handler, error) {
+	var level slog.Level
+	if l.Level != "" {
+		if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+			return nil, notOneOf("level", l.Level, []string{"debug", "info", "warn", "error"})
+		}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch l.Format {
+	case "", "text":
+		return slog.NewTextHandler(w, options), nil
+	case "json":
+		return slog.NewJSONHandler(w, options), nil
+	}
+	return nil, notOneOf("format", l.Format, []string{"text", "json"})
+}
+
+// explainYAML adds a suggestion to an error about a key that does not exist.
+func explainYAML(err error) error {
+	var unknown *yaml.UnknownFieldError
+	if !errors.As(err, &unknown) {
+		return errors.New(yaml.FormatError(err, false, true))
+	}
+	text := yaml.FormatError(err, false, true)
+	if unknown.Token == nil {
+		return errors.New(text)
+	}
+	if near := nearest(unknown.Token.Value, configKeys()); near != "" {
+		text += fmt.Sprintf("\ndid you mean %q?", near)
+	}
+	return errors.New(text)
+}
+
+// notOneOf says that name is not among the known ones, and which is near.
+func notOneOf(what, name string, known []string) error {
+	if near := nearest(name, known); near != "" {
+		return fmt.Errorf("unknown %s %q; did you mean %q?", what, name, near)
+	}
+	return fmt.Errorf("unknown %s %q; there are: %s", what, name, strings.Join(known, ", "))
+}
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

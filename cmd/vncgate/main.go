@@ -1,0 +1,98 @@
+// Command vncgate is a gateway for VNC: it lets viewers in, browsers and
+// native ones, proves them, and joins them to displays under a policy.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes that scripts may rely on.
+const (
+	exitFailed = 1 // it ran and failed: a port in use, a display that is gone
+	exitUsage  = 2 // it was told something that cannot be: a flag, the configuration
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := newRootCommand().ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "vncgate: "+strings.TrimPrefix(err.Error(), "vncgate: "))
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is an error of what the program was told, not of what it did.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vncgate",
+		Short: "A gateway for VNC: any viewer, through stacked layers, to any display",
+		Long: `vncgate lets VNC viewers in - browsers with noVNC, and native viewers over TCP,
+TLS, VeNCrypt and SASL - and joins them to displays: QEMU, Xvnc, x11vnc and
+others. It proves the viewers with their own security, the gateway to the
+displays with theirs, and enforces on every message what a viewer may do.
+
+Every flag of a command can be given as an environment variable, too:
+--target-password-file is VNCGATE_TARGET_PASSWORD_FILE.`,
+		Example: `  vncgate demo                                      # see it work, nothing to set up
+  vncgate serve --listen :6080 --target localhost:5901
+  vncgate serve --config /etc/vncgate/vncgate.yaml`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return bindEnvironment(cmd.Flags()) },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w\nrun '%s --help' for what there is", err, cmd.CommandPath())
+	})
+	root.AddCommand(newDemoCommand(), newServeCommand(), newCertCommand(), newUserCommand(), newVersionCommand())
+	return root
+}
+
+// bindEnvironment gives flags that were not set their VNCGATE_* values.
+func bindEnvironment(flags *pflag.FlagSet) error {
+	var first error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "VNCGATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if f.Changed || !ok || f.Name == "help" || first != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			first = usagef("%s: %w", name, err)
+		}
+	})
+	return first
+}
+
+// noArguments is cobra.NoArgs with an error that says what to do.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef("%s takes no argument %q\nrun '%s --help' for what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+)
+
+// serveFlags are the simple case, without a file.
+type serveFlags struct {
+	config             string
+	check              bool
+	listen             []string
+	target             string
+	targetUser         string
+	targetPasswordFile string
+	targetCA           string
+	passwordFile       string
+	usersFile          string
+	tlsCert, tlsKey    string
+	origins            []string
+	logLevel           string
+	logFormat          string
+}
+
+func newServeCommand() *cobra.Command {
+	f := &serveFlags{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Let viewers in and join them to displays",
+		Long: `serve runs the gateway in the foreground until it is interrupted.
+
+For one display, flags are enough: where viewers come in (--listen, several
+times if wanted) and where the display is (--target). An address is HOST:PORT,
+:PORT or unix:PATH. Browsers are served there, and native viewers where the
+address begins with rfb:// instead.
+
+For more, write a file: deploy/vncgate.yaml shows every key with a comment.
+--check prints what would be in force, secrets left out, and changes nothing.`,
+		Example: `  vncgate serve --listen :6080 --target localhost:5901
+  vncgate serve --listen :6080 --listen rfb://:5900 --target unix:/run/qemu/vm.vnc
+  vncgate serve --listen :6443 --tls-cert tls.crt --tls-key tls.key \
+      --users-file users --target localhost:5901 --target-password-file vnc.password
+  vncgate serve --config /etc/vncgate/vncgate.yaml --check`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "`FILE` with the whole configuration, instead of the flags below")
+	flags.BoolVar(&f.check, "check", false, "check everything, print the effective configuration and exit")
+	flags.StringSliceVar(&f.listen, "listen", nil, "`ADDRESS` for browsers, or rfb://ADDRESS for native viewers")
+	flags.StringVar(&f.target, "target", "", "`ADDRESS` of the display")
+	flags.StringVar(&f.targetUser, "target-user", "", "`NAME` that the display knows us by")
+	flags.StringVar(&f.targetPasswordFile, "target-password-file", "", "`FILE` with the display's password; viewers never see it")
+	flags.StringVar(&f.targetCA, "target-ca", "", "`FILE` with the CA that the display's certificate must come from")
+	flags.StringVar(&f.passwordFile, "password-file", "", "`FILE` with a VNC password that viewers must give")
+	flags.StringVar(&f.usersFile, "users-file", "", "`FILE` of users who may come in; 'vncgate user' edits it")
+	flags.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with our certificate (PEM)")
+	flags.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with its key (PEM)")
+	flags.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of foreign pages that may connect, such as https://portal.example")
+	flags.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default info)")
+	flags.StringVar(&f.logFormat, "log-format", "", "text or json (default text)")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	return cmd
+}
+
+func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
+	cfg, err := f.configuration()
+	if err != nil {
+		return err
+	}
+	handler, err := cfg.Log.handler(errOut)
+	if err != nil {
+		return &usageError{err}
+	}
+	log := slog.New(handler)
+	if f.check {
+		return printConfig(ctx, out, cfg)
+	}
+	w, err := newWiring(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	w.announce()
+	return w.serve(ctx)
+}
+
+// configuration comes from the file or from the flags; only the log's settings
+// may be given beside a file.
+func (f *serveFlags) configuration() (*config, error) {
+	var cfg *config
+	var err error
+	switch {
+	case f.config != "" && (len(f.listen) > 0 || f.target != ""):
+		return nil, usagef("--config and --listen/--target exclude each other; put listeners and targets into the file")
+	case f.config != "":
+		cfg, err = loadConfig(f.config)
+	case len(f.listen) == 0 || f.target == "":
+		return nil, usagef("nothing to serve: give --listen ADDRESS and --target ADDRESS, or --config FILE\nfor a first look without any display, run 'vncgate demo'")
+	default:
+		cfg = f.fromFlags()
+		if err = cfg.validate(); err != nil {
+			err = &usageError{err}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f.logLevel != "" {
+		cfg.Log.Level = f.logLevel
+	}
+	if f.logFormat != "" {
+		cfg.Log.Format = f.logFormat
+	}
+	return cfg, nil
+}
+
+func (f *serveFlags) fromFlags() *config {
+	display := targetConfig{Address: f.target, User: f.targetUser, Password: secretFile(f.targetPasswordFile)}
+	if f.targetCA != "" {
+		display.TLS = &clientTLSConfig{CA: f.targetCA}
+	}
+	cfg := &config{Targets: map[string]targetConfig{"display": display}}
+	if f.usersFile != "" {
+		cfg.Users = &usersConfig{File: f.usersFile}
+	}
+	for _, address := range f.listen {
+		l := listenerConfig{Target: "display", Password: secretFile(f.passwordFile)}
+		var native bool
+		if l.Address, native = strings.CutPrefix(address, "rfb://"); !native {
+			l.Web = &webConfig{Origins: f.origins}
+		}
+		if f.tlsCert != "" || f.tlsKey != "" {
+			l.TLS = &serverTLSConfig{Certificate: f.tlsCert, Key: f.tlsKey}
+		}
+		cfg.Listeners = append(cfg.Listeners, l)
+	}
+	return cfg
+}
+
+func secretFile(path string) *secret {
+	if path == "" {
+		return nil
+	}
+	return &secret{File: path}
+}
+
+// printConfig shows what would be in force, and fails where the files it names
+// would.
+func printConfig(ctx context.Context, out io.Writer, cfg *config) error {
+	b, err := yaml.MarshalWithOptions(cfg, yaml.IndentSequence(true))
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "%s", b); err != nil {
+		return err
+	}
+	dry := *cfg
+	dry.Listeners = nil
+	w, err := newWiring(ctx, &dry, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		tlsConfig, err := w.serverTLS(l.TLS)
+		if err == nil {
+			_, err = w.front(l, tlsConfig)
+		}
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Address, err)
+		}
+		if err := readable(l.Password); err != nil {
+			return fmt.Errorf("listener %s: password: %w", l.Address, err)
+		}
+	}
+	for name, t := range cfg.Targets {
+		if err := readable(t.Password); err != nil {
+			return fmt.Errorf("target %s: password: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func readable(s *secret) error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.read()
+	return err
+}
+
+// announce logs the listeners, and warns of those that let anyone in.
+func (w *wiring) announce() {
+	for i, d := range w.doors {
+		l := &w.cfg.Listeners[i]
+		kind := "native viewers"
+		if d.server != nil {
+			kind = "browsers"
+		}
+		w.log.Info("listening", "address", d.ln.Addr().String(), "for", kind, "target", l.Target, "security", strings.Join(l.Security, ","), "tls", l.TLS != nil)
+		if l.open() && len(w.cfg.Policy) == 0 && !loopback(d.ln.Addr().String()) {
+			w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", d.ln.Addr().String())
+		}
+	}
+	for _, pair := range w.pairs {
+		if warning := pair.Warning(); warning != "" {
+			w.log.Warn("certificate: " + warning)
+		}
+	}
+}
+
+// loopback reports whether only this machine reaches the address.
+func loopback(address string) bool {
+	return strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "[::1]") || strings.HasPrefix(address, "/") || strings.HasPrefix(address, "@")
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+const (
+	// farewell is how long saying goodbye may take.
+	farewell = time.Second
+	// unreadLimit is how much more is read from a viewer that is being told
+	// why: closing a TCP connection with bytes unread resets it, and the
+	// words are lost on the way.
+	unreadLimit = 64 << 10
+)
+
+var (
+	errHandshakeTimeout = errors.New("gateway: handshake took too long")
+	errEvicted          = errors.New("gateway: made room for a newer connection")
+)
+
+// ending is why a session ended.
+type ending struct {
+	reason string // for the log, one of a few
+	words  string // for the viewer's user
+	code   int    // WebSocket close code
+	err    error  // the cause, nil where an end just left
+}
+
+var (
+	endViewerLeft    = ending{reason: "viewer left", code: layers.CloseNormal}
+	endDisplayClosed = ending{reason: "display closed", words: "The display closed the connection.", code: layers.CloseNormal}
+	endShutdown      = ending{reason: "shutdown", words: "The gateway is shutting down.", code: layers.CloseGoingAway, err: ErrDraining}
+	endEvicted       = ending{reason: "evicted", words: "The gateway needs the place for others.", code: layers.CloseGoingAway, err: errEvicted}
+)
+
+// endOf says what an error before the relay means.
+func (s *Session) endOf(err error) ending {
+	if end, ok := s.stoppedEnd(); ok {
+		return end
+	}
+	var gone *Unreachable
+	var refused *rfb.Refusal
+	switch {
+	case errors.Is(err, errHandshakeTimeout):
+		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
+	case errors.As(err, &gone):
+		return ending{"display unreachable", gone.words(), layers.CloseServerError, err}
+	case errors.As(err, &refused):
+		return ending{"refused", refused.Reason, layers.ClosePolicy, err}
+	case isGone(err):
+		return ending{"viewer left", "", layers.CloseNormal, err}
+	}
+	return ending{"handshake failed", "The handshake failed.", layers.CloseProtocol, err}
+}
+
+// isGone reports whether err says that the peer is no longer there.
+func isGone(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// timedOut makes a ctx that has ended the cause of err, which was but an I/O
+// error that came of it.
+func timedOut(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// tell closes the viewer's connection, with words where its protocol has a
+// place for them.
+func (e ending) tell(c net.Conn) {
+	_ = c.SetDeadline(time.Now().Add(farewell))
+	if ws, ok := layers.As[interface{ CloseWith(int, string) error }](c); ok {
+		_ = ws.CloseWith(e.code, e.words)
+	} else if e.words != "" && layers.CloseWrite(c) == nil {
+		_, _ = io.CopyN(io.Discard, c, unreadLimit)
+	}
+	_ = c.Close()
+}

@@ -1,0 +1,269 @@
+// Package gateway joins viewers to displays: it stacks the layers of both
+// connections, runs the RFB handshake on each with its own security, asks who
+// may do what in between, and relays until one end leaves.
+//
+//	g := &gateway.Gateway{Resolve: targets.Find, Authorize: policy.Grant, Log: log}
+//	go g.Serve(listener, gateway.Front{Security: offered, Target: "build-vm"})
+//	...
+//	g.Shutdown(ctx)
+//
+// Everything it may do beyond that comes in as func fields, so that it runs
+// without HTTP, without a configuration file and without pixels.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"vncgate/auth"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// Errors of Admit and Serve that callers branch on.
+var (
+	ErrFull     = errors.New("gateway: all session slots are taken")
+	ErrDraining = errors.New("gateway: shutting down")
+	ErrNoTarget = errors.New("gateway: no such target")
+	ErrClosed   = errors.New("gateway: closed")
+)
+
+// Gateway serves viewers. Its fields are set before the first call and not
+// changed afterwards; the zero value of each is stated.
+type Gateway struct {
+	// Resolve finds the target of a name; its error matches ErrNoTarget when
+	// there is none. Nil knows no targets.
+	Resolve func(ctx context.Context, name string) (*Target, error)
+	// Authorize says what a viewer may do on a target, once it has proved
+	// ids. A *rfb.Refusal is told to the viewer. Nil grants every right.
+	Authorize func(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error)
+	// Limits bounds what is served at once; zero fields mean the defaults.
+	Limits Limits
+	// Log gets one line when a session starts and one when it ends; nil
+	// discards them.
+	Log *slog.Logger
+
+	mu        sync.Mutex
+	ready     bool
+	draining  bool
+	listeners map[net.Listener]struct{}
+	sessions  map[*Session]struct{} // from Admit to the end
+	slots     slots
+	idle      chan struct{} // closed when draining and no session is left
+	fullLog   rate.Sometimes
+}
+
+// Front is how viewers come in at one listener.
+type Front struct {
+	// Name tells listeners apart in logs, usually the address.
+	Name string
+	// Layers are stacked on every accepted connection, bottom first.
+	Layers []layers.Layer
+	// Security lists what is offered to the viewer on the stacked connection,
+	// in this order. It is asked for each connection anew.
+	Security func(c net.Conn) []rfb.Security
+	// Target is the name of the display that viewers get here.
+	Target string
+	// Identities were proved before the RFB handshake, outside of the
+	// connection's own stack (a log-in of the web page).
+	Identities []auth.Identity
+}
+
+// Serve accepts viewers on ln until Shutdown or an error that is not of one
+// connection. It closes ln, and returns ErrClosed after Shutdown. Sessions run
+// on when it returns.
+func (g *Gateway) Serve(ln net.Listener, front Front) error {
+	if !g.track(ln) {
+		_ = ln.Close()
+		return ErrClosed
+	}
+	defer g.untrack(ln)
+	var wait backoff
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			if g.isDraining() {
+				return ErrClosed
+			}
+			if !wait.temporary(err) {
+				return err
+			}
+			g.log().Warn("accept failed, trying again", "listener", front.Name, "error", err)
+			wait.sleep()
+			continue
+		}
+		wait.reset()
+		s, err := g.Admit(front)
+		if err != nil {
+			g.turnedAway(front, c, err)
+			continue
+		}
+		go serveAccepted(s, c)
+	}
+}
+
+// serveAccepted owns one connection of Serve; the session logs its own end.
+func serveAccepted(s *Session, c net.Conn) {
+	_ = s.Serve(context.Background(), c)
+}
+
+// ServeConn serves one viewer on c, which it owns, and returns when the
+// session has ended. ctx ends the session early.
+func (g *Gateway) ServeConn(ctx context.Context, c net.Conn, front Front) error {
+	s, err := g.Admit(front)
+	if err != nil {
+		g.turnedAway(front, c, err)
+		return err
+	}
+	return s.Serve(ctx, c)
+}
+
+// Admit takes a place for a viewer that is about to come in: ErrFull and
+// ErrDraining say that there is none. The Session must be served or released.
+func (g *Gateway) Admit(front Front) (*Session, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	if g.draining {
+		return nil, ErrDraining
+	}
+	s := newSession(g, front)
+	if err := g.slots.enter(s); err != nil {
+		return nil, err
+	}
+	g.sessions[s] = struct{}{}
+	return s, nil
+}
+
+// Shutdown stops accepting, waits until every session has ended by itself, and
+// cuts those that are left when ctx ends, which is then its error.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	idle := g.startDraining()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, s := range g.all() {
+		s.stop(endShutdown)
+	}
+	<-idle
+	return ctx.Err()
+}
+
+// Sessions returns how many viewers are being served, handshakes included.
+func (g *Gateway) Sessions() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sessions)
+}
+
+// prepare makes the zero value usable; g.mu is held.
+func (g *Gateway) prepare() {
+	if g.ready {
+		return
+	}
+	g.ready = true
+	g.Limits = g.Limits.withDefaults()
+	g.slots.limits = g.Limits
+	g.listeners = map[net.Listener]struct{}{}
+	g.sessions = map[*Session]struct{}{}
+	g.idle = make(chan struct{})
+	g.fullLog.Interval = time.Second
+}
+
+func (g *Gateway) track(ln net.Listener) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	if g.draining {
+		return false
+	}
+	g.listeners[ln] = struct{}{}
+	return true
+}
+
+func (g *Gateway) untrack(ln net.Listener) {
+	_ = ln.Close()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.listeners, ln)
+}
+
+func (g *Gateway) startDraining() (idle <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	if !g.draining {
+		g.draining = true
+		for ln := range g.listeners {
+			_ = ln.Close()
+		}
+		g.checkIdle()
+	}
+	return g.idle
+}
+
+// checkIdle lets Shutdown return once nobody is left; g.mu is held.
+func (g *Gateway) checkIdle() {
+	if !g.draining || len(g.sessions) > 0 {
+		return
+	}
+	select {
+	case <-g.idle:
+	default:
+		close(g.idle)
+	}
+}
+
+func (g *Gateway) isDraining() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.draining
+}
+
+func (g *Gateway) all() []*Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := make([]*Session, 0, len(g.sessions))
+	for s := range g.sessions {
+		list = append(list, s)
+	}
+	return list
+}
+
+// forget gives back the place of s.
+func (g *Gateway) forget(s *Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slots.leave(s)
+	delete(g.sessions, s)
+	g.checkIdle()
+}
+
+// establish moves s from the handshakes to the sessions, or says ErrFull.
+func (g *Gateway) establish(s *Session) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.slots.establish(s)
+}
+
+func (g *Gateway) turnedAway(front Front, c net.Conn, err error) {
+	g.fullLog.Do(func() {
+		g.log().Warn("viewer turned away", "listener", front.Name, "viewer", addressOf(c), "reason", err)
+	})
+	_ = c.Close()
+}
+
+func (g *Gateway) log() *slog.Logger {
+	if g.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return g.Log
+}

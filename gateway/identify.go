@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"net"
+	"os/user"
+	"strconv"
+
+	"vncgate/auth"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// identify collects what a viewer has proved: before the handshake (a log-in
+// of the page), by its stack (a client certificate, the owner of a unix
+// socket's other end) and by its security type. A connection that proved
+// nothing is one anonymous identity, so that a policy can speak of it.
+func identify(before []auth.Identity, secured rfb.Secured) []auth.Identity {
+	ids := append([]auth.Identity(nil), before...)
+	ids = append(ids, certificates(secured.Conn)...)
+	if secured.User != "" || !provesNothing(secured.Method) {
+		ids = append(ids, auth.Identity{Name: secured.User, Method: secured.Method})
+	}
+	if len(ids) > 0 {
+		return ids
+	}
+	if peer, ok := unixPeer(secured.Conn); ok {
+		return []auth.Identity{peer}
+	}
+	return []auth.Identity{{Method: "none"}}
+}
+
+func provesNothing(method string) bool {
+	return method == "" || method == rfb.TypeNone.String() || method == rfb.TypeX509None.String()
+}
+
+// certificates yields one identity for each TLS layer whose client certificate
+// was verified, named by its common name.
+func certificates(c net.Conn) []auth.Identity {
+	var ids []auth.Identity
+	for l := range layers.Walk(c) {
+		t, ok := l.(interface{ ConnectionState() tls.ConnectionState })
+		if !ok {
+			continue
+		}
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+			ids = append(ids, auth.Identity{Name: chains[0][0].Subject.CommonName, Method: "tls-certificate"})
+			break // *tls.Conn below our wrapper is the same layer
+		}
+	}
+	return ids
+}
+
+func unixPeer(c net.Conn) (auth.Identity, bool) {
+	cred, err := layers.PeerCredentials(c)
+	if err != nil {
+		return auth.Identity{}, false
+	}
+	uid := strconv.Itoa(int(cred.UID))
+	id := auth.Identity{Name: "uid:" + uid, Method: "unix-peer"}
+	if u, err := user.LookupId(uid); err == nil {
+		id.Name = u.Username
+	}
+	return id, true
+}

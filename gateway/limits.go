@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"container/list"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Limits bounds what a Gateway does at once. A zero field means its default.
+type Limits struct {
+	// Sessions is the number of viewers joined to a display (1000).
+	Sessions int
+	// Handshakes is the number of viewers between accept and ServerInit
+	// (256). When they are all taken, the oldest that has not proved who it
+	// is loses its place to the newcomer, so that a thousand silent
+	// connections do not keep a good viewer out.
+	Handshakes int
+	// HandshakeTimeout is the time from accept to ServerInit, within which a
+	// person may have to type a password (60 s).
+	HandshakeTimeout time.Duration
+	// LayerTimeout is the part of it for PROXY header, TLS and WebSocket,
+	// where nobody types (10 s).
+	LayerTimeout time.Duration
+	// DialTimeout is the part of it for reaching the display and proving
+	// ourselves to it (10 s).
+	DialTimeout time.Duration
+	// Stall ends a session one end of which takes no bytes for this long
+	// while there are some for it (2 min).
+	Stall time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Sessions = orDefault(l.Sessions, 1000)
+	l.Handshakes = orDefault(l.Handshakes, 256)
+	l.HandshakeTimeout = orDefault(l.HandshakeTimeout, 60*time.Second)
+	l.LayerTimeout = orDefault(l.LayerTimeout, 10*time.Second)
+	l.DialTimeout = orDefault(l.DialTimeout, 10*time.Second)
+	l.Stall = orDefault(l.Stall, 2*time.Minute)
+	return l
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// slots counts who is in. The lock is the gateway's.
+type slots struct {
+	limits      Limits
+	handshakes  list.List // of *Session, oldest first
+	established int
+}
+
+// enter gives s a place among the handshakes; a stranger that has waited
+// longest makes room.
+func (t *slots) enter(s *Session) error {
+	if t.established >= t.limits.Sessions {
+		return ErrFull
+	}
+	if t.handshakes.Len() >= t.limits.Handshakes && !t.evict() {
+		return ErrFull
+	}
+	s.place = t.handshakes.PushBack(s)
+	return nil
+}
+
+func (t *slots) evict() bool {
+	for e := t.handshakes.Front(); e != nil; e = e.Next() {
+		s := e.Value.(*Session)
+		if !s.proved.Load() {
+			t.handshakes.Remove(e)
+			s.place = nil
+			s.stop(endEvicted)
+			return true
+		}
+	}
+	return false
+}
+
+// establish moves s over to the sessions. One that was evicted meanwhile is
+// told so by its stop.
+func (t *slots) establish(s *Session) error {
+	if t.established >= t.limits.Sessions {
+		return ErrFull
+	}
+	t.leaveHandshakes(s)
+	t.established++
+	s.established = true
+	return nil
+}
+
+func (t *slots) leave(s *Session) {
+	t.leaveHandshakes(s)
+	if s.established {
+		t.established--
+		s.established = false
+	}
+}
+
+func (t *slots) leaveHandshakes(s *Session) {
+	if s.place != nil {
+		t.handshakes.Remove(s.place)
+		s.place = nil
+	}
+}
+
+// backoff is the pause between failing accepts, as in net/http.
+type backoff struct{ pause time.Duration }
+
+// temporary reports whether accepting may work again later: a lack of
+// descriptors or memory, or a connection that was gone before we had it.
+func (b *backoff) temporary(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func (b *backoff) sleep() {
+	b.pause = min(max(2*b.pause, 5*time.Millisecond), time.Second)
+	time.Sleep(b.pause)
+}
+
+func (b *backoff) reset() { b.pause = 0 }

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+const (
+	smallRead = 2 << 10  // what a direction reads with while little moves
+	bulkRead  = 64 << 10 // what it reads with while much does
+	bulkTick  = time.Second
+	// linger is how long the other direction may go on after the first end.
+	linger = time.Second
+)
+
+// bulkBuffers are lent to a direction while bytes move, with room for a frame
+// header in front.
+var bulkBuffers = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+bulkRead); return &b }}
+
+const maxHeadroom = 16
+
+// relay moves bytes between a viewer and a display. There are no queues: a
+// write that blocks is the back-pressure, so a slow viewer stops the reads from
+// its display and touches nobody else.
+type relay struct {
+	viewer, display net.Conn
+	up, down        pump
+
+	mu   sync.Mutex
+	end  ending
+	over time.Time // when both directions must have ended; zero until an end has begun
+}
+
+// newRelay joins the two connections; what the viewer sends goes through a
+// filter with policy p.
+func newRelay(viewer, display net.Conn, p rfb.Policy, stall time.Duration) *relay {
+	r := &relay{viewer: viewer, display: display}
+	filter := rfb.NewFilter(layers.Raw(display), p)
+	r.up = pump{relay: r, src: viewer, dst: display, write: filter.Write, stall: stall}
+	r.down = pump{relay: r, src: display, dst: viewer, write: viewer.Write, stall: stall}
+	if w, ok := layers.Raw(viewer).(layers.HeadroomWriter); ok && w.Headroom() <= maxHeadroom {
+		r.down.headroom = w.Headroom()
+		r.down.write = w.WriteHeadroom
+	}
+	return r
+}
+
+// run returns when both directions have ended, with the reason of the first.
+// The connections are left open for a last word.
+func (r *relay) run() ending {
+	upDone := make(chan struct{})
+	go r.runUp(upDone)
+	r.finish(r.displayEnd(r.down.run()), r.viewer)
+	<-upDone
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.end
+}
+
+func (r *relay) runUp(done chan<- struct{}) {
+	defer close(done)
+	r.finish(r.viewerEnd(r.up.run()), r.display)
+}
+
+// finish records the first end and gives the other direction a moment: the
+// rest of what was sent still arrives, where the protocol can be ended in one
+// direction alone.
+func (r *relay) finish(end ending, other net.Conn) {
+	if !r.first(end, time.Now().Add(linger)) {
+		return
+	}
+	if layers.CloseWrite(other) != nil {
+		_ = other.SetReadDeadline(time.Now())
+	}
+}
+
+// cut ends both directions at once; it never blocks.
+func (r *relay) cut(end ending) {
+	r.first(end, time.Now())
+}
+
+// first records an end unless there is one, and sets the deadlines that it
+// brings.
+func (r *relay) first(end ending, over time.Time) bool {
+	r.mu.Lock()
+	if !r.over.IsZero() {
+		r.mu.Unlock()
+		return false
+	}
+	r.end, r.over = end, over
+	r.mu.Unlock()
+	_ = r.viewer.SetDeadline(over)
+	_ = r.display.SetDeadline(over)
+	return true
+}
+
+// ending returns when everything must be over, once an end has begun.
+func (r *relay) ending() (over time.Time, begun bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over, !r.over.IsZero()
+}
+
+// viewerEnd says what the end of the direction viewer → display means.
+func (r *relay) viewerEnd(readErr, writeErr error) ending {
+	var unknown *rfb.UnknownMessage
+	switch {
+	case errors.As(writeErr, &unknown):
+		return ending{"message not allowed", "The viewer sent a message that is not allowed here.", layers.ClosePolicy, writeErr}
+	case errors.Is(writeErr, os.ErrDeadlineExceeded):
+		return ending{"display stalled", "The display stopped reading.", layers.CloseServerError, writeErr}
+	case writeErr != nil && isGone(writeErr):
+		return endDisplayClosed
+	case writeErr != nil:
+		return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, writeErr}
+	case isGone(readErr):
+		return endViewerLeft
+	}
+	return ending{"viewer failed", "The connection failed.", layers.CloseProtocol, readErr}
+}
+
+// displayEnd says what the end of the direction display → viewer means.
+func (r *relay) displayEnd(readErr, writeErr error) ending {
+	switch {
+	case errors.Is(writeErr, os.ErrDeadlineExceeded):
+		return ending{"viewer stalled", "The viewer stopped reading.", layers.ClosePolicy, writeErr}
+	case writeErr != nil && isGone(writeErr):
+		return endViewerLeft
+	case writeErr != nil:
+		return ending{"viewer failed", "The connection failed.", layers.CloseProtocol, writeErr}
+	case isGone(readErr):
+		return endDisplayClosed
+	}
+	return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, readErr}
+}
+
+// pump is one direction of a relay.
+type pump struct {
+	relay    *relay
+	src, dst net.Conn
+	write    func([]byte) (int, error) // to dst, through filter or framing
+	headroom int                       // bytes in front of the payload that write wants
+	stall    time.Duration
+	moved    atomic.Int64 // payload bytes
+
+	armed  time.Time // when the write deadline was last set
+	lent   *[]byte   // a bulk buffer, while bytes move
+	ticked int64     // moved at the last tick of the bulk buffer
+}
+
+// run copies until an end; one of the errors is set and says which.
+func (p *pump) run() (readErr, writeErr error) {
+	small := make([]byte, p.headroom+smallRead)
+	defer p.giveBack()
+	for {
+		buf := small
+		if p.lent != nil {
+			buf = *p.lent
+		}
+		n, err := p.src.Read(buf[p.headroom:])
+		if n > 0 {
+			if err := p.pass(buf[:p.headroom+n]); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case err == nil:
+			if p.lent == nil && n == smallRead {
+				p.borrow()
+			}
+		case p.lent != nil && errors.Is(err, os.ErrDeadlineExceeded) && p.tick():
+		default:
+			return err, nil
+		}
+	}
+}
+
+// pass writes what lies behind the headroom. The deadline that ends a session
+// whose peer takes nothing is renewed now and then, not for every message.
+func (p *pump) pass(b []byte) error {
+	if now := time.Now(); now.Sub(p.armed) > p.stall/4 {
+		p.armed = now
+		p.setDeadline(p.dst.SetWriteDeadline, now.Add(p.stall))
+	}
+	if _, err := p.write(b); err != nil {
+		return err
+	}
+	p.moved.Add(int64(len(b) - p.headroom))
+	return nil
+}
+
+// borrow takes a bulk buffer. From then on a read deadline ticks: when a tick
+// passes without a byte, the buffer goes back, and an idle session holds none.
+func (p *pump) borrow() {
+	p.lent = bulkBuffers.Get().(*[]byte)
+	p.ticked = p.moved.Load()
+	p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
+}
+
+// tick is false when the deadline was that of an end.
+func (p *pump) tick() bool {
+	if _, ending := p.relay.ending(); ending {
+		return false
+	}
+	if moved := p.moved.Load(); moved != p.ticked {
+		p.ticked = moved
+		p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
+		return true
+	}
+	p.giveBack()
+	p.setDeadline(p.src.SetReadDeadline, time.Time{})
+	return true
+}
+
+// setDeadline never undoes the deadlines of an end that has begun: the end is
+// recorded before its deadlines are set, so that one of the two sees the other.
+func (p *pump) setDeadline(set func(time.Time) error, t time.Time) {
+	_ = set(t)
+	if over, ending := p.relay.ending(); ending {
+		_ = set(over)
+	}
+}
+
+func (p *pump) giveBack() {
+	if p.lent != nil {
+		bulkBuffers.Put(p.lent)
+		p.lent = nil
+	}
+}

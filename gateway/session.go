@@ -1,0 +1,298 @@
+package gateway
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// Session is one viewer joined to one display under one grant, from accept to
+// close. Gateway.Admit makes it.
+type Session struct {
+	g     *Gateway
+	front Front
+	id    string
+	begun time.Time
+
+	place       *list.Element // in slots.handshakes; the gateway's lock
+	established bool          // counted in slots.established; the gateway's lock
+	proved      atomic.Bool   // the viewer has shown who it is
+
+	mu      sync.Mutex
+	stopEnd *ending // set by stop
+	onStop  func()  // what stop calls, once Serve runs
+
+	// Filled in as the session goes on, by the goroutine that serves it.
+	grant   auth.Grant
+	target  *Target
+	viewer  *rfb.Conn
+	display *rfb.Conn
+	stack   string // of the viewer's connection, for the log
+	from    string // address of the viewer
+	traffic *relay
+}
+
+func newSession(g *Gateway, front Front) *Session {
+	var id [4]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return &Session{g: g, front: front, id: hex.EncodeToString(id[:]), begun: time.Now()}
+}
+
+// Release gives back the place of a session that is not going to be served.
+func (s *Session) Release() { s.g.forget(s) }
+
+// Serve runs the session on c, which it owns, and returns when it has ended;
+// nil means that one of the two ends left. The end is logged here, once.
+func (s *Session) Serve(ctx context.Context, c net.Conn) error {
+	defer s.Release()
+	s.from = addressOf(c)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.hookStop(func() { cancel(s.stopCause()) })
+
+	top, err := s.join(ctx, c)
+	var end ending
+	if err != nil {
+		end = s.endOf(err)
+		end.tell(top)
+	} else {
+		end = s.relay(ctx)
+	}
+	s.report(end)
+	return end.err
+}
+
+// stop ends the session from outside with the stated end. It never blocks; the
+// first call wins.
+func (s *Session) stop(end ending) {
+	s.mu.Lock()
+	first := s.stopEnd == nil
+	if first {
+		s.stopEnd = &end
+	}
+	hook := s.onStop
+	s.mu.Unlock()
+	if first && hook != nil {
+		hook()
+	}
+}
+
+// hookStop has f called by stop, at once if that has been.
+func (s *Session) hookStop(f func()) {
+	s.mu.Lock()
+	s.onStop = f
+	stopped := s.stopEnd != nil
+	s.mu.Unlock()
+	if stopped {
+		f()
+	}
+}
+
+// stopCause is the error of the end that stop has set, nil without one.
+func (s *Session) stopCause() error {
+	end, _ := s.stoppedEnd()
+	return end.err
+}
+
+// stoppedEnd is the end that stop has set.
+func (s *Session) stoppedEnd() (ending, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopEnd == nil {
+		return ending{}, false
+	}
+	return *s.stopEnd, true
+}
+
+// join takes both handshakes to their ends: afterwards s.viewer and s.display
+// carry messages. It returns the topmost connection to the viewer for saying
+// why, if it came to nothing.
+func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
+	limits := &s.g.Limits
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.HandshakeTimeout, errHandshakeTimeout)
+	defer cancel()
+	stacked, err := s.stackViewer(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	cfg := &rfb.ServerConfig{Security: s.front.Security(stacked), Approve: s.approve}
+	s.viewer, err = rfb.Server(ctx, stacked, cfg)
+	if err == nil {
+		err = s.passInit(ctx)
+	}
+	if err != nil && s.display != nil {
+		_ = s.display.Close()
+	}
+	return stacked, timedOut(ctx, err)
+}
+
+func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.g.Limits.LayerTimeout, errHandshakeTimeout)
+	defer cancel()
+	stacked, err := layers.Stack(ctx, c, s.front.Layers...)
+	if err != nil {
+		return nil, timedOut(ctx, err)
+	}
+	s.from = addressOf(stacked)
+	return stacked, nil
+}
+
+// approve is where a viewer that has proved who it is gets its grant and its
+// display, before the SecurityResult: what goes wrong here is what the viewer
+// can show.
+func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
+	s.proved.Store(true)
+	s.stack = layers.Describe(secured.Conn)
+	ids := identify(s.front.Identities, secured)
+	s.grant = auth.Grant{Identity: ids[0], Target: s.front.Target, Rights: auth.AllRights}
+	if s.g.Authorize != nil {
+		grant, err := s.g.Authorize(ctx, ids, s.front.Target)
+		if err != nil {
+			return err
+		}
+		s.grant = grant
+	}
+	target, err := s.g.resolve(ctx, s.front.Target)
+	if err != nil {
+		return &rfb.Refusal{Reason: "There is no such display.", Err: err}
+	}
+	s.target = target
+	if err := s.g.establish(s); err != nil {
+		return &rfb.Refusal{Reason: "The gateway is full. Try again later.", Err: err}
+	}
+	return s.reachDisplay(ctx)
+}
+
+func (s *Session) reachDisplay(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.g.Limits.DialTimeout)
+	defer cancel()
+	display, err := s.target.connect(ctx)
+	var gone *Unreachable
+	if errors.As(err, &gone) {
+		return &rfb.Refusal{Reason: gone.words(), Err: err}
+	}
+	s.display = display
+	return err
+}
+
+// passInit hands ClientInit to the display and ServerInit to the viewer.
+func (s *Session) passInit(ctx context.Context) error {
+	shared, err := s.viewer.ReadClientInit(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.display.WriteClientInit(ctx, shared); err != nil {
+		return s.target.unreachable(ctx, "handshake", err)
+	}
+	init, err := s.display.ReadServerInit(ctx)
+	if err != nil {
+		return s.target.unreachable(ctx, "handshake", err)
+	}
+	return s.viewer.WriteServerInit(ctx, init)
+}
+
+// relay moves messages until the first end, and closes both connections.
+func (s *Session) relay(ctx context.Context) ending {
+	s.logger().Info("session opened",
+		"security", s.viewer.Secured.Method, "display_security", s.display.Secured.Method,
+		"display_stack", layers.Describe(s.display.Conn), "rights", s.grant.Rights.String())
+	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, filterPolicy(s.grant.Rights), s.g.Limits.Stall)
+	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
+	defer unhook()
+	end := s.traffic.run()
+	end.tell(s.viewer.Conn)
+	_ = s.display.Close()
+	return end
+}
+
+// filterPolicy is what the filter on the viewer's messages lets through.
+func filterPolicy(r auth.Rights) rfb.Policy {
+	return rfb.Policy{
+		Keyboard:    r.Has(auth.Keyboard),
+		Pointer:     r.Has(auth.Pointer),
+		ClipboardIn: r.Has(auth.ClipboardIn),
+		Resize:      r.Has(auth.Resize),
+		Power:       r.Has(auth.Power),
+	}
+}
+
+func (s *Session) whyCancelled(ctx context.Context) ending {
+	if end, ok := s.stoppedEnd(); ok {
+		return end
+	}
+	return ending{"cancelled", "The gateway ended the session.", layers.CloseGoingAway, context.Cause(ctx)}
+}
+
+// report writes the one line of the end.
+func (s *Session) report(end ending) {
+	log := s.logger().With("reason", end.reason, "duration", time.Since(s.begun).Round(time.Millisecond).String())
+	if s.traffic != nil {
+		log.Info("session closed", "bytes_up", s.traffic.up.moved.Load(), "bytes_down", s.traffic.down.moved.Load(), errorAttr(end.err))
+		return
+	}
+	log.Log(context.Background(), s.refusalLevel(end), "session refused", errorAttr(end.err))
+}
+
+// refusalLevel keeps strangers that only knock, by the hundred if they like,
+// from drowning what an administrator must see.
+func (s *Session) refusalLevel(end ending) slog.Level {
+	switch {
+	case end.reason == endEvicted.reason:
+		s.g.fullLog.Do(func() {
+			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.front.Name, "places", s.g.Limits.Handshakes)
+		})
+		return slog.LevelDebug
+	case s.proved.Load():
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+func errorAttr(err error) slog.Attr {
+	if err == nil {
+		return slog.Attr{}
+	}
+	return slog.String("error", err.Error())
+}
+
+// logger is the session's: every line says who, from where and to what.
+func (s *Session) logger() *slog.Logger {
+	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.front.Target}
+	if s.grant.Identity.Method != "" {
+		attrs = append(attrs, "user", s.grant.Identity.String())
+	}
+	if s.stack != "" {
+		attrs = append(attrs, "stack", s.stack)
+	}
+	return s.g.log().With(attrs...)
+}
+
+func (g *Gateway) resolve(ctx context.Context, name string) (*Target, error) {
+	if g.Resolve == nil {
+		return nil, fmt.Errorf("%w: %q", ErrNoTarget, name)
+	}
+	return g.Resolve(ctx, name)
+}
+
+func addressOf(c net.Conn) string {
+	a := c.RemoteAddr()
+	if a == nil {
+		return ""
+	}
+	if a.String() == "" || a.String() == "@" {
+		return a.Network() // an unnamed unix socket
+	}
+	return a.String()
+}

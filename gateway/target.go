@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// Target is a display and how to reach it.
+type Target struct {
+	Name string
+	// Dial reaches the display; the connection is the target's to own.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Layers are stacked on the dialled connection, bottom first.
+	Layers []layers.Layer
+	// Security lists how we may prove ourselves to the display, best first.
+	// It is asked for each connection anew, so that secrets are read then.
+	Security func() []rfb.Security
+}
+
+// Unreachable is the error of a display that could not be dialled or that
+// would not let us in. Stage says how far it came: "dial", "layers",
+// "handshake".
+type Unreachable struct {
+	Target string
+	Stage  string
+	Err    error
+}
+
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("gateway: display %s: %s: %v", u.Target, u.Stage, u.Err)
+}
+
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// words are what a viewer is told: where it went wrong, nothing of how.
+func (u *Unreachable) words() string {
+	switch {
+	case errors.Is(u.Err, context.DeadlineExceeded):
+		return "The display did not answer in time."
+	case u.Stage == "dial":
+		return "The display cannot be reached."
+	case u.Stage == "layers":
+		return "No secure connection to the display could be made."
+	}
+	return "The display did not let the gateway in."
+}
+
+// connect dials the display and takes the handshake up to its SecurityResult.
+func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
+	c, err := t.Dial(ctx)
+	if err != nil {
+		return nil, t.unreachable(ctx, "dial", err)
+	}
+	stacked, err := layers.Stack(ctx, c, t.Layers...)
+	if err != nil {
+		_ = c.Close()
+		return nil, t.unreachable(ctx, "layers", err)
+	}
+	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: t.Security()})
+	if err != nil {
+		_ = stacked.Close()
+		return nil, t.unreachable(ctx, "handshake", err)
+	}
+	return display, nil
+}
+
+// unreachable makes the time limit visible as the cause, whatever I/O error
+// it showed as.
+func (t *Target) unreachable(ctx context.Context, stage string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return &Unreachable{Target: t.Name, Stage: stage, Err: err}
+}

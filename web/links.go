@@ -1,0 +1,47 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+)
+
+const (
+	// startPath is where one-time links lead: startPath + ticket.
+	startPath = "/start/"
+	cookie    = "vncgate"
+)
+
+// StartPath returns the path of the one-time link for ticket.
+func StartPath(ticket string) string { return startPath + ticket }
+
+// startLogin uses a ticket up, gives the browser a cookie in its place and
+// leads on to the page.
+func startLogin(logins Logins) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if loggedIn(logins, r) { // the same browser came back by its history
+			toPage(w, r)
+			return
+		}
+		secret, ok := logins.Redeem(r.PathValue("ticket"))
+		if !ok {
+			http.Error(w, "This link has been used or is too old. Ask for a new one.", http.StatusGone)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{
+			Name: cookie, Value: secret, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+		})
+		toPage(w, r)
+	}
+}
+
+// toPage redirects relative to the link, so that a prefix in front of us stays.
+func toPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", strings.Repeat("../", strings.Count(startPath, "/")-1)+"vnc.html?autoconnect=1&resize=scale")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+func loggedIn(logins Logins, r *http.Request) bool {
+	c, err := r.Cookie(cookie)
+	return err == nil && logins.Valid(c.Value)
+}

@@ -1,0 +1,113 @@
+// Package web lets browsers in: the WebSocket endpoint that noVNC connects to,
+// the viewer page and what belongs to it. It proves nobody and relays nothing;
+// an upgraded connection is handed to the gateway.
+package web
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"vncgate/gateway"
+)
+
+// Limits on requests, before anything is known of who sends them.
+const (
+	maxHeader     = 8 << 10
+	headerTimeout = 10 * time.Second
+	idleTimeout   = time.Minute
+)
+
+// Config is what a listener for browsers is made of.
+type Config struct {
+	// Admit takes a place for a viewer: Gateway.Admit.
+	Admit func(gateway.Front) (*gateway.Session, error)
+	// Front is how viewers come in here. ?target=NAME in the WebSocket's URL
+	// takes the place of its Target.
+	Front gateway.Front
+	// Paths are those of the WebSocket endpoint, next to "/" and
+	// "/websockify", which always are.
+	Paths []string
+	// Origins lists the pages on other hosts that may connect, each as a
+	// browser states it ("https://portal.example"); "*" is every page.
+	Origins []string
+	// Logins, if set, must know the browser before it may connect.
+	Logins Logins
+	// Defaults and Mandatory are settings of the page, by noVNC's names; the
+	// latter cannot be changed by its user.
+	Defaults, Mandatory map[string]any
+	// Log gets what concerns HTTP alone; nil discards it.
+	Log *slog.Logger
+}
+
+// Logins knows browsers that came in through a one-time link.
+type Logins interface {
+	Redeem(ticket string) (secret string, ok bool)
+	Valid(secret string) bool
+}
+
+// NewServer returns the HTTP server for cfg, ready for Serve. A listener with
+// TLS is given to it as such; only HTTP/1.1 is spoken, which upgrades need.
+func NewServer(cfg Config) *http.Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler:           newHandler(cfg),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+func newHandler(cfg Config) http.Handler {
+	e := &endpoint{cfg: cfg}
+	pages := newPages(cfg)
+	mux := http.NewServeMux()
+	for _, path := range endpointPaths(cfg.Paths) {
+		mux.Handle(path, e)
+	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if wantsUpgrade(r) {
+			e.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+	mux.Handle("GET /", pages)
+	if cfg.Logins != nil {
+		mux.HandleFunc("GET "+startPath+"{ticket}", startLogin(cfg.Logins))
+	}
+	return secure(mux)
+}
+
+// endpointPaths are the paths of the endpoint but "/", which it shares with
+// the page.
+func endpointPaths(configured []string) []string {
+	paths := append([]string{"/websockify"}, configured...)
+	paths = slices.DeleteFunc(paths, func(p string) bool { return p == "/" || p == "" })
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// contentPolicy lets the page load nothing from elsewhere and run nothing
+// inline. Connections may go to any host, since noVNC's "host" parameter may
+// name one.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; " +
+	"img-src 'self' data: blob:; media-src 'self' data:; manifest-src 'self'; connect-src 'self' ws: wss:; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+
+// secure sets the headers that every answer has.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		next.ServeHTTP(w, r)
+	})
+}
