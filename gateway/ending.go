@@ -15,9 +15,7 @@ import (
 const (
 	// farewell is how long saying goodbye may take.
 	farewell = time.Second
-	// unreadLimit is how much more is read from a viewer that is being told
-	// why: closing a TCP connection with bytes unread resets it, and the
-	// words are lost on the way.
+	// unreadLimit is how much more is read from a viewer that is refused.
 	unreadLimit = 64 << 10
 )
 
@@ -80,14 +78,29 @@ func timedOut(ctx context.Context, err error) error {
 	return err
 }
 
-// tell closes the viewer's connection, with words where its protocol has a
-// place for them.
+// tell closes the connection of a viewer whose session has ended, with words
+// where its protocol has a place for them.
 func (e ending) tell(c net.Conn) {
-	_ = c.SetDeadline(time.Now().Add(farewell))
-	if ws, ok := layers.As[interface{ CloseWith(int, string) error }](c); ok {
-		_ = ws.CloseWith(e.code, e.words)
-	} else if e.words != "" && layers.CloseWrite(c) == nil {
+	e.say(c)
+	_ = c.Close()
+}
+
+// refuse closes the connection of a viewer that has just been sent a
+// SecurityResult: it reads on for a moment, since closing a TCP connection with
+// bytes unread resets it, and the words would be lost on the way.
+func (e ending) refuse(c net.Conn) {
+	if !e.say(c) && e.words != "" && layers.CloseWrite(c) == nil {
 		_, _ = io.CopyN(io.Discard, c, unreadLimit)
 	}
 	_ = c.Close()
+}
+
+// say sends a close frame, if the connection has such a thing.
+func (e ending) say(c net.Conn) bool {
+	_ = c.SetDeadline(time.Now().Add(farewell))
+	ws, ok := layers.As[interface{ CloseWith(int, string) error }](c)
+	if ok {
+		_ = ws.CloseWith(e.code, e.words)
+	}
+	return ok
 }

@@ -66,7 +66,7 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 	var end ending
 	if err != nil {
 		end = s.endOf(err)
-		end.tell(top)
+		end.refuse(top)
 	} else {
 		end = s.relay(ctx)
 	}

@@ -67,7 +67,7 @@ func newHandler(cfg Config) http.Handler {
 	pages := newPages(cfg)
 	mux := http.NewServeMux()
 	for _, path := range endpointPaths(cfg.Paths) {
-		mux.Handle(path, e)
+		mux.Handle("GET "+path, e)
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if wantsUpgrade(r) {

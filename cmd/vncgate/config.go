@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
@@ -172,8 +173,14 @@ func (l *listenerConfig) validate(c *config) error {
 	if l.Web != nil && l.Proxy != nil {
 		return errors.New("proxy: PROXY headers are for native viewers; a reverse proxy in front of web speaks HTTP")
 	}
+	if l.Web != nil && !webPath.MatchString(l.Web.Path) {
+		return fmt.Errorf("web: path: %q is not the path of an endpoint, such as /websockify", l.Web.Path)
+	}
 	return l.validateSecurity(c)
 }
+
+// webPath is what may be the WebSocket's path: no file of the page, no pattern.
+var webPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+)*$`)
 
 func (t *targetConfig) validate() error {
 	ways := 0
