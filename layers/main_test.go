@@ -21,28 +21,38 @@ func TestMain(m *testing.M) {
 		relay(os.Args[2])
 		return
 	}
+	// Else the command takes a second to exit under the race detector.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	layertest.Main(m)
 }
 
 const relayCommand = "relay-for-test"
 
-// relay joins standard input and output to a unix socket. It ends when both
-// have ended, so it does not mind being asked to.
+// relay joins standard input and output to a unix socket. Asked to end, it
+// first passes on what it was given.
 func relay(path string) {
-	signal.Ignore(syscall.SIGTERM)
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		panic(err)
 	}
-	done := make(chan struct{})
+	in, out := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(out)
 		_, _ = io.Copy(os.Stdout, c)
 		_ = os.Stdout.Close()
 	}()
-	_, _ = io.Copy(c, os.Stdin)
-	_ = c.(*net.UnixConn).CloseWrite()
-	<-done
+	go func() {
+		defer close(in)
+		_, _ = io.Copy(c, os.Stdin)
+		_ = c.(*net.UnixConn).CloseWrite()
+	}()
+	select {
+	case <-out:
+	case <-term:
+	}
+	<-in
 }
 
 // commandPair returns a command as the near end and, as the far end, the unix

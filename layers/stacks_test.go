@@ -2,6 +2,7 @@ package layers_test
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -44,10 +45,15 @@ func saslSides(ctx context.Context, c net.Conn) (net.Conn, error) {
 // token lost, doubled or out of order shows, and the text inverted.
 func countingCodec() layers.SASLCodec {
 	var sent, received uint32
+	const size = 8192
+	var ones [size]byte
+	for i := range ones {
+		ones[i] = 0xFF
+	}
 	invert := func(dst, src []byte) []byte {
-		for _, b := range src {
-			dst = append(dst, ^b)
-		}
+		n := len(dst)
+		dst = append(dst, src...)
+		subtle.XORBytes(dst[n:], src, ones[:])
 		return dst
 	}
 	return layers.SASLCodec{
@@ -62,7 +68,7 @@ func countingCodec() layers.SASLCodec {
 			}
 			return invert(nil, b[4:]), nil
 		},
-		MaxSend: 8000, MaxReceive: 8192, SSF: 56,
+		MaxSend: size - 4, MaxReceive: size, SSF: 56,
 	}
 }
 
@@ -71,7 +77,7 @@ var bases = []struct {
 	name string
 	pair func(testing.TB) (net.Conn, net.Conn)
 }{
-	{"pipe", func(testing.TB) (net.Conn, net.Conn) { return layertest.Pipe() }},
+	{"pipe", nil},
 	{"tcp", layertest.TCP},
 	{"unix", layertest.Unix},
 	{"command", commandPair},
@@ -92,8 +98,12 @@ func TestStacks(t *testing.T) {
 					subject.EndMark = subject.EndMark || e.endMark
 				}
 			}
+			if base.name == "command" && len(near) > 1 && len(near) < len(all) {
+				continue // a process for each connection takes its time
+			}
 			subject.Near, subject.Far = stack(near...), stack(far...)
 			subject.Sparse = len(near) > 1 || base.name != "pipe"
+			subject.Parallel = base.name != "pipe"
 			t.Run(strings.Join(name, "-"), func(t *testing.T) { layertest.TestLayer(t, subject) })
 		}
 	}
@@ -107,7 +117,10 @@ func TestDescribeStacks(t *testing.T) {
 		near, far = append(near, e.near), append(far, e.far)
 	}
 	for _, base := range bases {
-		a, b := base.pair(t)
+		a, b := layertest.Pipe()
+		if base.pair != nil {
+			a, b = base.pair(t)
+		}
 		client, _ := join(t, a, b, stack(near...), stack(far...))
 		want := base.name + "→proxy→tls1.3→ws→sasl(ssf=56)"
 		if got := layers.Describe(client); got != want {

@@ -20,7 +20,7 @@ import (
 
 // goodbye is how long a Close may take to hand its last record or frame to a
 // peer that has stopped reading.
-const goodbye = 200 * time.Millisecond
+const goodbye = 100 * time.Millisecond
 
 // TLSConn is a TLS session over any connection. It owns the connection below.
 type TLSConn struct {
@@ -159,7 +159,8 @@ type tlsUnder struct {
 	net.Conn
 	relaxed  atomic.Bool
 	closing  atomic.Bool
-	closeErr error // written inside TLSConn.close
+	stuck    atomic.Bool // the peer has let a Write miss its deadline
+	closeErr error       // written inside TLSConn.close
 	closed   sync.Once
 }
 
@@ -173,9 +174,21 @@ func (u *tlsUnder) Read(b []byte) (int, error) {
 	return n, err
 }
 
+func (u *tlsUnder) Write(b []byte) (int, error) {
+	n, err := u.Conn.Write(b)
+	if isTimeout(err) {
+		u.stuck.Store(true)
+	}
+	return n, err
+}
+
 func (u *tlsUnder) SetWriteDeadline(t time.Time) error {
-	if last := time.Now().Add(goodbye); u.closing.Load() && t.After(last) {
-		t = last
+	switch {
+	case !u.closing.Load():
+	case u.stuck.Load():
+		t = past
+	default:
+		t = time.Now().Add(goodbye)
 	}
 	return u.Conn.SetWriteDeadline(t)
 }

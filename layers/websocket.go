@@ -40,6 +40,9 @@ const (
 // with its reason (RFC 6455, 5.5).
 const maxControl = 125
 
+// linger is how long CloseWith waits for the peer's close frame.
+const linger = 500 * time.Millisecond
+
 // CloseError says with what code and reason the peer closed a WebSocket.
 type CloseError struct {
 	Code   int
@@ -150,7 +153,7 @@ func (c *WebSocketConn) Close() error {
 }
 
 // CloseWith closes with a code and a reason for the peer, cut to 123 bytes at a
-// character. Unlike Close it waits a moment (200 ms) for the peer's answer: a
+// character. Unlike Close it waits half a second for the peer's answer: a
 // connection closed while bytes of the peer are still unread is reset, and a
 // reset can overtake the reason.
 func (c *WebSocketConn) CloseWith(code int, reason string) error {
@@ -177,7 +180,7 @@ func (c *WebSocketConn) sayGoodbye(code int, reason string) bool {
 
 // awaitClose drops what the peer sends until its close frame or the end.
 func (c *WebSocketConn) awaitClose() {
-	_ = c.below.SetReadDeadline(time.Now().Add(goodbye))
+	_ = c.below.SetReadDeadline(time.Now().Add(linger))
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
 	var dropped [512]byte

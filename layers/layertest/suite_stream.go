@@ -2,6 +2,7 @@ package layertest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -21,12 +22,12 @@ const (
 
 // noise is n bytes that differ from seed to seed.
 func noise(n int, seed uint64) []byte {
-	b := make([]byte, n)
+	b := make([]byte, 0, n+8)
 	r := rand.NewPCG(seed, 1)
-	for i := range b {
-		b[i] = byte(r.Uint64())
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 	}
-	return b
+	return b[:n]
 }
 
 // testTransfer moves 1 MiB each way at the same time, in pieces of odd sizes.
