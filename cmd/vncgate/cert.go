@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,8 @@ tells what is wrong with it, if anything.`,
   vncgate cert show
   vncgate cert show /etc/vncgate/tls.crt
   vncgate cert export --ca -o vncgate-ca.crt      # and how to trust it`,
-		RunE: subcommandsOnly,
+		Args: subcommandsOnly,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", defaultCertificateDir(), "`FOLDER` of the development certificates")
 	cmd.AddCommand(f.makeCommand(), f.showCommand(), f.exportCommand())
@@ -132,12 +134,24 @@ func (f *certFlags) show(out io.Writer, args []string) error {
 	if err != nil {
 		return f.explainFile(err, len(args) == 0)
 	}
-	d := describe(file, chain, time.Now())
+	d := describe(file, chain, f.authority(len(args) == 0), time.Now())
 	if f.json {
 		return writeJSON(out, d)
 	}
 	_, err = io.WriteString(out, d.text())
 	return err
+}
+
+// authority returns the development CA's certificate to judge its own by.
+func (f *certFlags) authority(ours bool) []*x509.Certificate {
+	if !ours {
+		return nil
+	}
+	chain, err := certs.ReadCertificates(filepath.Join(f.dir, "ca.crt"))
+	if err != nil {
+		return nil // then the chain is incomplete, and that is a problem to show
+	}
+	return chain
 }
 
 func (f *certFlags) exportCommand() *cobra.Command {

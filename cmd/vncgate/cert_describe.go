@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,9 @@ type certificateDescription struct {
 	PublicKey string    `json:"publicKeySHA256"`
 }
 
-func describe(file string, chain []*x509.Certificate, now time.Time) description {
-	d := description{File: file, Problems: append([]string{}, problemsOf(chain, now)...)}
+// describe judges chain with issuers behind it.
+func describe(file string, chain, issuers []*x509.Certificate, now time.Time) description {
+	d := description{File: file, Problems: append([]string{}, problemsOf(slices.Concat(chain, issuers), now)...)}
 	for _, c := range chain {
 		d.Certificates = append(d.Certificates, certificateDescription{
 			Subject:   c.Subject.String(),

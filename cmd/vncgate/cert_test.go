@@ -16,9 +16,8 @@ import (
 
 func runCert(t *testing.T, args ...string) (out, hints string, err error) {
 	t.Helper()
-	cmd := newCertCommand()
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(args)
+	cmd := newRootCommand()
+	cmd.SetArgs(append([]string{"cert"}, args...))
 	var o, e bytes.Buffer
 	cmd.SetOut(&o)
 	cmd.SetErr(&e)
@@ -43,8 +42,43 @@ func TestCertShowJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Certificates) != 1 || d.Certificates[0].SHA256 != certs.Fingerprint(chain[0]) || d.Certificates[0].Key != "ECDSA P-256" || len(d.Problems) != 1 {
+	if len(d.Certificates) != 1 || d.Certificates[0].SHA256 != certs.Fingerprint(chain[0]) || d.Certificates[0].Key != "ECDSA P-256" || len(d.Problems) != 1 || !strings.Contains(d.Problems[0], "does not trust the authority") {
 		t.Errorf("%+v", d)
+	}
+}
+
+func TestCertErrorsSayWhatToDo(t *testing.T) {
+	empty, made := t.TempDir(), t.TempDir()
+	if _, _, err := runCert(t, "make", "--dir", made); err != nil {
+		t.Fatal(err)
+	}
+	there := filepath.Join(made, "ca.crt")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sign"}, `cert has no command "sign" (there are: export, make, show)`},
+		{[]string{"show", "--dir", empty}, "'vncgate cert make' makes it"},
+		{[]string{"show", "a", "b"}, "takes one FILE"},
+		{[]string{"show", filepath.Join(made, "ca.key")}, "are the two files swapped?"},
+		{[]string{"make", "extra"}, `takes no argument "extra"`},
+		{[]string{"make", "--host", "https://gate.example"}, "without scheme"},
+		{[]string{"make", "--dir", made, "--client", "a/b"}, `client name "a/b"`},
+		{[]string{"make", "--dir", made, "--client", ""}, `client name ""`},
+		{[]string{"make", "--client", "alice", "--host", "x"}, "none of the others can be"},
+		{[]string{"export", "--ca", "--dir", empty, "-o", "x"}, "'vncgate cert make' makes it"},
+		{[]string{"export", "--ca", "--dir", made}, "give -o FILE"},
+		{[]string{"export", "--ca", "--dir", made, "-o", there}, "--force writes over it"},
+		{[]string{"export", "--dir", made, "-o", filepath.Join(made, "none", "x")}, "no such file"},
+		{[]string{"export", "--format", "p12", "-o", "x"}, "there are: pem, der"},
+	} {
+		if _, _, err := runCert(t, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want %s", c.args, err, c.want)
+		}
+	}
+	// A file that a person names is not one that we make.
+	if _, _, err := runCert(t, "show", filepath.Join(empty, "absent")); err == nil || strings.Contains(err.Error(), "cert make") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -80,10 +114,10 @@ func TestDescribeAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain := []*x509.Certificate{ca.Certificate()}
-	if d := describe("ca.crt", chain, time.Now()); len(d.Problems) != 0 || d.Problems == nil {
+	if d := describe("ca.crt", chain, nil, time.Now()); len(d.Problems) != 0 || d.Problems == nil {
 		t.Errorf("problems %q; want none, as an empty list", d.Problems)
 	}
-	if d := describe("ca.crt", chain, time.Now().AddDate(20, 0, 0)); len(d.Problems) != 1 || !strings.Contains(d.Problems[0], "expired") {
+	if d := describe("ca.crt", chain, nil, time.Now().AddDate(20, 0, 0)); len(d.Problems) != 1 || !strings.Contains(d.Problems[0], "expired") {
 		t.Errorf("in twenty years: %q", d.Problems)
 	}
 }

@@ -48,7 +48,8 @@ A password is asked for at the terminal, or read from a pipe with
   vncgate user passwd alice
   pwgen 20 1 | tee build.password | vncgate user add build --password-stdin
   vncgate user remove alice`,
-		RunE: subcommandsOnly,
+		Args: subcommandsOnly,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.file, "users-file", defaultUsersFile, "`FILE` of the users")
 	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.removeCommand(), f.listCommand())
@@ -248,10 +249,10 @@ func oneName(cmd *cobra.Command, args []string) error {
 	return usagef("%s takes one NAME, not %d (a password is never an argument)\nrun '%s --help' for examples", cmd.CommandPath(), len(args), cmd.CommandPath())
 }
 
-// subcommandsOnly is the RunE of a command that has nothing to do by itself.
+// subcommandsOnly is the Args of a command that can but show its help.
 func subcommandsOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return cmd.Help()
+		return nil
 	}
 	var names []string
 	for _, sub := range cmd.Commands() {

@@ -80,6 +80,49 @@ func TestAskPasswordNeedsTerminal(t *testing.T) {
 	}
 }
 
+func runUser(t *testing.T, stdin string, args ...string) error {
+	t.Helper()
+	cmd := newRootCommand()
+	cmd.SetArgs(append([]string{"user"}, args...))
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(io.Discard)
+	cmd.SetErr(io.Discard)
+	return cmd.Execute()
+}
+
+func TestUserErrorsSayWhatToDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	if err := runUser(t, "", "add", "carol", "--no-password", "--users-file", path); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		{"", []string{"ad", "alice"}, `user has no command "ad" (there are: add, list, passwd, remove)`},
+		{"", []string{"add"}, "which user? give a NAME"},
+		{"", []string{"add", "alice", "secret"}, "a password is never an argument"},
+		{"", []string{"add", "a b"}, "letters, digits and"},
+		{"", []string{"add", "alice"}, "--password-stdin"},
+		{"", []string{"add", "alice", "--password-stdin"}, "standard input is empty"},
+		{"a\nb\n", []string{"add", "alice", "--password-stdin"}, "more than one line"},
+		{"a\n", []string{"add", "alice", "--group", "a,b", "--password-stdin"}, `group: name "a,b"`},
+		{"", []string{"add", "alice", "--no-password", "--password-stdin"}, "none of the others can be"},
+		{"", []string{"add", "carol"}, "'vncgate user passwd carol'"},
+		{"", []string{"passwd", "alice"}, "'vncgate user list' shows"},
+		{"", []string{"remove", "alice"}, "'vncgate user list' shows"},
+		{"", []string{"list", "x"}, `takes no argument "x"`},
+		{"", []string{"list", "--users-file", path + "x"}, "'vncgate user add NAME' makes the file"},
+		{"", []string{"add", "alice", "--no-password", "--users-file", path + "x/users"}, "mkdir -p " + path + "x"},
+	} {
+		err := runUser(t, c.stdin, append([]string{"--users-file", path}, c.args...)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want %s", c.args, err, c.want)
+		}
+	}
+}
+
 // What the command writes, the server reads.
 func TestUserCommandAndUsers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users")
