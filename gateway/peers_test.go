@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vncgate/gateway"
+	"vncgate/layers/layertest"
 	"vncgate/rfb"
 )
 
@@ -205,3 +206,5 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+func TestMain(m *testing.M) { layertest.Main(m) }
