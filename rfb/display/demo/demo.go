@@ -86,7 +86,7 @@ type Display struct {
 	conns   map[net.Conn]bool // of all viewers, those in the handshake too
 	viewers map[int]*viewer
 	size    image.Point
-	screens []screen
+	screens []rfb.Screen
 	bell    box // the button in the picture
 	input   *input
 	text    string        // the clipboard: what is sent back

@@ -3,7 +3,6 @@ package demo
 import (
 	"bytes"
 	"compress/zlib"
-	"encoding/binary"
 	"image"
 
 	"vncgate/rfb"
@@ -49,11 +48,7 @@ func (e *encoder) rect(r image.Rectangle, encoding rfb.Encoding) {
 
 // header appends the twelve bytes every rectangle begins with.
 func (e *encoder) header(r image.Rectangle, encoding rfb.Encoding) {
-	e.out = binary.BigEndian.AppendUint16(e.out, uint16(r.Min.X))
-	e.out = binary.BigEndian.AppendUint16(e.out, uint16(r.Min.Y))
-	e.out = binary.BigEndian.AppendUint16(e.out, uint16(r.Dx()))
-	e.out = binary.BigEndian.AppendUint16(e.out, uint16(r.Dy()))
-	e.out = binary.BigEndian.AppendUint32(e.out, uint32(encoding))
+	e.out = rfb.AppendRect(e.out, uint16(r.Min.X), uint16(r.Min.Y), uint16(r.Dx()), uint16(r.Dy()), encoding)
 }
 
 // read returns the pixels of r, at most chunkSide wide and high.

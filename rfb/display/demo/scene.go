@@ -96,16 +96,16 @@ func (s *scene) restore() {
 // paintSky fills the canvas with a gradient that is lighter around the dial.
 func (s *scene) paintSky() {
 	w, h := s.img.Rect.Dx(), s.img.Rect.Dy()
-	reach := float64(max(s.orbit.x*1.25, float32(w)/4))
+	reach := max(s.orbit.x*1.3, float32(w)/4)
 	for y := range h {
-		base := mix(skyTop, skyBottom, float64(y)/float64(h))
-		dy := (float64(y) - float64(s.centre.y)) * 1.9
+		base := mix(skyTop, skyBottom, float32(y)/float32(h))
+		dy := (float32(y) - s.centre.y) * 1.9 / reach
 		row := s.img.Pix[s.img.PixOffset(0, y):]
 		for x := range w {
-			dx := float64(x) - float64(s.centre.x)
 			col := base
-			if d := math.Sqrt(dx*dx+dy*dy) / reach; d < 1 {
-				col = mix(base, glow, 0.55*(1-d)*(1-d))
+			dx := (float32(x) - s.centre.x) / reach
+			if near := 1 - dx*dx - dy*dy; near > 0 {
+				col = mix(base, glow, 0.4*near*near)
 			}
 			row[4*x], row[4*x+1], row[4*x+2], row[4*x+3] = col.R, col.G, col.B, 0xff
 		}
@@ -113,8 +113,8 @@ func (s *scene) paintSky() {
 }
 
 // mix returns the colour between a and b, at 0 a and at 1 b.
-func mix(a, b color.RGBA, at float64) color.RGBA {
-	part := func(x, y uint8) uint8 { return uint8(float64(x) + (float64(y)-float64(x))*at + 0.5) }
+func mix(a, b color.RGBA, at float32) color.RGBA {
+	part := func(x, y uint8) uint8 { return uint8(float32(x) + (float32(y)-float32(x))*at + 0.5) }
 	return color.RGBA{part(a.R, b.R), part(a.G, b.G), part(a.B, b.B), 0xff}
 }
 

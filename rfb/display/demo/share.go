@@ -181,11 +181,11 @@ func (d *Display) key(k keyPress) {
 }
 
 // point acts on a pointer. A click on the button in the picture rings the bell.
-func (d *Display) point(v *viewer, at image.Point, buttons uint16) {
+func (d *Display) point(viewer int, at image.Point, buttons uint16) {
 	now := d.options.Clock()
 	ring := false
 	d.do(func(in *input) {
-		pressed := in.point(v.id, at, buttons, now)
+		pressed := in.point(viewer, at, buttons, now)
 		ring = pressed&1 != 0 && d.bell.contains(at)
 	})
 	if ring {
@@ -228,8 +228,15 @@ func (d *Display) clipboard() string {
 // power shows that a viewer asked for the power to go (rfbproto, "xvp Client
 // Message"). A demo has none to switch.
 func (d *Display) power(code byte) {
-	what, ok := map[byte]string{2: "Shutdown", 3: "Reboot", 4: "Reset"}[code]
-	if !ok {
+	what := ""
+	switch code {
+	case rfb.XvpShutdown:
+		what = "Shutdown"
+	case rfb.XvpReboot:
+		what = "Reboot"
+	case rfb.XvpReset:
+		what = "Reset"
+	default:
 		return
 	}
 	d.tell(what + " was asked for. A demo has no power switch, so it stays on.")

@@ -19,7 +19,7 @@ type job struct {
 	conv     *converter
 	encoding rfb.Encoding
 	size     image.Point
-	screens  []screen
+	screens  []rfb.Screen
 	name     string            // to be told, or ""
 	update   bool              // an update is to be sent
 	resize   bool              // it holds a new size and nothing else
@@ -123,35 +123,11 @@ func (v *viewer) appendMessages(e *encoder, j job) {
 		e.out = appendColourMap(e.out)
 	}
 	if j.todo.xvp {
-		e.out = append(e.out, msgServerXvp, 0, xvpVersion, xvpInit)
+		e.out = rfb.AppendXvp(e.out, rfb.XvpInit)
 	}
-	if j.todo.clipCaps {
-		e.out = appendClipCaps(e.out)
-	}
-	if j.todo.clipRequest {
-		e.out = appendClip(e.out, clipRequest|clipText, nil)
-	}
-	if j.todo.cutText || j.todo.clipNotify || j.todo.clipProvide {
-		v.appendClipboard(e, j)
-	}
+	e.out = v.appendClipboard(e.out, j)
 	if j.todo.bell {
-		e.out = append(e.out, msgBell)
-	}
-}
-
-// appendClipboard adds the display's text in the form the viewer knows, or a
-// word that there is one.
-func (v *viewer) appendClipboard(e *encoder, j job) {
-	text := v.display.clipboard()
-	switch {
-	case !j.can.clipboard:
-		e.out = appendCutText(e.out, text)
-	case text == "":
-		e.out = appendClip(e.out, clipNotify, nil)
-	case j.todo.clipProvide || j.todo.noNotify:
-		e.out = appendClipProvide(e.out, text)
-	default:
-		e.out = appendClip(e.out, clipNotify|clipText, nil)
+		e.out = rfb.AppendBell(e.out)
 	}
 }
 
@@ -161,8 +137,7 @@ func (v *viewer) appendUpdate(e *encoder, j job) error {
 	if j.resize {
 		count = 1
 	}
-	e.out = append(e.out, msgFramebufferUpdate, 0)
-	e.out = binary.BigEndian.AppendUint16(e.out, uint16(count))
+	e.out = rfb.AppendFramebufferUpdate(e.out, uint16(count))
 	if j.resize {
 		j.appendSize(e)
 		return nil
@@ -185,38 +160,32 @@ func (j *job) appendRectangles(e *encoder, c *cursor) {
 		j.appendSize(e)
 	}
 	if j.todo.keyEvents {
-		e.header(image.Rectangle{Max: j.size}, rfb.EncodingExtendedKeyEvent)
+		e.out = rfb.AppendExtendedKeyEventAck(e.out)
 	}
 	if j.todo.mouseButtons {
-		e.header(image.Rectangle{}, rfb.EncodingExtendedMouseButtons)
+		e.out = rfb.AppendExtendedMouseButtonsAck(e.out)
 	}
 	if j.todo.cursor {
 		e.cursor(c, j.can.cursorWithAlpha)
 	}
 	if j.name != "" {
-		e.header(image.Rectangle{}, rfb.EncodingDesktopName)
-		e.out = binary.BigEndian.AppendUint32(e.out, uint32(len(j.name)))
-		e.out = append(e.out, j.name...)
+		e.out = rfb.AppendDesktopName(e.out, j.name)
 	}
 }
 
 // appendSize adds the desktop's size in the way the viewer understands.
 func (j *job) appendSize(e *encoder) {
+	w, h := uint16(j.size.X), uint16(j.size.Y)
 	if !j.can.extendedDesktopSize {
-		e.header(image.Rectangle{Max: j.size}, rfb.EncodingDesktopSize)
+		e.out = rfb.AppendDesktopSize(e.out, w, h)
 		return
 	}
-	at := image.Pt(j.todo.reason, j.todo.status)
-	e.header(image.Rectangle{Min: at, Max: at.Add(j.size)}, rfb.EncodingExtendedDesktopSize)
-	e.out = append(e.out, byte(len(j.screens)), 0, 0, 0)
-	for _, s := range j.screens {
-		e.out = s.append(e.out)
-	}
+	e.out = rfb.AppendExtendedDesktopSize(e.out, j.todo.reason, j.todo.status, w, h, j.screens...)
 }
 
 // appendColourMap adds a SetColourMapEntries with the colours of bgr233.
 func appendColourMap(b []byte) []byte {
-	b = append(b, msgSetColourMapEntries, 0, 0, 0, 1, 0) // from 0, 256 of them
+	b = append(b, rfb.MsgSetColourMapEntries, 0, 0, 0, 1, 0) // from 0, 256 of them
 	for i := range 256 {
 		for _, part := range [3]int{i & 7 * 0xffff / 7, i >> 3 & 7 * 0xffff / 7, i >> 6 * 0xffff / 3} {
 			b = binary.BigEndian.AppendUint16(b, uint16(part))

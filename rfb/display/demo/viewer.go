@@ -1,13 +1,13 @@
 package demo
 
 import (
-	"bufio"
 	"errors"
 	"image"
 	"io"
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"vncgate/rfb"
@@ -32,10 +32,10 @@ type viewer struct {
 	conv     *converter
 	encoding rfb.Encoding // of pixels
 	features features
-	size     image.Point // that the viewer knows
-	target   image.Point // that the display has
-	screens  []screen    // of the display
-	damage   region      // of size
+	size     image.Point  // that the viewer knows
+	target   image.Point  // that the display has
+	screens  []rfb.Screen // of the display
+	damage   region       // of size
 	wanted   image.Rectangle
 	name     string // of the desktop
 	told     string // the name that the viewer knows
@@ -56,9 +56,9 @@ type pending struct {
 	clipCaps, clipRequest, clipNotify, clipProvide bool
 	noNotify                                       bool // state: texts are provided unasked
 
-	cursor, keyEvents, mouseButtons bool // rectangles of the next update
-	layout                          bool // the same: ExtendedDesktopSize,
-	reason, status                  int  // with these in place of x and y
+	cursor, keyEvents, mouseButtons bool   // rectangles of the next update
+	layout                          bool   // the same: ExtendedDesktopSize,
+	reason, status                  uint16 // with these in place of x and y
 }
 
 func newViewer(d *Display, c net.Conn) *viewer {
@@ -73,7 +73,7 @@ func newViewer(d *Display, c net.Conn) *viewer {
 }
 
 // start says what the viewer was told in ServerInit: all of it is to be sent.
-func (v *viewer) start(size image.Point, screens []screen, name string) {
+func (v *viewer) start(size image.Point, screens []rfb.Screen, name string) {
 	v.size, v.target, v.screens = size, size, screens
 	v.name, v.told = name, name
 	v.damage = newRegion(size)
@@ -85,18 +85,26 @@ func (v *viewer) start(size image.Point, screens []screen, name string) {
 func (v *viewer) run() error {
 	written := make(chan error, 1)
 	go v.writeAll(written)
-	err := v.readAll(bufio.NewReader(v.conn))
+	err := v.readAll(rfb.NewClientReader(v.conn))
 	close(v.gone)
 	_ = v.conn.Close()
 	// The writer closes the connection when it fails, and then its error is
 	// the reason for the reader's.
-	if werr := <-written; werr != nil && errors.Is(err, net.ErrClosed) {
+	if werr := <-written; werr != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)) {
 		err = werr
 	}
-	if errors.Is(err, io.EOF) {
+	if left(err) {
 		return nil
 	}
 	return err
+}
+
+// left reports whether err is what one gets when the other side has gone, with
+// or without having read everything. Pipes in memory have an error of their
+// own.
+func left(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // writeAll sends what becomes due until the reader has ended.
@@ -161,10 +169,10 @@ func (v *viewer) renamed(name string) {
 
 // resized notes the display's new size, for one of the reasons of rfbproto's
 // "ExtendedDesktopSize Pseudo-Encoding".
-func (v *viewer) resized(size image.Point, screens []screen, reason int) {
+func (v *viewer) resized(size image.Point, screens []rfb.Screen, reason uint16) {
 	v.mu.Lock()
 	v.target, v.screens = size, screens
-	v.todo.layout, v.todo.reason, v.todo.status = true, reason, statusOK
+	v.todo.layout, v.todo.reason, v.todo.status = true, reason, rfb.ResizeOK
 	v.damage.add(image.Rectangle{Max: v.size})
 	v.mu.Unlock()
 	v.rouse()
@@ -178,7 +186,7 @@ func (v *viewer) request(r image.Rectangle, incremental bool) {
 	if !incremental {
 		v.damage.add(r)
 		if !v.todo.layout {
-			v.todo.layout, v.todo.reason, v.todo.status = true, reasonDisplay, statusOK
+			v.todo.layout, v.todo.reason, v.todo.status = true, rfb.ResizeByServer, rfb.ResizeOK
 		}
 	}
 	v.mu.Unlock()
@@ -220,7 +228,7 @@ func (v *viewer) setEncodings(list []rfb.Encoding) {
 	p.xvp = p.xvp || now.xvp && !old.xvp
 	p.clipCaps = now.clipboard
 	if now.extendedDesktopSize && !old.extendedDesktopSize && !p.layout {
-		p.layout, p.reason, p.status = true, reasonDisplay, statusOK
+		p.layout, p.reason, p.status = true, rfb.ResizeByServer, rfb.ResizeOK
 	}
 	v.mu.Unlock()
 	v.rouse()
