@@ -170,6 +170,7 @@ func viewOver(c net.Conn, security ...rfb.Security) (*rfb.Conn, error) {
 	defer cancel()
 	viewer, err := rfb.Client(ctx, c, &rfb.ClientConfig{Security: security})
 	if err != nil {
+		_ = c.Close() // as viewers do when they are refused
 		return nil, err
 	}
 	if err := viewer.WriteClientInit(ctx, true); err != nil {

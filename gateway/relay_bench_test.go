@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"vncgate/layers"
+	"vncgate/layers/layertest"
+	"vncgate/rfb"
+)
+
+// BenchmarkRelay moves the display's bytes to a viewer over loopback TCP and
+// each stack that viewers come by. The load generator shares the machine, so
+// compare figures of one run only.
+func BenchmarkRelay(b *testing.B) {
+	certs := layertest.Certificates(b)
+	ws := layers.WebSocketServer(layers.WebSocketConfig{})
+	wsClient := layers.WebSocketClient("ws://localhost/websockify", nil)
+	tlsServer, tlsClient := layers.TLSServer(certs.Server), layers.TLSClient(certs.Client)
+	stacks := []struct {
+		name            string
+		server, browser []layers.Layer
+	}{
+		{"tcp-tcp", nil, nil},
+		{"tcp-ws", []layers.Layer{ws}, []layers.Layer{wsClient}},
+		{"tcp-tls", []layers.Layer{tlsServer}, []layers.Layer{tlsClient}},
+		{"tcp-wss", []layers.Layer{tlsServer, ws}, []layers.Layer{tlsClient, wsClient}},
+	}
+	for _, stack := range stacks {
+		for _, size := range []int{600, 64 << 10} {
+			b.Run(fmt.Sprintf("%s/%d", stack.name, size), func(b *testing.B) {
+				benchmarkRelay(b, stack.server, stack.browser, size)
+			})
+		}
+	}
+}
+
+func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int) {
+	front, viewer := stackedPair(b, server, browser)
+	back, display := stackedPair(b, nil, nil)
+	r := newRelay(front, back, rfb.Policy{}, time.Minute)
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.run() }()
+	go writeMany(display, make([]byte, size), b.N)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := io.CopyN(io.Discard, viewer, int64(b.N)*int64(size)); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	r.cut(endShutdown)
+	<-ended
+}
+
+func writeMany(c net.Conn, p []byte, n int) {
+	for range n {
+		if _, err := c.Write(p); err != nil {
+			return
+		}
+	}
+}
+
+// stackedPair joins two ends over loopback TCP and stacks layers on each.
+func stackedPair(b *testing.B, server, client []layers.Layer) (ours, theirs net.Conn) {
+	b.Helper()
+	accepted, dialled := layertest.TCP(b)
+	type result struct {
+		c   net.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		c, err := layers.Stack(context.Background(), dialled, client...)
+		done <- result{c, err}
+	}()
+	ours, err := layers.Stack(context.Background(), accepted, server...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	other := <-done
+	if other.err != nil {
+		b.Fatal(other.err)
+	}
+	return ours, other.c
+}
