@@ -12,13 +12,13 @@ import (
 
 // gtkVNC is a script of ours on gtk-vnc's widget, drawing in an Xvfb.
 var gtkVNC = viewerKind{
-	label: "gtk-vnc", debianSource: "libgtk-vnc-2.0-0", needs: needGtkVNC,
+	label: "gtk-vnc", debianSource: "libgtk-vnc-2.0-0", needs: needGtkVNC, choosesItself: true,
 	open: func(s *scope, at endpoint) (viewer, error) { return openGtkVNC(s, at) },
 }
 
 // gvncCapture is gtk-vnc's own program that takes one picture.
 var gvncCapture = viewerKind{
-	label: "gvnccapture", debianSource: "gvncviewer", needs: needGvncCapture, open: openGvncCapture,
+	label: "gvnccapture", debianSource: "gvncviewer", needs: needGvncCapture, open: openGvncCapture, choosesItself: true,
 }
 
 // systemPython is Debian's, which has gi; a python3 found first in PATH may

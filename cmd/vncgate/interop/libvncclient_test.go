@@ -10,8 +10,9 @@ import (
 // libVNCClient is a small program of ours on libvncclient.
 var libVNCClient = viewerKind{
 	label: "libvncclient", debianSource: "libvncclient1",
-	needs: func(t testing.TB) { libVNCViewerPath(t) },
-	open:  func(s *scope, at endpoint) (viewer, error) { return openLibVNC(s, at) },
+	choosesItself: true,
+	needs:         func(t testing.TB) { libVNCViewerPath(t) },
+	open:          func(s *scope, at endpoint) (viewer, error) { return openLibVNC(s, at) },
 }
 
 func libVNCViewerPath(t testing.TB) string {
@@ -30,8 +31,8 @@ var vncTypes = map[string][]string{
 // openLibVNC connects with the one security type that at names.
 func openLibVNC(s *scope, at endpoint) (*lineViewer, error) {
 	args := append([]string{at.host, fmt.Sprint(at.port), "zrle copyrect hextile raw"}, vncTypes[at.security]...)
-	if at.unix != "" {
-		args[0], args[1] = at.unix, "0"
+	if at.host == "localhost" {
+		args[0] = "127.0.0.1" // it hands the name to SASL as an address, which refuses it
 	}
 	cmd := exec.Command(compiled.viewer.value, args...)
 	cmd.Env = append(os.Environ(), "VIEWER_USER="+at.user, "VIEWER_PASSWORD="+at.password, "VIEWER_CA="+at.ca)

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,7 +28,7 @@ var noVNC = viewerKind{
 // ownPage is the gateway's page. Where there is no gateway, it comes from a
 // server of the test.
 var ownPage = viewerKind{
-	label: "noVNC, our page", needs: needOwnPage,
+	label: "noVNC, our page", needs: needOwnPage, // the version is npm's to tell
 	open: func(s *scope, at endpoint) (viewer, error) {
 		if at.page == "" {
 			return openNoVNC(s, ownPagesAlone.value.URL, at)
@@ -120,4 +121,17 @@ func throughWebsockify(s *scope, at endpoint) (endpoint, error) {
 		}
 		return err
 	})
+}
+
+// packagedNoVNC is the version of noVNC in our page.
+func packagedNoVNC() string {
+	b, err := os.ReadFile(filepath.Join(uiFolder(), "node_modules", "@novnc", "novnc", "package.json"))
+	if err != nil {
+		return "?"
+	}
+	var manifest struct{ Version string }
+	if err := json.Unmarshal(b, &manifest); err != nil {
+		return "?"
+	}
+	return manifest.Version
 }

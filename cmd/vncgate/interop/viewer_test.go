@@ -22,10 +22,21 @@ type viewer interface {
 
 // A viewerKind is a program that tests open viewers with.
 type viewerKind struct {
-	label        string
-	debianSource string // package that tells its version
-	needs        func(testing.TB)
-	open         func(*scope, endpoint) (viewer, error)
+	label         string
+	debianSource  string // package that tells its version
+	needs         func(testing.TB)
+	open          func(*scope, endpoint) (viewer, error)
+	choosesItself bool     // among what is offered, whatever the endpoint asks for
+	lossy         bool     // its pictures are never quite the display's
+	cannot        []string // security types of displays that it does not speak
+}
+
+// version tells which one is installed.
+func (k viewerKind) version() string {
+	if k.debianSource != "" {
+		return debianVersion(k.debianSource)
+	}
+	return packagedNoVNC()
 }
 
 // sees waits until v shows want, and leaves both pictures behind if it never

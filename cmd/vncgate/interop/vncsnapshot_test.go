@@ -11,7 +11,7 @@ import (
 // vncSnapshot takes one picture and writes it as JPEG, of the best quality but
 // not the same pixels: it is compared with its own picture of the display.
 var vncSnapshot = viewerKind{
-	label: "vncsnapshot", debianSource: "vncsnapshot", needs: needVNCSnapshot, open: openVNCSnapshot,
+	label: "vncsnapshot", debianSource: "vncsnapshot", needs: needVNCSnapshot, open: openVNCSnapshot, lossy: true,
 }
 
 func needVNCSnapshot(t testing.TB) {

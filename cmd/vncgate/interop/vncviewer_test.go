@@ -10,7 +10,7 @@ import (
 
 // vncViewer is TigerVNC's viewer, in an Xvfb of its own.
 var vncViewer = viewerKind{
-	label: "vncviewer", debianSource: "tigervnc-viewer", needs: needVNCViewer,
+	label: "vncviewer", debianSource: "tigervnc-viewer", needs: needVNCViewer, cannot: []string{"x509-sasl"},
 	open: func(s *scope, at endpoint) (viewer, error) { return openVNCViewer(s, at) },
 }
 

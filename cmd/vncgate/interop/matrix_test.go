@@ -1,0 +1,111 @@
+package interop
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestMatrix takes every viewer through every front it knows to every display,
+// and compares what it sees with what it sees without the gateway.
+func TestMatrix(t *testing.T) {
+	native := []string{"none", "vnc", "x509-none", "x509-vnc", "x509-plain"}
+	three := []func(testing.TB) *display{theXvnc, theQEMU, theX11vnc}
+	tls := []func(testing.TB) *display{theQEMUX509Vnc, theQEMUSASL}
+	for _, tt := range []struct {
+		kind     viewerKind
+		fronts   []string
+		displays []func(testing.TB) *display
+	}{
+		{noVNC, []string{"ws", "wss", "wss-plain"}, three},
+		{ownPage, []string{"ws", "wss", "wss-plain"}, three},
+		{vncViewer, native, append(three, tls...)},
+		{gtkVNC, []string{"x509-sasl", "x509-plain"}, tls},
+		{gvncCapture, []string{"x509-sasl", "x509-vnc"}, tls},
+		{libVNCClient, []string{"none", "vnc", "x509-plain", "x509-sasl"}, three[:1]},
+		{vncSnapshot, []string{"vnc"}, three[:1]},
+	} {
+		t.Run(tt.kind.label, func(t *testing.T) {
+			tt.kind.needs(t)
+			testRows(t, tt.kind, tt.fronts, tt.displays)
+		})
+	}
+}
+
+// testRows runs one viewer before one gateway for all of displays.
+func testRows(t *testing.T, kind viewerKind, fronts []string, the []func(testing.TB) *display) {
+	var displays []*display
+	var backs []back
+	for _, the := range the {
+		d := the(t)
+		displays = append(displays, d)
+		for _, security := range d.offers {
+			backs = append(backs, d.back(security))
+		}
+	}
+	g := startGate(t, "{}", backs...)
+	for _, d := range displays {
+		for i, security := range d.offers {
+			if i > 0 && kind.label != libVNCClient.label {
+				break // one viewer is enough to see the gateway speak all of them
+			}
+			for _, front := range fronts {
+				b := d.back(security)
+				t.Run(front+" to "+b.name, func(t *testing.T) { testCell(t, kind, g, front, d, security) })
+			}
+		}
+	}
+}
+
+// testCell is one viewer at one front of the gateway before one display.
+func testCell(t *testing.T, kind viewerKind, g *gate, front string, d *display, security string) {
+	r := row{
+		viewer: kind.label, viewerVersion: kind.version(), front: front,
+		display: d.label, displayVersion: d.version, result: "same picture",
+	}
+	if d.at.security != security {
+		r.display += " " + security
+	}
+	defer func() {
+		if t.Failed() {
+			r.result = "FAILED"
+			t.Logf("the display said:\n%s", d.log.tail(15))
+		}
+		results.add(r)
+	}()
+	want := directPicture(t, kind, d)
+	said := g.log.len()
+	at := g.front(front, d.back(security).name)
+	if kind.choosesItself {
+		at = g.only(front, d.back(security).name)
+	}
+	v, err := kind.open(testScope(t), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sees(t, v, want)
+	if err := g.opened(said, front, security); err != nil {
+		t.Error(err)
+	}
+}
+
+// opened is an error when the gateway has not logged, behind offset, that a
+// viewer came in by front and reached a display by security.
+func (g *gate) opened(offset int, front, security string) error {
+	method := map[string]string{"ws": "none", "wss": "none", "wss-plain": "plain", "x509-sasl": "x509-sasl/SCRAM-SHA-256"}[front]
+	if method == "" {
+		method = front
+	}
+	if security == "x509-sasl" {
+		security += "/SCRAM-SHA-256"
+	}
+	for line := range strings.Lines(g.log.String()[offset:]) {
+		if strings.Contains(line, "session opened") && hasWord(line, "security="+method) && hasWord(line, "display_security="+security) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the log has no session from %s to %s: %s", method, security, g.log.String()[offset:])
+}
+
+func hasWord(line, word string) bool { return slices.Contains(strings.Fields(line), word) }
