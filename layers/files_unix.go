@@ -4,6 +4,7 @@ package layers
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 
@@ -48,6 +49,9 @@ func duplicate(f *os.File) (int, error) {
 func receiveFiles(u *net.UnixConn, b []byte) (int, []*os.File, error) {
 	control := make([]byte, unix.CmsgSpace(maxFiles*4))
 	n, size, flags, _, err := u.ReadMsgUnix(b, control) // sets CLOEXEC itself
+	if errors.Is(err, io.EOF) {
+		err = io.EOF // bare, as Read has it
+	}
 	files, parseErr := parseRights(control[:size])
 	if err == nil {
 		err = parseErr

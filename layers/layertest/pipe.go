@@ -45,6 +45,14 @@ func (p *PipeConn) Sent() int {
 	return p.out.sent
 }
 
+// Waiting is the number of bytes that the other end has written and this end
+// has not read yet.
+func (p *PipeConn) Waiting() int {
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	return len(p.in.data)
+}
+
 // Read reads what the other end has written.
 func (p *PipeConn) Read(b []byte) (int, error) {
 	n, err := p.in.read(b)
