@@ -56,7 +56,7 @@ export function Slider({ name, label, low, high }: Common & { name: 'quality' | 
     <label class="field">
       <span class="row">
         {label}
-        <output>{value}</output>
+        <span class="value">{value}</span>
       </span>
       <input
         type="range"

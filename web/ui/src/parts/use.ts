@@ -26,7 +26,11 @@ export function usePage(): Page {
 /** useStateOf returns the session's state and draws the part again when it changes. */
 export function useStateOf(session: Session): State {
   const [state, set] = useState(session.store.get());
-  useEffect(() => session.store.watch(() => set(session.store.get())), [session]);
+  useEffect(() => {
+    const follow = (): void => set(session.store.get());
+    follow(); // what has changed between the first drawing and now
+    return session.store.watch(follow);
+  }, [session]);
   return state;
 }
 

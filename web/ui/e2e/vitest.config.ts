@@ -1,0 +1,15 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+// Browser tests: `npm run e2e` after `npm run build`. VNCGATE_URL names the page of a running gateway with its demo
+// display; without it the tests against a real gateway are skipped, unless VNCGATE_E2E_REQUIRE is set.
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  test: {
+    include: ['*.test.ts'],
+    environment: 'node',
+    fileParallelism: false,
+    testTimeout: 40_000,
+    hookTimeout: 40_000,
+  },
+});
