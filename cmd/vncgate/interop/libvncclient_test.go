@@ -18,6 +18,7 @@ var libVNCClient = viewerKind{
 func libVNCViewerPath(t testing.TB) string {
 	t.Helper()
 	needFile(t, "/usr/include/rfb/rfbclient.h", "libvncserver-dev")
+	needFile(t, "/usr/include/sasl/sasl.h", "libsasl2-dev") // rfbclient.h asks for it
 	return compileC(t, &compiled.viewer, "viewer.c", "viewer", "-lvncclient")
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"image"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,16 +139,6 @@ func (x *xserver) size() (image.Point, error) {
 	var size image.Point
 	_, err = fmt.Sscanf(current, "%d x %d", &size.X, &size.Y)
 	return size, err
-}
-
-// freePort is a TCP port that nothing listened on a moment ago.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 // needX asks for what every X display in the tests takes.

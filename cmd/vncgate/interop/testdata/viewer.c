@@ -24,6 +24,13 @@ static char *password(rfbClient *client) {
 	return env("VIEWER_PASSWORD");
 }
 
+#ifdef LIBVNCSERVER_HAVE_SASL
+static char *user(rfbClient *client) {
+	(void)client;
+	return env("VIEWER_USER");
+}
+#endif
+
 static rfbCredential *credential(rfbClient *client, int type) {
 	(void)client;
 	rfbCredential *c = calloc(1, sizeof *c);
@@ -112,6 +119,9 @@ static rfbClient *viewer(int argc, char **argv) {
 	client->canHandleNewFBSize = TRUE;
 	client->GetPassword = password;
 	client->GetCredential = credential;
+#ifdef LIBVNCSERVER_HAVE_SASL
+	client->GetUser = user;
+#endif
 	client->MallocFrameBuffer = resize;
 	client->GotXCutText = cut;
 	client->GotCursorShape = cursor;
