@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type CommandConn struct {
 	in     *os.File // we write
 	out    *os.File // we read
 	log    *os.File
+	ended  atomic.Bool   // by CloseWrite
 	logged chan struct{} // closed when stderr's lines have all been passed on
 
 	close sync.Once
@@ -138,7 +140,10 @@ func (c *CommandConn) Write(b []byte) (int, error) {
 }
 
 // CloseWrite closes the command's standard input.
-func (c *CommandConn) CloseWrite() error { return c.opError("close", c.in.Close()) }
+func (c *CommandConn) CloseWrite() error {
+	c.ended.Store(true)
+	return c.opError("close", c.in.Close())
+}
 
 // Close closes the command's input and output, asks its process group to end,
 // kills what is left of it after half a second, and waits. A command that had
@@ -179,14 +184,23 @@ func (c *CommandConn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline bounds Reads.
 func (c *CommandConn) SetReadDeadline(t time.Time) error {
-	return c.opError("set deadline", c.out.SetReadDeadline(t))
+	return c.deadlineError(c.out.SetReadDeadline(t))
 }
 
 // SetWriteDeadline bounds Writes. After CloseWrite there are none to bound.
 func (c *CommandConn) SetWriteDeadline(t time.Time) error {
 	err := c.in.SetWriteDeadline(t)
-	if errors.Is(err, os.ErrClosed) {
+	if c.ended.Load() {
 		return nil
+	}
+	return c.deadlineError(err)
+}
+
+// deadlineError tells a closed connection from a system whose pipes have no
+// deadlines; os has no error of its own for the former here.
+func (c *CommandConn) deadlineError(err error) error {
+	if err != nil && !errors.Is(err, os.ErrNoDeadline) {
+		err = net.ErrClosed
 	}
 	return c.opError("set deadline", err)
 }

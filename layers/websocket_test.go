@@ -404,9 +404,22 @@ func TestOneFrameIsOneWrite(t *testing.T) {
 
 // TestFrameCutByDeadlineIsFinal: half a frame cannot be taken back.
 func TestFrameCutByDeadlineIsFinal(t *testing.T) {
-	_, server := websockets(t)
-	_ = server.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	n, err := server.Write(make([]byte, 1<<20))
+	server, peer := rawPeer(t, false)
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		n, err := server.Write(make([]byte, 1<<20))
+		done <- result{n, err}
+	}()
+	for peer.Waiting() < 64<<10 { // until the pipe is full
+		time.Sleep(time.Millisecond)
+	}
+	_ = server.SetWriteDeadline(time.Unix(1, 0))
+	r := <-done
+	n, err := r.n, r.err
 	if !isTimeout(err) || n <= 0 || n >= 1<<20 {
 		t.Fatalf("Write = %d, %v", n, err)
 	}
