@@ -205,6 +205,21 @@ func (t *targetConfig) validate() error {
 	return nil
 }
 
+// secretsReadable names the first secret that cannot be had.
+func (c *config) secretsReadable() error {
+	for i := range c.Listeners {
+		if err := c.Listeners[i].Password.readable(); err != nil {
+			return fmt.Errorf("listener %s: password: %w", c.Listeners[i].Address, err)
+		}
+	}
+	for _, name := range keys(c.Targets) {
+		if err := c.Targets[name].Password.readable(); err != nil {
+			return fmt.Errorf("targets.%s: password: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // policy compiles the rules; nil when there are none.
 func (c *config) policy() (*auth.Policy, error) {
 	if len(c.Policy) == 0 {

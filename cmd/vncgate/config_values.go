@@ -66,6 +66,15 @@ func (s *secret) read() (string, error) {
 	return s.text, nil
 }
 
+// readable finds out at the start what would otherwise fail the first viewer.
+func (s *secret) readable() error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.read()
+	return err
+}
+
 // fileMode is written in octal: 0660.
 type fileMode fs.FileMode
 

@@ -62,6 +62,13 @@ Every flag of a command can be given as an environment variable, too:
 		Example: `  vncgate demo                                      # see it work, nothing to set up
   vncgate serve --listen :6080 --target localhost:5901
   vncgate serve --config /etc/vncgate/vncgate.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return bindEnvironment(cmd.Flags()) },
@@ -87,6 +94,17 @@ func bindEnvironment(flags *pflag.FlagSet) error {
 		}
 	})
 	return first
+}
+
+// unknownCommand guesses what was meant.
+func unknownCommand(cmd *cobra.Command, name string) error {
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	return &usageError{notOneOf("command", name, known)}
 }
 
 // noArguments is cobra.NoArgs with an error that says what to do.

@@ -40,8 +40,14 @@ type door struct {
 // the listeners, so that nobody comes in before everything is there.
 func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, error) {
 	w := &wiring{cfg: cfg, log: log}
+	if err := cfg.secretsReadable(); err != nil {
+		return nil, err
+	}
 	if cfg.Users != nil {
 		users, err := auth.OpenUsers(cfg.Users.File)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("users: %w\n'vncgate user add NAME --users-file %s' makes it", err, cfg.Users.File)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("users: %w", err)
 		}
