@@ -31,6 +31,7 @@ export class Session implements Listener {
   readonly clipboard: Clipboard;
   private connection: Connection | undefined;
   private credentials: Credentials = {}; // what worked or is being tried, for connecting again
+  private username = ''; // typed last, for asking again
   private stood = false; // a connection has stood since the user last asked for one
   private refused = false; // the credentials in the settings were refused: ask instead
   private readonly held = new Held();
@@ -151,7 +152,7 @@ export class Session implements Listener {
   }
 
   oncredentials(types: CredentialType[]): void {
-    this.store.set({ question: { kind: 'credentials', types } });
+    this.store.set({ question: { kind: 'credentials', types, username: this.username } });
   }
 
   onverify(fingerprint: string): void {
@@ -169,6 +170,7 @@ export class Session implements Listener {
     document.title = title;
     this.store.set({
       explanation,
+      notice: '',
       question: undefined,
       panel: undefined,
       power: false,
@@ -190,6 +192,7 @@ export class Session implements Listener {
   /** answer sends the user's credentials. */
   answer(credentials: Credentials): void {
     this.credentials = credentials;
+    this.username = credentials.username ?? this.username;
     this.store.set({ question: undefined });
     this.connection?.answer(credentials);
   }

@@ -13,7 +13,7 @@ export type Panel = 'keys' | 'power' | 'clipboard' | 'settings';
 
 /** Question is what the user has to answer before the connection can go on. */
 export type Question =
-  | { kind: 'credentials'; types: CredentialType[] }
+  | { kind: 'credentials'; types: CredentialType[]; username: string }
   | { kind: 'verify'; fingerprint: string };
 
 export interface State {

@@ -93,13 +93,13 @@ function unopened(ending: Ending): Words {
 function foreign(ending: Ending): Words {
   const encrypted = ending.url?.protocol === 'wss:';
   const certificate =
-    'its certificate is not trusted by this browser (open its https:// address in a new tab to see), ' +
-    'or it does not accept viewers from this site. ';
-  const plain = 'it expects an encrypted connection, or it does not accept viewers from this site. ';
+    'this browser does not trust its certificate (open its https:// address in a new tab to see), ' +
+    'or it does not let this site in. ';
+  const plain = 'it wants an encrypted connection, or it does not let this site in. ';
   return {
     title: 'No connection to ' + (ending.url?.host ?? 'the gateway'),
     text:
-      'The name may be wrong, nothing may be listening there, ' +
+      'Browsers do not tell why. Most often the name or the port is wrong, nothing listens there, ' +
       (encrypted ? certificate : plain) +
       'Check host and port in the connection details.',
     again: true,

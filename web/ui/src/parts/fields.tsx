@@ -20,7 +20,7 @@ function useSetting<N extends Name>(name: N): { value: Values[N]; fixed: boolean
 
 function Hint({ name, hint, fixed }: { name: Name; hint: string | undefined; fixed: boolean }): JSX.Element | null {
   const words = fixed ? 'Fixed by the owner of this site' : hint;
-  if (words === undefined) return null;
+  if (words === undefined || words === '') return null;
   return (
     <small class="hint" id={`hint-${name}`}>
       {words}

@@ -13,7 +13,7 @@ function icon(...paths: string[]): () => JSX.Element {
 }
 
 export const KeyboardIcon = icon('M3.5 6h17A1.5 1.5 0 0 1 22 7.5v9a1.5 1.5 0 0 1-1.5 1.5h-17A1.5 1.5 0 0 1 2 16.5v-9A1.5 1.5 0 0 1 3.5 6z', 'M6 10h.01M10 10h.01M14 10h.01M18 10h.01M8 14.5h8');
-export const KeysIcon = icon('M6 3h12a3 3 0 0 1 3 3v12a3 3 0 0 1-3 3H6a3 3 0 0 1-3-3V6a3 3 0 0 1 3-3z', 'M7.5 6.5h9v8h-9z', 'M3.8 20l3.7-5.5M20.2 20l-3.7-5.5');
+export const KeysIcon = icon('M6.5 3.5h11a3 3 0 0 1 3 3v11a3 3 0 0 1-3 3h-11a3 3 0 0 1-3-3v-11a3 3 0 0 1 3-3z', 'M8 12l4-4 4 4', 'M8 16h8');
 export const PowerIcon = icon('M12 3v8', 'M7 6.2a8 8 0 1 0 10 0');
 export const ClipboardIcon = icon('M9 4.5H6.5A1.5 1.5 0 0 0 5 6v13.5a1.5 1.5 0 0 0 1.5 1.5h11a1.5 1.5 0 0 0 1.5-1.5V6a1.5 1.5 0 0 0-1.5-1.5H15', 'M9 3h6v3.5H9z', 'M8.5 11.5h7M8.5 15.5h5');
 export const FullscreenIcon = icon('M4 9V4h5', 'M15 4h5v5', 'M20 15v5h-5', 'M9 20H4v-5');
@@ -32,10 +32,9 @@ export const LockIcon = icon('M6 11h12v9H6z', 'M8.5 11V8a3.5 3.5 0 0 1 7 0v3');
 export function Logo(): JSX.Element {
   return (
     <svg class="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
-      <rect class="logo-screen" x="2" y="4" width="28" height="20" rx="4" />
-      <path class="logo-in" d="M9 10l5 4-5 4" />
-      <path class="logo-out" d="M23 10l-5 4 5 4" />
-      <path class="logo-foot" d="M10 28h12" />
+      <rect class="logo-wall" width="32" height="32" rx="8" />
+      <path class="logo-gate" d="M9 25V16a7 7 0 0 1 14 0v9" />
+      <circle class="logo-guest" cx="16" cy="20" r="3" />
     </svg>
   );
 }

@@ -13,15 +13,18 @@ export function Asking(): JSX.Element | null {
   if (question === undefined) return null;
   return (
     <div class="center above">
-      {question.kind === 'verify' ? <Verify fingerprint={question.fingerprint} /> : <Credentials types={question.types} />}
+      {question.kind === 'verify' ? <Verify fingerprint={question.fingerprint} /> : <Credentials types={question.types} username={question.username} />}
     </div>
   );
 }
 
-function Credentials({ types }: { types: CredentialType[] }): JSX.Element {
+function Credentials({ types, username }: { types: CredentialType[]; username: string }): JSX.Element {
   const { session } = usePage();
   const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector('input')?.focus(), []);
+  useEffect(() => {
+    const inputs = [...(form.current?.querySelectorAll('input') ?? [])];
+    (inputs.find((i) => i.value === '') ?? inputs[0])?.focus();
+  }, []);
   const asked = order.filter((t) => types.includes(t));
   return (
     <div class="card" role="dialog" aria-modal="true" aria-labelledby="credentials-title">
@@ -42,7 +45,14 @@ function Credentials({ types }: { types: CredentialType[] }): JSX.Element {
             {t === 'password' ? (
               <input name={t} type="password" autocomplete="current-password" />
             ) : (
-              <input name={t} type="text" autocomplete={t === 'username' ? 'username' : 'off'} autocapitalize="off" spellcheck={false} />
+              <input
+                name={t}
+                type="text"
+                defaultValue={t === 'username' ? username : ''}
+                autocomplete={t === 'username' ? 'username' : 'off'}
+                autocapitalize="off"
+                spellcheck={false}
+              />
             )}
           </label>
         ))}

@@ -3,10 +3,10 @@
 import type { JSX } from 'preact';
 import { isTouchDevice } from 'novnc-core/util/browser.js';
 import { longestDelay } from '../settings.ts';
-import { Choice, Count, Slider, Switch, Text } from './fields.tsx';
+import { Choice, Count, Slider, Switch } from './fields.tsx';
 import { usePage, useStateOf } from './use.ts';
 
-/** Settings shows every setting; those of the connection are locked while there is one. */
+/** Settings shows every setting but those of the address, which the connect form has. */
 export function Settings(): JSX.Element {
   const { session } = usePage();
   const { values, phase } = useStateOf(session);
@@ -47,8 +47,12 @@ export function Settings(): JSX.Element {
           label="Toolbar at the"
           options={{ left: 'Left', right: 'Right', top: 'Top', bottom: 'Bottom' }}
         />
+        <Choice
+          name="logging"
+          label="Log to the browser’s console"
+          options={{ error: 'Errors', warn: 'Warnings', info: 'Information', debug: 'Everything' }}
+        />
       </fieldset>
-      <Where busy={busy} />
       <p class="about">
         vncgate page {__PAGE_VERSION__} on noVNC {__NOVNC_VERSION__}
         {isTouchDevice ? ' · touch' : ''} ·{' '}
@@ -57,24 +61,5 @@ export function Settings(): JSX.Element {
         </a>
       </p>
     </div>
-  );
-}
-
-/** Where shows the settings that say where to connect to. */
-function Where({ busy }: { busy: boolean }): JSX.Element {
-  const { session } = usePage();
-  const { values } = useStateOf(session);
-  return (
-    <details class="where">
-      <summary>Connection details</summary>
-      <fieldset>
-        <Text name="path" label="Path" hint="Relative to this page, or a whole ws:// or wss:// address" disabled={busy} />
-        <Text name="host" label="Host" placeholder="this site" disabled={busy} />
-        <Count name="port" label="Port" max={65535} zero="default" disabled={busy || values.host === ''} />
-        <Switch name="encrypt" label="Encrypt" hint="With a host only; otherwise as this page" disabled={busy || values.host === ''} />
-        <Text name="repeaterID" label="Repeater ID" placeholder="none" disabled={busy} />
-        <Choice name="logging" label="Log to the console" options={{ error: 'Errors', warn: 'Warnings', info: 'Information', debug: 'Everything' }} />
-      </fieldset>
-    </details>
   );
 }

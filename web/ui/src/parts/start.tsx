@@ -3,9 +3,8 @@
 import type { JSX } from 'preact';
 import type { Explanation } from '../words.ts';
 import { CloseIcon, DoneIcon, Logo, SettingsIcon, WarningIcon } from './icons.tsx';
-import { socketURL, shown } from '../url.ts';
-import type { Values } from '../settings.ts';
 import { useFocus, usePage, useStateOf } from './use.ts';
+import { Where } from './where.tsx';
 
 /** Ended tells how the last connection ended. */
 export function Ended({ explanation }: { explanation: Explanation }): JSX.Element {
@@ -21,18 +20,10 @@ export function Ended({ explanation }: { explanation: Explanation }): JSX.Elemen
   );
 }
 
-function destination(values: Values): string {
-  try {
-    return shown(socketURL(values, new URL(location.href)));
-  } catch {
-    return 'an address that is not valid';
-  }
-}
-
 /** Start is the connect form. */
 export function Start(): JSX.Element {
   const { session } = usePage();
-  const { explanation, panel, values } = useStateOf(session);
+  const { explanation, panel } = useStateOf(session);
   const button = useFocus();
   const bad = explanation !== undefined && !explanation.calm;
   return (
@@ -63,9 +54,7 @@ export function Start(): JSX.Element {
         <button ref={button} type="submit" class="primary">
           {explanation === undefined ? 'Connect' : bad ? 'Try again' : 'Connect again'}
         </button>
-        <p class="destination" title="Where this page connects to; see the connection details in the settings">
-          {destination(values)}
-        </p>
+        <Where />
         {!isSecureContext && (
           <p class="hint insecure">
             This page came without https: what you type and see can be read on the way, and the clipboard, fullscreen and some
