@@ -13,6 +13,7 @@ const (
 	titleLabel = "vncgate"
 	bellLabel  = "Ring the bell"
 	hintLabel  = "Type, move, click, paste, resize: everything that reaches the display shows here."
+	shortHint  = "Type, move, click, paste, resize"
 )
 
 // cardLabels are titles and hints of the cards, in their order.
@@ -53,33 +54,29 @@ func (s *scene) paintFixtures() {
 // paintLogo draws the gate in a rounded square.
 func (s *scene) paintLogo(x, y, side float32) {
 	s.panel(box{x, y, x + side, y + side}, side*0.26, teal)
-	left, right, top, foot := x+side*0.24, x+side*0.76, y+side*0.22, y+side*0.78
-	width, radius := side*0.11, side*0.26
-	s.fill(left, top, right, foot, skyTop, func(p pen) {
-		gate := func(in float32, step func(x, y float32)) {
-			step(left+in, foot)
-			p.line(left+in, top+radius)
-			k := (radius - in) * arcs
-			p.cube(left+in, top+radius-k, left+radius-k, top+in, left+radius, top+in)
-			p.line(right-radius, top+in)
-			p.cube(right-radius+k, top+in, right-in, top+radius-k, right-in, top+radius)
-			p.line(right-in, foot)
-			p.line(left+in, foot)
-		}
-		gate(0, p.move)
-		p.z.ClosePath()
-		// The opening is the same outline the other way round.
-		in := width
-		k := (radius - in) * arcs
-		p.move(left+in, foot)
-		p.line(right-in, foot)
-		p.line(right-in, top+radius)
-		p.cube(right-in, top+radius-k, right-radius+k, top+in, right-radius, top+in)
-		p.line(left+radius, top+in)
-		p.cube(left+radius-k, top+in, left+in, top+radius-k, left+in, top+radius)
-		p.line(left+in, foot)
+	gate := box{x + side*0.24, y + side*0.22, x + side*0.76, y + side*0.78}
+	s.fill(gate.left, gate.top, gate.right, gate.bottom, skyTop, func(p pen) {
+		p.arch(gate, 0)
+		p.arch(gate, side*0.11)
 	})
 	s.disc(x+side/2, y+side*0.62, side*0.095, skyTop)
+}
+
+// arch adds a gate with a round top that fills b to an outline or, at a
+// distance inside of b, the opening in it.
+func (p pen) arch(b box, in float32) {
+	left, right, top, r := b.left+in, b.right-in, b.top+in, b.width()/2-in
+	rise, middle, shoulder := r*(1-arcs), (b.left+b.right)/2, top+r
+	k := rise
+	if in > 0 { // the other way round makes a hole
+		left, right, k = right, left, -k
+	}
+	p.move(left, b.bottom)
+	p.line(left, shoulder)
+	p.cube(left, top+rise, left+k, top, middle, top)
+	p.cube(right-k, top, right, top+rise, right, shoulder)
+	p.line(right, b.bottom)
+	p.line(left, b.bottom)
 }
 
 // paintTime writes time and date at the right of the header.
@@ -118,24 +115,25 @@ func (s *scene) hint(card int) {
 	s.text(s.body, b.left+22*s.unit, b.top+b.height()*0.6, cardLabels[card].hint, fade(ink, 0.75))
 }
 
-// paintKeys draws the last keys as caps, the newest at the right, and names the
-// last one.
+// paintKeys draws as many of the last keys as there is room for, as caps, and
+// names the last one.
 func (s *scene) paintKeys(b box, keys []keyPress) {
 	u := s.unit
 	if len(keys) == 0 {
 		s.hint(0)
 		return
 	}
-	cap, gap := 38*u, 7*u
-	x, top := b.right-22*u, b.top+b.height()*0.34
-	for i := len(keys) - 1; i >= 0; i-- {
-		name := keyLabel(keys[i].sym)
-		width := max(cap, s.key.width(name)+18*u)
-		if x-width < b.left+18*u {
-			break
-		}
-		s.paintKey(box{x - width, top, x, top + cap}, name, keys[i])
-		x -= width + gap
+	const side, gap = 38, 7
+	wide := func(k keyPress) float32 { return max(side*u, s.key.width(keyLabel(k.sym))+18*u) }
+	first, room := len(keys), b.width()-44*u
+	for first > 0 && room >= wide(keys[first-1]) {
+		first--
+		room -= wide(keys[first]) + gap*u
+	}
+	x, top := b.left+22*u, b.top+b.height()*0.34
+	for _, k := range keys[first:] {
+		s.paintKey(box{x, top, x + wide(k), top + side*u}, k)
+		x += wide(k) + gap*u
 	}
 	last := keys[len(keys)-1]
 	line := fmt.Sprintf("%s  0x%04x", keyName(last.sym), last.sym)
@@ -149,7 +147,7 @@ func (s *scene) paintKeys(b box, keys []keyPress) {
 }
 
 // paintKey draws one cap, lit while the key is held.
-func (s *scene) paintKey(b box, name string, k keyPress) {
+func (s *scene) paintKey(b box, k keyPress) {
 	col := viewerColour(k.viewer)
 	face, edge, letter := fade(white, 0.08), fade(white, 0.16), ink
 	if k.down {
@@ -157,7 +155,7 @@ func (s *scene) paintKey(b box, name string, k keyPress) {
 	}
 	s.panel(b, 8*s.unit, face)
 	s.frame(b, 8*s.unit, max(s.unit, 1), edge)
-	s.textCentre(s.key, (b.left+b.right)/2, b.top+b.height()/2+6*s.unit, name, letter)
+	s.textCentre(s.key, (b.left+b.right)/2, b.top+b.height()/2+6*s.unit, keyLabel(k.sym), letter)
 }
 
 // foot writes a card's last line.
@@ -206,8 +204,9 @@ func (s *scene) paintClip(b box, m moment) {
 	}
 	room := b.width() - 44*s.unit
 	first, rest := s.body.wrap(strings.Join(strings.Fields(c.text), " "), room)
-	s.text(s.body, b.left+22*s.unit, b.top+b.height()*0.44, first, bright)
-	s.text(s.body, b.left+22*s.unit, b.top+b.height()*0.44+23*s.unit, s.body.fit(rest, room), bright)
+	x, y := b.left+22*s.unit, b.top+max(b.height()*0.44, 53*s.unit)
+	s.text(s.body, x, y, first, bright)
+	s.text(s.body, x, y+22*s.unit, s.body.fit(rest, room), bright)
 	s.foot(b, count(c.runes, "character")+", sent back")
 }
 
@@ -234,7 +233,11 @@ func (s *scene) paintNotice(m moment) {
 	y, x := s.strip.top+s.strip.height()/2+6*s.unit, s.strip.left+2*s.unit
 	room := s.bell.left - x - 20*s.unit
 	if m.input.notice == "" {
-		s.text(s.body, x, y, s.body.fit(hintLabel, room), muted)
+		hint := hintLabel
+		if s.body.width(hint) > room {
+			hint = shortHint
+		}
+		s.text(s.body, x, y, s.body.fit(hint, room), muted)
 		return
 	}
 	s.disc(x+5*s.unit, y-6*s.unit, 5*s.unit, amber)

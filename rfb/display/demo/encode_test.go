@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vncgate/rfb"
@@ -161,4 +162,41 @@ func BenchmarkEncode(b *testing.B) {
 			b.ReportMetric(float64(len(e.out)), "wire-B")
 		})
 	}
+}
+
+// Whatever the pixels are, a viewer decodes them as they were.
+func FuzzEncodings(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 1, 2, 3, 9}, uint8(3), uint8(0))
+	f.Add(bytes.Repeat([]byte{0, 0, 255, 7}, 900), uint8(70), uint8(4))
+	f.Add([]byte("a few letters make few colours, letters in runs aaaaaaaaaaaaaaaaaaaaaaaaa"), uint8(9), uint8(8))
+	var names []string
+	for name := range formats {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	f.Fuzz(func(t *testing.T, colours []byte, width, format uint8) {
+		w := int(width)%130 + 1
+		h := min(len(colours)/w, 130)
+		if h == 0 {
+			return
+		}
+		img := image.NewRGBA(image.Rect(0, 0, w, h))
+		for i := range w * h {
+			copy(img.Pix[4*i:], []byte{colours[i], colours[i] << 3, 255 - colours[i], 255})
+		}
+		e, dec := newEncoder(&framebuffer{img: img}), &decoder{format: formats[names[int(format)%len(names)]]}
+		e.conv, _ = newConverter(dec.format)
+		dec.resize(img.Rect.Max)
+		for _, enc := range []rfb.Encoding{rfb.EncodingHextile, rfb.EncodingZRLE, rfb.EncodingZRLE} {
+			e.out = e.out[:0]
+			e.rect(img.Rect, enc)
+			dec.r = bytes.NewReader(e.out[12:])
+			if err := dec.rect(img.Rect, enc); err != nil {
+				t.Fatalf("%v: %v", enc, err)
+			}
+			if !slices.Equal(dec.pix, want(img, e.conv)) {
+				t.Fatalf("%v: other pixels", enc)
+			}
+		}
+	})
 }

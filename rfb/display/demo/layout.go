@@ -2,12 +2,12 @@ package demo
 
 import "image"
 
-// The picture is designed for this size and scaled to others.
+// The picture is designed for two sizes and scaled to others: wide, and compact
+// for phones and other displays that are not much wider than high.
 const (
-	designWidth  = 1280
-	designHeight = 800
-	minScale     = 0.5 // below it text could not be read: parts are left out instead
-	maxScale     = 3
+	designWidth, designHeight   = 1280, 800
+	compactWidth, compactHeight = 640, 560
+	minScale, maxScale          = 0.5, 3 // below, text could not be read: parts are left out instead
 )
 
 // A layout says where the parts of a picture of one size are.
@@ -28,7 +28,11 @@ type layout struct {
 
 func newLayout(size image.Point, f fonts) layout {
 	w, h := float32(size.X), float32(size.Y)
-	l := layout{unit: min(max(min(w/designWidth, h/designHeight), minScale), maxScale)}
+	scale := min(w/designWidth, h/designHeight)
+	if w < 1.25*h {
+		scale = min(w/compactWidth, h/compactHeight)
+	}
+	l := layout{unit: min(max(scale, minScale), maxScale)}
 	l.setFaces(f)
 	u := l.unit
 	margin, gap := 36*u, 20*u

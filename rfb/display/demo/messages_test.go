@@ -99,6 +99,10 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte{rfb.MsgSetDesktopSize, 0, 1, 64, 0, 200, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 64, 0, 200, 0, 0, 0, 0})
 	f.Add([]byte{rfb.MsgQEMU, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, rfb.MsgPointerEvent, 255, 255, 255, 255, 255})
 	d, v := lone()
+	f.Cleanup(func() {
+		d.leave(v)
+		d.Close()
+	})
 	e := newEncoder(&d.fb)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := v.readAll(rfb.NewClientReader(bytes.NewReader(b))); err == nil {
