@@ -172,7 +172,9 @@ func TestTigerVNC(t *testing.T) {
 	defer d.Close()
 	on := append(os.Environ(), "DISPLAY="+screen(t), "HOME="+t.TempDir())
 	run := func(path string, args ...string) string {
-		c := exec.Command(path, args...)
+		ctx, cancel := context.WithTimeout(t.Context(), patience/5) // xclip waits for an owner that may not answer
+		defer cancel()
+		c := exec.CommandContext(ctx, path, args...)
 		c.Env = on
 		out, _ := c.Output()
 		return strings.TrimSpace(string(out))
