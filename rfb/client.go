@@ -196,10 +196,11 @@ func variableLen(b []byte) (int, error) {
 		return counted(b[0], 4, 4, int64(be.Uint16(b[2:])), MaxEncodings)
 	case MsgClientCutText:
 		n := int64(int32(be.Uint32(b[4:])))
-		if n < 0 {
-			n = max(-n, 4) // the flags at least, which QEMU demands
+		if n < 0 && n > -4 {
+			// Too short for its flags: what a display reads is anyone's guess.
+			return 0, &UnknownMessage{Type: b[0]}
 		}
-		return counted(b[0], 8, 1, n, MaxClientCutText)
+		return counted(b[0], 8, 1, max(n, -n), MaxClientCutText)
 	case MsgTextChat:
 		n := be.Uint32(b[4:])
 		if n >= math.MaxUint32-2 { // open, close, finished: no text

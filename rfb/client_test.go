@@ -103,7 +103,7 @@ func TestClientMessageLen(t *testing.T) {
 func TestUndelimitable(t *testing.T) {
 	for _, in := range []string{
 		"07", "0c", "0e", "10", "7f", "80", "f9", "fc", "82 00 0004", "85 00 0000 0000",
-		"ff 02", "ff 01 0003", "ff 01 ffff",
+		"06 000000 ffffffff", "06 000000 fffffffd", "ff 02", "ff 01 0003", "ff 01 ffff",
 	} {
 		_, err := rfb.ClientMessageLen(unhex(t, in))
 		var unknown *rfb.UnknownMessage

@@ -150,6 +150,9 @@ type Conn struct {
 // NetConn returns the connection below.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
+// Bypass returns the connection below: a Conn changes none of its bytes.
+func (c *Conn) Bypass() net.Conn { return c.Conn }
+
 // LayerName leaves rfb out of descriptions of the stack: it is what the stack
 // is for.
 func (c *Conn) LayerName() string { return "" }

@@ -18,7 +18,7 @@ var be = binary.BigEndian
 var past = time.Unix(1, 0)
 
 // interrupt runs f, whose reads and writes on c fail as soon as ctx ends; the
-// error is then ctx's cause. When ctx outlives f, the deadlines of c are as if
+// error is then ctx's cause, with where it met f. When ctx outlives f, the deadlines of c are as if
 // never touched.
 func interrupt(ctx context.Context, c net.Conn, f func() error) error {
 	if ctx.Err() != nil {
@@ -36,7 +36,7 @@ func interrupt(ctx context.Context, c net.Conn, f func() error) error {
 	<-fired
 	_ = c.SetDeadline(time.Time{})
 	if err != nil {
-		return context.Cause(ctx)
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), err)
 	}
 	return nil
 }

@@ -1,0 +1,86 @@
+package rfb_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"vncgate/layers/layertest"
+	"vncgate/rfb"
+)
+
+// A display with a password, and a viewer that knows it.
+func Example() {
+	ctx := context.Background()
+	front, back := layertest.Pipe()
+	defer front.Close()
+	defer back.Close()
+
+	go func() {
+		display, err := rfb.Server(ctx, front, &rfb.ServerConfig{Security: []rfb.Security{
+			rfb.ServerVncAuth{Passwords: func(context.Context) ([]string, error) { return []string{"sesame"}, nil }},
+		}})
+		if err != nil {
+			return
+		}
+		if _, err := display.ReadClientInit(ctx); err == nil {
+			_ = display.WriteServerInit(ctx, rfb.ServerInit{Width: 640, Height: 480, Format: rfb.Format32(), Name: "desk"})
+		}
+	}()
+
+	viewer, err := rfb.Client(ctx, back, &rfb.ClientConfig{Security: []rfb.Security{
+		rfb.ClientVncAuth{Password: func(context.Context) (string, error) { return "sesame", nil }},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = viewer.WriteClientInit(ctx, true)
+	init, err := viewer.ReadServerInit(ctx)
+	fmt.Println(viewer.Version, viewer.Secured.Method, init.Name, init.Width, init.Height, err)
+	// Output: 3.8 vnc desk 640 480 <nil>
+}
+
+// Users of a gateway prove themselves inside TLS; the display is dialled while
+// the viewer still waits for the result, so that it can be told what went
+// wrong.
+func ExampleServerConfig() {
+	var tls rfb.Upgrade // a TLS layer
+	verify := func(ctx context.Context, user, password string) error { return nil }
+	dial := func(ctx context.Context, user string) (net.Conn, error) { return nil, os.ErrNotExist }
+
+	cfg := &rfb.ServerConfig{
+		Security: []rfb.Security{rfb.ServerVeNCrypt{Subtypes: []rfb.Security{
+			rfb.ServerX509{TLS: tls, Inner: rfb.ServerPlain{Verify: verify}},
+		}}},
+		Approve: func(ctx context.Context, s rfb.Secured) error {
+			if _, err := dial(ctx, s.User); err != nil {
+				return &rfb.Refusal{Reason: "The display does not answer.", Err: err}
+			}
+			return nil
+		},
+	}
+	fmt.Println(cfg.Approve(context.Background(), rfb.Secured{User: "mary", Method: "x509-plain"}))
+	// Output: refused: The display does not answer.: file does not exist
+}
+
+// A view-only session: requests pass, keys do not.
+func ExampleFilter() {
+	var toDisplay printer
+	f := rfb.NewFilter(&toDisplay, rfb.Policy{})
+	messages := rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, 640, 480)
+	messages = rfb.AppendKeyEvent(messages, true, 0x61)
+	_, err := f.Write(messages)
+	fmt.Println(f.Passed(), f.Dropped(), err)
+	// Output:
+	// display reads 030000000000028001e0
+	// 1 1 <nil>
+}
+
+type printer struct{}
+
+func (*printer) Write(b []byte) (int, error) {
+	fmt.Printf("display reads %x\n", b)
+	return len(b), nil
+}
