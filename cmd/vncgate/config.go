@@ -222,8 +222,11 @@ func (c *config) secretsReadable() error {
 
 // policy compiles the rules; nil when there are none.
 func (c *config) policy() (*auth.Policy, error) {
-	if len(c.Policy) == 0 {
+	if c.Policy == nil {
 		return nil, nil
+	}
+	if len(c.Policy) == 0 {
+		return nil, errors.New("policy: there is no rule in it, so nobody could do anything; leave it out to allow everything")
 	}
 	p := &auth.Policy{}
 	for i, r := range c.Policy {

@@ -32,10 +32,16 @@ func run() int {
 	}
 	fmt.Fprintln(os.Stderr, "vncgate: "+strings.TrimPrefix(err.Error(), "vncgate: "))
 	var usage *usageError
-	if errors.As(err, &usage) {
+	if errors.As(err, &usage) || isFlagGroup(err) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// isFlagGroup knows cobra's errors about flags that exclude each other, which
+// have no type of their own.
+func isFlagGroup(err error) bool {
+	return strings.HasPrefix(err.Error(), "if any flags in the group")
 }
 
 // usageError is an error of what the program was told, not of what it did.

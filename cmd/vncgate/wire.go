@@ -51,6 +51,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 		if err != nil {
 			return nil, fmt.Errorf("users: %w", err)
 		}
+		users.Report = w.reporter("users", cfg.Users.File)
 		w.users = users
 	}
 	policy, err := cfg.policy()
@@ -74,6 +75,12 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 		}
 	}
 	return w, nil
+}
+
+// reporter logs what is wrong with a file that changed while it was in use;
+// what it held before goes on serving.
+func (w *wiring) reporter(what, path string) func(error) {
+	return func(err error) { w.log.Error(what+" not reloaded", "file", path, "error", err) }
 }
 
 func (w *wiring) openDoor(ctx context.Context, l *listenerConfig) error {

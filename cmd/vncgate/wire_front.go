@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -169,10 +167,11 @@ func (w *wiring) serverTLS(t *serverTLSConfig) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	pair.Report = w.reporter("certificate", t.Certificate)
 	w.pairs = append(w.pairs, pair)
 	cfg := serverTLSOf(pair)
 	if t.ClientCA != "" {
-		if cfg.ClientCAs, err = certificatePool(t.ClientCA); err != nil {
+		if cfg.ClientCAs, err = certs.Pool(t.ClientCA); err != nil {
 			return nil, fmt.Errorf("tls: client_ca: %w", err)
 		}
 		cfg.ClientAuth = tls.RequireAndVerifyClientCert
@@ -182,18 +181,6 @@ func (w *wiring) serverTLS(t *serverTLSConfig) (*tls.Config, error) {
 
 func serverTLSOf(pair *certs.KeyPair) *tls.Config {
 	return &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}
-}
-
-func certificatePool(path string) (*x509.CertPool, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", path)
-	}
-	return pool, nil
 }
 
 // parsePrefixes reads addresses and CIDR ranges.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"vncgate/auth"
+	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/layers"
 	"vncgate/rfb"
@@ -161,7 +162,7 @@ func (t *targetConfig) clientTLS() (*tls.Config, error) {
 	}
 	var err error
 	if set.CA != "" {
-		if cfg.RootCAs, err = certificatePool(set.CA); err != nil {
+		if cfg.RootCAs, err = certs.Pool(set.CA); err != nil {
 			return nil, fmt.Errorf("ca: %w", err)
 		}
 	}
