@@ -21,7 +21,8 @@ import (
 
 // Recording needs the programs of Debian's tigervnc-viewer,
 // tigervnc-standalone-server, tigervnc-tools, gvncviewer, gir1.2-gtk-vnc-2.0,
-// qemu-system-x86, sasl2-bin, libsasl2-modules, x11vnc, xvfb and xdotool:
+// qemu-system-x86, sasl2-bin, libsasl2-modules, x11vnc, xvfb, xdotool, gcc,
+// novnc and chromium:
 //
 //	go test ./rfb/rfbtest -update
 

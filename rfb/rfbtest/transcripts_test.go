@@ -48,6 +48,7 @@ var viewers = []session{
 	{"vncviewer-x509-vnc", "TigerVNC vncviewer 1.12, VeNCrypt X509Vnc", x509Server(ourVncAuth()), (*recording).vncviewer},
 	{"gtk-vnc-x509-sasl", "gtk-vnc 1.3, VeNCrypt X509SASL with SCRAM-SHA-256", x509Server(rfb.ServerSASL{Mechanisms: []string{"SCRAM-SHA-256"}, Start: startScram}), (*recording).gtkvnc},
 	{"gtk-vnc-x509-plain", "gtk-vnc 1.3, VeNCrypt X509Plain", x509Server(rfb.ServerPlain{Verify: verify}), (*recording).gtkvnc},
+	{"novnc-vnc", "noVNC 1.3 in Chromium, VncAuth", plain(ourVncAuth()), (*recording).novnc},
 	{"gvnccapture-none", "gvnccapture of gtk-vnc 1.3, None", plain(rfb.None{}), (*recording).gvnccapture},
 }
 
