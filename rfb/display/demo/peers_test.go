@@ -106,7 +106,7 @@ func apart(t *testing.T, d *Display, img image.Image) (most int, mean float64) {
 }
 
 func TestGtkVnc(t *testing.T) {
-	d := still(t, Options{Width: 800, Height: 600})
+	d := still(t, Options{})
 	if most, _ := apart(t, d, capture(t, d, "gtk-vnc.png", "gvnccapture", "-q")); most != 0 {
 		t.Errorf("a channel is off by %d", most)
 	}
@@ -115,7 +115,7 @@ func TestGtkVnc(t *testing.T) {
 // vncsnapshot writes JPEG, so its picture is only close.
 func TestVncsnapshot(t *testing.T) {
 	for _, encoding := range []string{"hextile", "raw"} {
-		d := still(t, Options{Width: 800, Height: 600})
+		d := still(t, Options{})
 		img := capture(t, d, "snapshot.jpg", "vncsnapshot", "-quiet", "-quality", "100", "-encodings", encoding)
 		if _, mean := apart(t, d, img); mean > 2 {
 			t.Errorf("%s: channels are off by %.2f in the mean", encoding, mean)

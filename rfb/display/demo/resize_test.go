@@ -9,7 +9,7 @@ import (
 )
 
 func TestResize(t *testing.T) {
-	d := still(t, Options{Width: 1000, Height: 500})
+	d := still(t, Options{Width: 480, Height: 300})
 	asks, other, old, rigid := watch(t, d), watch(t, d), watch(t, d), watch(t, d)
 	for _, w := range []*watcher{asks, other} {
 		w.encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
@@ -22,11 +22,11 @@ func TestResize(t *testing.T) {
 	if len(asks.layouts) != 1 || asks.layouts[0].reason != rfb.ResizeByServer || len(asks.layouts[0].screens) != 1 {
 		t.Fatalf("at first: %v", asks.layouts)
 	}
-	screens := []rfb.Screen{{ID: 7, W: 400, H: 600, Flags: 1}, {ID: 9, X: 400, W: 300, H: 600}}
-	asks.send(rfb.AppendSetDesktopSize(nil, 700, 600, screens...))
+	screens := []rfb.Screen{{ID: 7, W: 200, H: 320, Flags: 1}, {ID: 9, X: 200, W: 160, H: 320}}
+	asks.send(rfb.AppendSetDesktopSize(nil, 360, 320, screens...))
 	for w, reason := range map[*watcher]int{asks: rfb.ResizeByClient, other: rfb.ResizeByOther} {
 		w.update()
-		want := layoutNote{reason, rfb.ResizeOK, 700, 600, screens}
+		want := layoutNote{reason, rfb.ResizeOK, 360, 320, screens}
 		if got := w.layouts[len(w.layouts)-1]; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("told %v, not %v", got, want)
 		}
@@ -34,19 +34,19 @@ func TestResize(t *testing.T) {
 	old.update()
 	rigid.update()
 	for _, w := range []*watcher{asks, other, old} {
-		if w.size != image.Pt(700, 600) {
+		if w.size != image.Pt(360, 320) {
 			t.Fatalf("size %v", w.size)
 		}
 		// An incremental request is enough: all of it is new.
 		w.request(true)
 		w.update()
-		if diff := differs(w.pix, want(d.fb.img, newEncoder(&d.fb).conv), 700); !diff.Empty() {
+		if diff := differs(w.pix, want(d.fb.img, newEncoder(&d.fb).conv), 360); !diff.Empty() {
 			t.Errorf("differs in %v", diff)
 		}
 	}
 	// One that cannot be told keeps its size; what is gone is black.
 	rigid.picture()
-	if at := func(x, y int) uint32 { return rigid.pix[y*1000+x] }; at(699, 499) == 0 || at(700, 0) != 0 {
+	if at := func(x, y int) uint32 { return rigid.pix[y*480+x] }; at(359, 299) == 0 || at(360, 0) != 0 {
 		t.Error("the picture of a viewer that knows no sizes is wrong")
 	}
 }
@@ -68,7 +68,7 @@ func TestResizeRefused(t *testing.T) {
 		"screen of none": {640, 480, screen(640, 0), rfb.ResizeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := still(t, Options{Width: 400, Height: 300})
+			d := still(t, Options{Width: MinWidth, Height: MinHeight})
 			w := watch(t, d)
 			w.encodings(rfb.EncodingRaw, rfb.EncodingExtendedDesktopSize)
 			w.picture()
@@ -76,7 +76,7 @@ func TestResizeRefused(t *testing.T) {
 			w.send(rfb.AppendSetDesktopSize(nil, c.w, c.h, c.screens...))
 			w.update()
 			got := w.layouts[len(w.layouts)-1]
-			if got.reason != rfb.ResizeByClient || got.status != c.status || got.w != 400 || got.h != 300 {
+			if got.reason != rfb.ResizeByClient || got.status != c.status || got.w != MinWidth || got.h != MinHeight {
 				t.Errorf("told %v", got)
 			}
 			if w.picture(); w.layouts[len(w.layouts)-1].status != rfb.ResizeOK {
