@@ -14,7 +14,7 @@ import (
 // log: a display's words about authentication are never passed on to a viewer.
 type DisplayError struct {
 	Stage  string // where: StageSecurity or StageAuthentication
-	Reason string // the display's words, at most MaxReasonLen bytes; "" when it just closed
+	Reason string // its words, at most MaxReasonLen bytes; ours where VeNCrypt has a flag for it; "" when it just closed
 }
 
 // The stages of a DisplayError.
