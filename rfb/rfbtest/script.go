@@ -39,6 +39,7 @@ func (s *Script) Read(b []byte) (int, error) {
 // Left returns how many bytes of the peer's have not been read.
 func (s *Script) Left() int { return len(s.in) }
 
+// Write keeps b in Out.
 func (s *Script) Write(b []byte) (int, error) { return s.Out.Write(b) }
 
 // Close does nothing.
