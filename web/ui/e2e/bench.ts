@@ -59,6 +59,13 @@ export class Bench {
 /** panel uses one of the toolbar's buttons, opening the toolbar if it has hidden itself. */
 export async function panel(page: Page, name: string): Promise<void> {
   const show = page.getByRole('button', { name: 'Show toolbar' });
-  if (await show.isVisible()) await show.click();
-  await page.getByRole('button', { name, exact: true }).click();
+  for (let left = 5; ; left--) {
+    if (await show.isVisible()) await show.click();
+    try {
+      await page.getByRole('button', { name, exact: true }).click({ timeout: 2000 });
+      return;
+    } catch (e) {
+      if (left === 0) throw e; // otherwise it has hidden itself in this very moment
+    }
+  }
 }

@@ -31,6 +31,8 @@ const types: Record<string, string> = {
 export interface Script {
   /** RFB security type: None, VncAuth, RA2ne. */
   security: 1 | 2 | 6;
+  /** Play a repeater first, which wants to know the display's ID. */
+  repeater: boolean;
   /** The password of VncAuth. */
   password: string;
   /** Refuse after security with this reason. */
@@ -48,6 +50,7 @@ export interface Script {
 
 const standard: Script = {
   security: 1,
+  repeater: false,
   password: 'secret',
   refuse: undefined,
   close: undefined,
@@ -164,6 +167,10 @@ export class Display {
     const { script } = this;
     const input = new Input(viewer);
     try {
+      if (script.repeater) {
+        viewer.send(bytes('RFB 000.000\n'));
+        this.log.push(`repeater ${(await input.take(250)).toString('latin1').replace(/\0+$/, '')}`);
+      }
       viewer.send(bytes('RFB 003.008\n'));
       await input.take(12);
       viewer.send(bytes(1, script.security));

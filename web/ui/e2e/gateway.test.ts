@@ -3,6 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { panel } from './bench.ts';
 import { colours, connected, desk, launch, overflow, phone, visit, type Visit } from './browser.ts';
 
 const given = process.env['VNCGATE_URL'] ?? '';
@@ -62,12 +63,6 @@ describe.skipIf(given === '')('a real gateway', () => {
     return page;
   }
 
-  async function tool(page: Page, name: string): Promise<void> {
-    const show = page.getByRole('button', { name: 'Show toolbar' });
-    if (await show.isVisible()) await show.click();
-    await page.getByRole('button', { name, exact: true }).click();
-  }
-
   const canvas = (page: Page): Promise<{ width: number; height: number } | null> => page.locator('canvas').boundingBox();
 
   it.each(['', 'vnc.html'])('serves the page at "%s" under a strict policy', async (name) => {
@@ -113,14 +108,14 @@ describe.skipIf(given === '')('a real gateway', () => {
       })
       .toBe(true);
     await page.setViewportSize({ width: 900, height: 600 });
-    await tool(page, 'Settings');
+    await panel(page, 'Settings');
     await page.getByLabel('When sizes differ').selectOption('remote');
     await expect.poll(() => page.locator('canvas').evaluate((c: HTMLCanvasElement) => `${c.width}x${c.height}`), { timeout: 10_000 }).toBe('900x600');
   });
 
   it('carries the clipboard there and back', async () => {
     const page = await session();
-    await tool(page, 'Clipboard');
+    await panel(page, 'Clipboard');
     const text = page.getByRole('textbox', { name: /clipboard/ });
     await text.fill('Grüße 42');
     await text.blur();
@@ -131,7 +126,7 @@ describe.skipIf(given === '')('a real gateway', () => {
     const page = await session();
     await page.mouse.click(300, 300);
     await page.keyboard.type('Hello');
-    await tool(page, 'Extra keys');
+    await panel(page, 'Extra keys');
     await page.getByRole('button', { name: 'Hold Ctrl' }).click();
     await expect.poll(() => page.getByRole('button', { name: 'Hold Ctrl' }).getAttribute('aria-pressed')).toBe('true');
     await page.getByRole('button', { name: 'Hold Ctrl' }).click();
@@ -146,7 +141,7 @@ describe.skipIf(given === '')('a real gateway', () => {
 
   it('ends when told to, and starts again', async () => {
     const page = await session();
-    await tool(page, 'Disconnect');
+    await panel(page, 'Disconnect');
     await page.getByRole('heading', { name: 'Disconnected' }).waitFor();
     await page.getByRole('button', { name: 'Connect again' }).click();
     await connected(page);
@@ -155,7 +150,7 @@ describe.skipIf(given === '')('a real gateway', () => {
   it('fits a phone', async () => {
     const page = await session({ resize: 'scale' }, phone);
     expect(await overflow(page)).toBeLessThanOrEqual(0);
-    await tool(page, 'Settings');
+    await panel(page, 'Settings');
     expect(await overflow(page)).toBeLessThanOrEqual(0);
   });
 

@@ -39,6 +39,12 @@ describe('connecting', () => {
     await expect.poll(() => page.locator('input[name=shared]').isDisabled()).toBe(true);
   });
 
+  it('tells a repeater which display it wants', async () => {
+    bench.display.reset({ repeater: true });
+    await connected(await bench.open('path=ws&autoconnect=1&repeaterID=42'));
+    expect(await bench.display.waitFor(/^repeater/)).toBe('repeater ID:42');
+  });
+
   it('can be cancelled while it is being made', async () => {
     bench.display.reset({ security: 2 });
     const page = await bench.open();
@@ -129,8 +135,8 @@ describe('the end', () => {
     [401, 'log in first', /Please log in/],
     [403, 'origin not allowed', /Not allowed/],
     [404, 'no such target', /No such display/],
-    [429, 'too many connections', /Too many connections/],
-    [503, 'the gateway is full', /gateway is full/],
+    [429, 'you have 3 of 3', /Too many connections/],
+    [503, 'all 100 sessions are taken', /gateway is full/],
   ];
   it.each(refusals)('by HTTP status %d', async (code, words, title) => {
     bench.display.reset({ status: { code, words } });
@@ -173,6 +179,14 @@ describe('reconnecting', () => {
     bench.display.viewers[1]?.terminate();
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByRole('button', { name: 'Try again' }).waitFor();
+  });
+
+  it('does not wait any longer when the network comes back', async () => {
+    const page = await bench.session('reconnect=1&reconnect_delay=600000');
+    bench.display.viewers[0]?.terminate();
+    await page.getByRole('timer').waitFor();
+    await page.evaluate(() => window.dispatchEvent(new Event('online')));
+    await connected(page);
   });
 
   it('uses the password that worked', async () => {

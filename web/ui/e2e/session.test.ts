@@ -114,6 +114,48 @@ describe('working', () => {
   });
 });
 
+describe('the device', () => {
+  it('gives the page the whole screen', async () => {
+    const page = await bench.session();
+    await panel(page, 'Fullscreen');
+    await expect.poll(() => page.evaluate(() => document.fullscreenElement !== null)).toBe(true);
+    await panel(page, 'Leave fullscreen');
+    await expect.poll(() => page.evaluate(() => document.fullscreenElement === null)).toBe(true);
+  });
+
+  it('keeps its screen on while a session is open', async () => {
+    const page = await bench.open('path=ws&keep_device_awake=1');
+    await page.evaluate(() => {
+      const { dataset } = document.documentElement;
+      const lock = Object.assign(new EventTarget(), {
+        released: false,
+        release: () => {
+          dataset['awake'] = 'no';
+          return Promise.resolve();
+        },
+      });
+      navigator.wakeLock.request = () => {
+        dataset['awake'] = 'yes';
+        return Promise.resolve(lock as unknown as WakeLockSentinel);
+      };
+    });
+    const awake = (): Promise<string | undefined> => page.evaluate(() => document.documentElement.dataset['awake']);
+    await page.getByRole('button', { name: 'Connect', exact: true }).click();
+    await connected(page);
+    await expect.poll(awake).toBe('yes');
+    await panel(page, 'Disconnect');
+    await expect.poll(awake).toBe('no');
+  });
+
+  it('asks before it leaves a session that one works in', async () => {
+    const asks = (page: Page): Promise<boolean> =>
+      page.evaluate(() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true })));
+    expect(await asks(await bench.session())).toBe(true);
+    expect(await asks(await bench.session('view_only=1'))).toBe(false);
+    expect(await asks(await bench.open('path=ws'))).toBe(false);
+  });
+});
+
 describe('the picture', () => {
   const box = (page: Page): Promise<{ width: number; height: number } | null> => page.locator('canvas').boundingBox();
 

@@ -54,6 +54,8 @@ function askBeforeLeaving(session: Session): void {
 /** followPage carries what happens to the page as a whole into the session. */
 function followPage(session: Session): void {
   window.addEventListener('focus', () => void session.focused());
+  window.addEventListener('offline', () => session.online(false));
+  window.addEventListener('online', () => session.online(true));
   document.addEventListener('fullscreenchange', () => session.store.set({ fullscreen: isFullscreen() }));
   let logging = session.store.get().values.logging;
   session.store.watch(() => {

@@ -87,6 +87,12 @@ export class Session implements Listener {
     else this.open();
   }
 
+  /** online is told when this device's network goes and comes back. */
+  online(on: boolean): void {
+    if (on) this.countdown.now();
+    else if (this.phase === 'connected') this.notify('This device is offline: the picture stands still');
+  }
+
   /** giveUp stops waiting. */
   giveUp(): void {
     this.countdown.stop();

@@ -92,6 +92,12 @@ describe('a connection that was never tried', () => {
   });
 });
 
+it('does not say the same twice', () => {
+  const security = { status: 1, reason: 'The display cannot be reached.' };
+  expect(told({ opened: true, code: 1011, security }).said).toBe('');
+  expect(told({ opened: true, code: 1011, reason: 'no route to host' }).said).toBe('no route to host');
+});
+
 it('shows no token in any words', () => {
   for (const kind of ['silence', 'foreign', 'offline'] as const) {
     expect(JSON.stringify(told({ refusal: { kind } }))).not.toContain('secret');

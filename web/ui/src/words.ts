@@ -29,8 +29,13 @@ const ended: Words = {
 
 /** explain puts an ending into words; secure is whether the page came by https. */
 export function explain(ending: Ending, secure: boolean): Explanation {
-  const words = pick(ending, secure);
-  return { said: '', calm: false, again: false, ask: false, ...words };
+  const words = { said: '', calm: false, again: false, ask: false, ...pick(ending, secure) };
+  return says(words.said) === says(words.title) ? { ...words, said: '' } : words;
+}
+
+// Two texts say the same if they differ in nothing but case and full stops.
+function says(text: string): string {
+  return text.toLowerCase().replace(/[.!\s]+/g, ' ').trim();
 }
 
 function pick(ending: Ending, secure: boolean): Words {
