@@ -11,7 +11,7 @@ import (
 )
 
 // leakPatience is how long goroutines may take to end after a test.
-const leakPatience = 5 * time.Second
+const leakPatience = 2 * time.Second
 
 // CheckLeaks fails the test if goroutines that it started still run when it and
 // its cleanups registered later have ended. It is not for parallel tests.

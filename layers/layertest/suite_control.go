@@ -81,9 +81,11 @@ func testResume(t *testing.T, s Subject) {
 		got := make([]byte, len(data))
 		have := readSome(t, near, got, n)
 		pipe.StallAfter(-1)
+		_ = near.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.ReadFull(near, got[have:]); err != nil || !bytes.Equal(got, data) {
 			t.Fatalf("deadline after %d of %d: %v, equal: %v", n, size, err, bytes.Equal(got, data))
 		}
+		_ = near.SetReadDeadline(time.Time{})
 	}
 }
 
