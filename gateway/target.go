@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"vncgate/layers"
 	"vncgate/rfb"
@@ -51,7 +52,36 @@ func (u *Unreachable) words() string {
 }
 
 // connect dials the display and takes the handshake up to its SecurityResult.
+//
+// A display that offers VeNCrypt says only after that choice which subtypes it
+// has. TigerVNC's own default has none that Go can speak beside plain VNC
+// authentication, so when none fits, it is tried once more without VeNCrypt,
+// where the target's list has something else.
 func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
+	display, err := t.attempt(ctx, t.Security())
+	if !lacksSubtype(err) {
+		return display, err
+	}
+	rest := slices.DeleteFunc(slices.Clone(t.Security()), func(s rfb.Security) bool { return s.Type() == rfb.TypeVeNCrypt })
+	if len(rest) == 0 {
+		return nil, err
+	}
+	display, again := t.attempt(ctx, rest)
+	var none *rfb.NoCommonSecurityError
+	if errors.As(again, &none) {
+		return nil, err // the first error says why the display's VeNCrypt would not do
+	}
+	return display, again
+}
+
+// lacksSubtype reports whether VeNCrypt was agreed on and then none of its
+// subtypes.
+func lacksSubtype(err error) bool {
+	var none *rfb.NoCommonSecurityError
+	return errors.As(err, &none) && len(none.Wanted) > 0 && none.Wanted[0] >= rfb.TypePlain
+}
+
+func (t *Target) attempt(ctx context.Context, security []rfb.Security) (*rfb.Conn, error) {
 	c, err := t.Dial(ctx)
 	if err != nil {
 		return nil, t.unreachable(ctx, "dial", err)
@@ -61,7 +91,7 @@ func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
 		_ = c.Close()
 		return nil, t.unreachable(ctx, "layers", err)
 	}
-	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: t.Security()})
+	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: security})
 	if err != nil {
 		_ = stacked.Close()
 		return nil, t.unreachable(ctx, "handshake", err)

@@ -137,6 +137,9 @@ type ClientConfig struct {
 	// Security lists what we can do, best first: the first that the display
 	// offers is used.
 	Security []Security
+	// Offered, if set, is told what the display offers, in its order, before
+	// one of it is chosen.
+	Offered func([]SecurityType)
 }
 
 // Conn is a connection whose handshake has reached the SecurityResult. It is

@@ -242,7 +242,7 @@ func selectType(c net.Conn, v Version, cfg *ClientConfig) (Security, error) {
 		if t == 0 {
 			return nil, &DisplayError{Stage: StageSecurity, Reason: readReason(c)}
 		}
-		return best(cfg.Security, []SecurityType{SecurityType(t)})
+		return best(cfg.Security, []SecurityType{SecurityType(t)}, cfg.Offered)
 	}
 	n, err := readU8(c, "security types")
 	if err != nil {
@@ -259,15 +259,18 @@ func selectType(c net.Conn, v Version, cfg *ClientConfig) (Security, error) {
 	for i, t := range list {
 		offered[i] = SecurityType(t)
 	}
-	s, err := best(cfg.Security, offered)
+	s, err := best(cfg.Security, offered, cfg.Offered)
 	if err != nil {
 		return nil, err
 	}
 	return s, write(c, []byte{byte(s.Type())}, "security type")
 }
 
-// best returns the first of ours that is offered.
-func best(ours []Security, offered []SecurityType) (Security, error) {
+// best returns the first of ours that is offered. tell may be nil.
+func best(ours []Security, offered []SecurityType, tell func([]SecurityType)) (Security, error) {
+	if tell != nil {
+		tell(slices.Clone(offered))
+	}
 	none := &NoCommonSecurityError{Offered: offered}
 	for _, s := range ours {
 		if slices.Contains(offered, s.Type()) {

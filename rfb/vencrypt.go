@@ -83,6 +83,8 @@ type ClientVeNCrypt struct {
 	// Subtypes lists what we can do, best first: the first that the display
 	// offers is used.
 	Subtypes []Security
+	// Offered, if set, is told what the display offers, in its order.
+	Offered func([]SecurityType)
 }
 
 // Type returns TypeVeNCrypt.
@@ -98,7 +100,7 @@ func (s ClientVeNCrypt) Handshake(ctx context.Context, c net.Conn) (Secured, err
 	if err != nil {
 		return Secured{}, err
 	}
-	sub, err := best(s.Subtypes, offered)
+	sub, err := best(s.Subtypes, offered, s.Offered)
 	if err != nil {
 		return Secured{}, err
 	}
