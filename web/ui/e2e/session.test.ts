@@ -252,9 +252,11 @@ describe('the toolbar', () => {
     await page.mouse.move(at!.x + 10, at!.y + 20);
     await page.mouse.down();
     await page.mouse.move(640, 300, { steps: 4 });
+    expect(await page.locator('.edge').filter({ visible: true }).count()).toBe(3);
     await page.mouse.move(700, 20, { steps: 4 });
     await page.mouse.up();
     await page.locator('.toolbar.at-top').waitFor();
+    expect(await page.locator('.edge').filter({ visible: true }).count()).toBe(0);
     await page.reload();
     await page.locator('.toolbar.at-top').waitFor();
   });

@@ -55,18 +55,35 @@ export function Toolbar(): JSX.Element | null {
   const used = useHiding();
   if (phase !== 'connected') return null;
   return (
-    <nav
-      class={`toolbar at-${values.toolbar}${toolbar ? '' : ' away'}`}
-      aria-label="Session"
-      onPointerEnter={used}
-      onFocusIn={used}
-      onKeyDown={used}
-    >
-      <div class="tools" inert={!toolbar}>
-        <Tools />
-      </div>
-      <Handle />
-    </nav>
+    <>
+      <Edges />
+      <nav
+        class={`toolbar at-${values.toolbar}${toolbar ? '' : ' away'}`}
+        aria-label="Session"
+        onPointerEnter={used}
+        onFocusIn={used}
+        onKeyDown={used}
+      >
+        <div class="tools" inert={!toolbar}>
+          <Tools />
+        </div>
+        <Handle />
+      </nav>
+    </>
+  );
+}
+
+/** Edges show where the toolbar can be dragged to. */
+function Edges(): JSX.Element {
+  const { session } = usePage();
+  const { toolbar } = useStateOf(session).values;
+  const others = (['left', 'right', 'top', 'bottom'] as const).filter((side) => side !== toolbar);
+  return (
+    <>
+      {others.map((side) => (
+        <span key={side} class={`edge at-${side}`} aria-hidden="true" />
+      ))}
+    </>
   );
 }
 
@@ -138,11 +155,16 @@ function Handle(): JSX.Element {
     if (start.current === undefined) return;
     if (Math.hypot(e.clientX - start.current.x, e.clientY - start.current.y) > dragThreshold) dragged.current = true;
     if (!dragged.current) return;
+    document.documentElement.dataset['moving'] = '';
     const window = { width: innerWidth, height: innerHeight };
     const side = nearestSide(e.clientX, e.clientY, window);
     if (side !== undefined && side !== values.toolbar) session.change('toolbar', side);
     // Through the CSSOM: the page's policy allows no style attributes.
     ref.current?.style.setProperty('--along', `${along(side ?? values.toolbar, e.clientX, e.clientY, window)}px`);
+  };
+  const stop = (): void => {
+    start.current = undefined;
+    delete document.documentElement.dataset['moving'];
   };
   const toggle = (): void => {
     if (dragged.current) return; // the click that ends a drag
@@ -163,8 +185,8 @@ function Handle(): JSX.Element {
         e.currentTarget.setPointerCapture(e.pointerId);
       }}
       onPointerMove={move}
-      onPointerUp={() => (start.current = undefined)}
-      onPointerCancel={() => (start.current = undefined)}
+      onPointerUp={stop}
+      onPointerCancel={stop}
       onClick={toggle}
     >
       <icons.HandleIcon />
