@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 // display; without it the tests against a real gateway are skipped, unless VNCGATE_E2E_REQUIRE is set.
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
+  cacheDir: fileURLToPath(new URL('../node_modules/.vite', import.meta.url)), // not beside the tests
   test: {
     include: ['*.test.ts'],
     environment: 'node',
