@@ -70,8 +70,8 @@ func newHandler(cfg Config) http.Handler {
 		mux.Handle("GET "+path, e)
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		if wantsUpgrade(r) {
-			e.ServeHTTP(w, r)
+		if wantsUpgrade(r) || r.Header.Get("Accept") == "application/json" {
+			e.ServeHTTP(w, r) // an upgrade, or the page's question why one failed
 			return
 		}
 		pages.ServeHTTP(w, r)

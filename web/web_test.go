@@ -232,6 +232,16 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
+// The root is page and endpoint; a page that asks why its upgrade failed gets
+// the endpoint's answer.
+func TestQuestionAtTheRoot(t *testing.T) {
+	addr := serve(t, func(c *web.Config) { c.Front.Target = "" })
+	resp, body := ask(t, http.DefaultClient, "GET", "http://"+addr+"/?token=x", "Accept", "application/json")
+	if resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "No display was chosen") {
+		t.Errorf("answered with %d %q", resp.StatusCode, body)
+	}
+}
+
 func TestSettingsOfThePage(t *testing.T) {
 	addr := serve(t, func(c *web.Config) { c.Mandatory = map[string]any{"view_only": true} })
 	if _, body := ask(t, http.DefaultClient, "GET", "http://"+addr+"/mandatory.json"); body != `{"view_only":true}` {
@@ -249,6 +259,7 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		status       int
 	}{
 		{"POST", "/websockify", http.StatusMethodNotAllowed},
+		{"POST", "/", http.StatusMethodNotAllowed},
 		{"GET", "/.gitkeep", http.StatusNotFound},
 		{"GET", "/../web.go", http.StatusNotFound},
 		{"GET", "/assets/", http.StatusNotFound},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -206,14 +207,14 @@ func (t *targetConfig) validate() error {
 }
 
 // secretsReadable names the first secret that cannot be had.
-func (c *config) secretsReadable() error {
+func (c *config) secretsReadable(ctx context.Context) error {
 	for i := range c.Listeners {
-		if err := c.Listeners[i].Password.readable(); err != nil {
+		if err := c.Listeners[i].Password.readable(ctx); err != nil {
 			return fmt.Errorf("listener %s: password: %w", c.Listeners[i].Address, err)
 		}
 	}
 	for _, name := range keys(c.Targets) {
-		if err := c.Targets[name].Password.readable(); err != nil {
+		if err := c.Targets[name].Password.readable(ctx); err != nil {
 			return fmt.Errorf("targets.%s: password: %w", name, err)
 		}
 	}

@@ -7,73 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 )
-
-// secret is where a password comes from. It is read when it is needed, each
-// time anew, and never shown.
-type secret struct {
-	File string `yaml:"file,omitempty"`
-	Env  string `yaml:"env,omitempty"`
-	text string // written in the configuration itself
-}
-
-// UnmarshalYAML takes the password itself or {file: …} or {env: …}.
-func (s *secret) UnmarshalYAML(unmarshal func(any) error) error {
-	if unmarshal(&s.text) == nil {
-		return nil
-	}
-	type plain secret
-	if err := unmarshal((*plain)(s)); err != nil {
-		return err
-	}
-	if (s.File == "") == (s.Env == "") {
-		return errors.New("a secret is a text, {file: PATH} or {env: NAME}")
-	}
-	return nil
-}
-
-// MarshalYAML shows where the secret is kept, not what it is.
-func (s secret) MarshalYAML() (any, error) {
-	type plain secret
-	if s.text != "" {
-		return "(secret)", nil
-	}
-	return plain(s), nil
-}
-
-// read returns the secret; the line break that ends a file is not part of it.
-func (s *secret) read() (string, error) {
-	switch {
-	case s.File != "":
-		b, err := os.ReadFile(s.File)
-		if err != nil {
-			return "", err
-		}
-		return strings.TrimRight(string(b), "\r\n"), nil
-	case s.Env != "":
-		v, ok := os.LookupEnv(s.Env)
-		if !ok {
-			return "", fmt.Errorf("the environment has no variable %s", s.Env)
-		}
-		return v, nil
-	}
-	return s.text, nil
-}
-
-// readable finds out at the start what would otherwise fail the first viewer.
-func (s *secret) readable() error {
-	if s == nil {
-		return nil
-	}
-	_, err := s.read()
-	return err
-}
 
 // fileMode is written in octal: 0660.
 type fileMode fs.FileMode

@@ -40,7 +40,7 @@ type door struct {
 // the listeners, so that nobody comes in before everything is there.
 func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, error) {
 	w := &wiring{cfg: cfg, log: log}
-	if err := cfg.secretsReadable(); err != nil {
+	if err := cfg.secretsReadable(ctx); err != nil {
 		return nil, err
 	}
 	if cfg.Users != nil {

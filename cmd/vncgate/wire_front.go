@@ -137,8 +137,8 @@ func (w *wiring) offer(l *listenerConfig, tlsConfig *tls.Config) []rfb.Security 
 func (w *wiring) serverSecurity(name string, l *listenerConfig, private bool) rfb.Security {
 	switch name {
 	case "vnc":
-		return rfb.ServerVncAuth{Passwords: func(context.Context) ([]string, error) {
-			p, err := l.Password.read()
+		return rfb.ServerVncAuth{Passwords: func(ctx context.Context) ([]string, error) {
+			p, err := l.Password.read(ctx)
 			return []string{p}, err
 		}}
 	case "plain":
@@ -183,21 +183,30 @@ func serverTLSOf(pair *certs.KeyPair) *tls.Config {
 	return &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}
 }
 
-// parsePrefixes reads addresses and CIDR ranges.
+// parsePrefixes reads addresses and CIDR ranges; "unix" is every peer that
+// reaches a unix socket, which has no address.
 func parsePrefixes(list []string) (func(netip.Addr) bool, error) {
 	var prefixes []netip.Prefix
+	local := false
 	for _, text := range list {
+		if text == "unix" {
+			local = true
+			continue
+		}
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			a, addrErr := netip.ParseAddr(text)
 			if addrErr != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a CIDR range", text)
+				return nil, fmt.Errorf("%q is neither an address nor a CIDR range nor unix", text)
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
-		prefixes = append(prefixes, p)
+		prefixes = append(prefixes, p.Masked())
 	}
 	return func(a netip.Addr) bool {
+		if !a.IsValid() {
+			return local
+		}
 		return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 	}, nil
 }

@@ -118,11 +118,11 @@ func (t *targetConfig) clientSecurity(name string, private bool) rfb.Security {
 	return rfb.None{}
 }
 
-func (t *targetConfig) password(context.Context) (string, error) {
+func (t *targetConfig) password(ctx context.Context) (string, error) {
 	if t.Password == nil {
 		return "", errors.New("the display asks for a password and the target has none; set its password")
 	}
-	return t.Password.read()
+	return t.Password.read(ctx)
 }
 
 func (t *targetConfig) credentials(ctx context.Context) (user, password string, err error) {

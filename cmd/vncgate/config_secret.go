@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// secretTimeout bounds a command that prints a secret.
+const secretTimeout = 10 * time.Second
+
+// secret is where a password comes from. It is read when it is needed, each
+// time anew, and never shown.
+type secret struct {
+	File       string   `yaml:"file,omitempty"`
+	Env        string   `yaml:"env,omitempty"`
+	Credential string   `yaml:"credential,omitempty"` // of systemd: LoadCredential=NAME
+	Command    []string `yaml:"command,omitempty"`    // prints it on standard output
+	text       string   // written in the configuration itself
+}
+
+// UnmarshalYAML takes the password itself or one of the places it is kept in.
+func (s *secret) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&s.text) == nil {
+		return nil
+	}
+	type plain secret
+	if err := unmarshal((*plain)(s)); err != nil {
+		return err
+	}
+	ways := 0
+	for _, set := range []bool{s.File != "", s.Env != "", s.Credential != "", len(s.Command) > 0} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return errors.New("a secret is a text or exactly one of {file: PATH}, {env: NAME}, {credential: NAME}, {command: [PROGRAM, …]}")
+	}
+	return nil
+}
+
+// MarshalYAML shows where the secret is kept, not what it is.
+func (s secret) MarshalYAML() (any, error) {
+	type plain secret
+	if s.text != "" {
+		return "(secret)", nil
+	}
+	return plain(s), nil
+}
+
+// read returns the secret; the line break that ends a file is not part of it.
+// No error holds any of it.
+func (s *secret) read(ctx context.Context) (string, error) {
+	switch {
+	case s.File != "":
+		return readSecret(s.File)
+	case s.Env != "":
+		v, ok := os.LookupEnv(s.Env)
+		if !ok {
+			return "", fmt.Errorf("the environment has no variable %s", s.Env)
+		}
+		return v, nil
+	case s.Credential != "":
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return "", fmt.Errorf("credential %s: not started by systemd with LoadCredential=", s.Credential)
+		}
+		return readSecret(filepath.Join(dir, filepath.Base(s.Credential)))
+	case len(s.Command) > 0:
+		return s.run(ctx)
+	}
+	return s.text, nil
+}
+
+func readSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+func (s *secret) run(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...).Output()
+	if err != nil {
+		return "", fmt.Errorf("command %s: %w", s.Command[0], err)
+	}
+	return strings.TrimRight(string(out), "\r\n"), nil
+}
+
+// readable finds out at the start what would otherwise fail the first viewer.
+func (s *secret) readable(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.read(ctx)
+	return err
+}
