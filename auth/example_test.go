@@ -37,8 +37,8 @@ func ExampleUsers() {
 	// true
 }
 
-// The display's end of a SASL exchange: responses in, challenges out. What it
-// ends in is a name, for which the policy has rights.
+// Both ends of a SASL exchange: responses in, challenges out. What it ends in is
+// an identity, for which the policy has rights.
 func ExampleMechanisms() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -56,25 +56,32 @@ func ExampleMechanisms() {
 
 	offered := auth.Mechanisms{Users: users, Encrypted: true}
 	fmt.Println(offered.Names())
-	server, err := offered.New(context.Background(), auth.ScramSHA256)
+	viewer, err := auth.ChooseClient(context.Background(), offered.Names(), auth.Credentials{
+		User:     "alice",
+		Password: func(context.Context) (string, error) { return "wonderland", nil },
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	viewer, err := auth.ScramClient("alice", "wonderland")
+	name, response, err := viewer.Start()
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, response, err := viewer.Start()
+	server, err := offered.New(context.Background(), name)
+	if err != nil {
+		log.Fatal(err)
+	}
 	for done := false; err == nil && !done; {
 		var challenge []byte
 		if challenge, done, err = server.Next(response); err == nil {
 			response, err = viewer.Next(challenge)
 		}
 	}
-	fmt.Println(server.Username(), err)
+	id := server.Identity()
+	fmt.Println(id.Name, id.Method, id.Groups, err)
 	// Output:
-	// [SCRAM-SHA-256 PLAIN]
-	// alice <nil>
+	// [SCRAM-SHA-512 SCRAM-SHA-256 PLAIN]
+	// alice SCRAM-SHA-512 [ops] <nil>
 }
 
 func ExamplePolicy() {

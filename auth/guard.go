@@ -1,30 +1,310 @@
 package auth
 
 import (
-	"context"
-	"runtime"
+	"container/list"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
 )
 
-// ration lets a bounded number of password hashes run at a time, so that a
-// flood of log-ins takes neither every core nor 19 MiB apiece. Callers wait in
-// the order they came; how many may come is the listener's limit.
-type ration chan struct{}
+// What Guard does unless told otherwise.
+const (
+	freePerUser    = 5  // failures before a user's name has to wait
+	freePerAddress = 10 // before an address has: many may share it
+	firstWait      = time.Second
+	longestWait    = 5 * time.Minute
+	forgetEvery    = 10 * time.Minute // one failure is forgotten
+	atOnce         = 256              // proofs under way where nothing has failed
 
-// newRation leaves half the cores to the sessions that are already up.
-func newRation() ration { return make(ration, max(1, runtime.GOMAXPROCS(0)/2)) }
+	guardEntries = 1 << 14 // of each kind; some 3 MiB when full
+)
 
-// do runs f when its turn comes, or returns ctx's error. f itself is not
-// interrupted: a hash takes milliseconds.
-func (r ration) do(ctx context.Context, f func()) error {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+// Guard slows guessing down. After some failures, an address (IPv6: its /64,
+// which one customer has) and a user's name have to wait before another proof
+// is looked at: a second, then twice as long each time, up to five minutes. A
+// failure is forgotten every ten minutes.
+//
+// Whoever fails in somebody's name makes that name wait. So that this shuts
+// nobody out, a name does not wait at addresses where it was proved lately.
+//
+// A peer that has to wait is answered like one whose proof was wrong, and is not
+// told. The answer may come sooner, though, since nothing is computed for it:
+// callers let a time pass before each refusal. Where many peers share an address
+// that is not theirs (a proxy that does not say for whom), callers give none.
+//
+// Its tables are bounded. Who goes when one is full is the one whose last
+// failure (or proof) lies longest back. The zero Guard is ready, a nil one
+// lets everybody try, and it is safe for concurrent use.
+type Guard struct {
+	mu        sync.Mutex
+	addresses guardTable[netip.Prefix]
+	users     guardTable[string]
+	known     guardTable[knownPlace] // where a user's name was proved
+}
+
+type knownPlace struct {
+	prefix netip.Prefix
+	user   string
+}
+
+// suspect is what the guard remembers of an address or a name.
+type suspect struct {
+	failures int       // not yet forgotten
+	since    time.Time // of the last failure or proof, or of the last that was forgotten
+	last     time.Time // of the last failure or proof
+	underWay int       // proofs that are being looked at
+}
+
+// Allow says whether a proof from addr in the name of user would be looked at
+// now, and if not, for how long it would not. The zero Addr stands for a peer
+// without an address, "" for a proof without a user; what is not given does not
+// count. It changes nothing: Try is for proofs that may run at the same time.
+func (g *Guard) Allow(addr netip.Addr, user string) (wait time.Duration, ok bool) {
+	if g == nil {
+		return 0, true
 	}
-	select {
-	case r <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	wait = g.wait(guardPrefix(addr), guardUser(user), time.Now())
+	return wait, wait == 0
+}
+
+// Failed counts a proof from addr in the name of user that was wrong.
+func (g *Guard) Failed(addr netip.Addr, user string) {
+	if g == nil {
+		return
 	}
-	defer func() { <-r }()
-	f()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	g.suspects(addr, user, now, func(s *suspect, free int) { s.fail(free, now) })
+}
+
+// Succeeded remembers that user's name was proved from addr. It forgets no
+// failure: who has one good password might be guessing others in between.
+func (g *Guard) Succeeded(addr netip.Addr, user string) {
+	prefix, name := guardPrefix(addr), guardUser(user)
+	if g == nil || !prefix.IsValid() || name == "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	s := g.known.get(knownPlace{prefix, name}, now)
+	s.failures, s.since, s.last = knownFor, now, now
+}
+
+// knownFor is for how many times forgetEvery a place stays known: a day.
+const knownFor = int(24 * time.Hour / forgetEvery)
+
+// errWait is ErrDenied for the peer. The log says how long.
+type errWait struct{ wait time.Duration }
+
+func (e errWait) Error() string {
+	return fmt.Sprintf("denied: too many proofs have failed or run at once, %s to wait", e.wait.Round(time.Second))
+}
+
+func (e errWait) Is(target error) bool { return target == ErrDenied }
+
+// Try looks at a proof, unless addr or user has to wait, and counts how it
+// ended: nil is a success, what matches ErrDenied a failure, and any other
+// error (a viewer that left, a file that cannot be read) counts for nothing.
+// It returns proof's error, or without calling it one that matches ErrDenied.
+// Proofs that run at the same time are as few as failures would be allowed.
+func (g *Guard) Try(addr netip.Addr, user string, proof func() error) (err error) {
+	if g == nil {
+		return proof()
+	}
+	leave, err := g.enter(addr, user)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	err = proof()
+	switch {
+	case err == nil:
+		g.Succeeded(addr, user)
+	case errors.Is(err, ErrDenied):
+		g.Failed(addr, user)
+	}
+	return err
+}
+
+// check is Allow as an error.
+func (g *Guard) check(addr netip.Addr, user string) error {
+	if wait, ok := g.Allow(addr, user); !ok {
+		return errWait{wait}
+	}
 	return nil
+}
+
+// enter counts a proof as under way, until leave is called.
+func (g *Guard) enter(addr netip.Addr, user string) (leave func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	prefix, name := guardPrefix(addr), guardUser(user)
+	if wait := g.wait(prefix, name, now); wait > 0 {
+		return nil, errWait{wait}
+	}
+	var entered []*suspect
+	g.suspects(addr, user, now, func(s *suspect, _ int) {
+		s.underWay++
+		entered = append(entered, s)
+	})
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, s := range entered {
+			s.underWay--
+		}
+		g.wait(prefix, name, time.Now()) // drops what is not worth a place
+	}, nil
+}
+
+// wait is the longer of the waits of an address and a name.
+func (g *Guard) wait(prefix netip.Prefix, user string, now time.Time) time.Duration {
+	var wait time.Duration
+	if s := g.addresses.peek(prefix, now); s != nil {
+		wait = s.wait(freePerAddress, now)
+	}
+	if s := g.users.peek(user, now); s != nil && g.known.peek(knownPlace{prefix, user}, now) == nil {
+		wait = max(wait, s.wait(freePerUser, now))
+	}
+	return wait
+}
+
+// suspects calls f for the address and for the name, as far as they are given
+// and watched.
+func (g *Guard) suspects(addr netip.Addr, user string, now time.Time, f func(s *suspect, free int)) {
+	prefix, name := guardPrefix(addr), guardUser(user)
+	if prefix.IsValid() {
+		f(g.addresses.get(prefix, now), freePerAddress)
+	}
+	if name != "" && g.known.peek(knownPlace{prefix, name}, now) == nil {
+		f(g.users.get(name, now), freePerUser)
+	}
+}
+
+// guardPrefix is what counts as one address.
+func guardPrefix(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 64
+	if addr.Is4() {
+		bits = 32
+	}
+	p, _ := addr.Prefix(bits) // the zero Prefix for the zero Addr
+	return p
+}
+
+// guardUser is the spelling under which a name is counted; "" for one that
+// nobody can have, which is not worth a place in the table.
+func guardUser(name string) string {
+	if name = prepareName(name); len(name) > MaxNameLen {
+		return ""
+	}
+	return name
+}
+
+// fail counts a failure. What could not make the wait any longer is not
+// counted, so that all is forgotten within a bounded time.
+func (s *suspect) fail(free int, now time.Time) {
+	if s.failures == 0 {
+		s.since = now
+	}
+	if backOff(s.failures-free) < longestWait {
+		s.failures++
+	}
+	s.last = now
+}
+
+// wait is how long no proof is looked at.
+func (s *suspect) wait(free int, now time.Time) time.Duration {
+	if s.failures >= free {
+		if wait := s.last.Add(backOff(s.failures - free)).Sub(now); wait > 0 {
+			return wait
+		}
+	}
+	if s.underWay >= s.places(free) {
+		return firstWait
+	}
+	return 0
+}
+
+// places is how many proofs may be under way. Where there were failures it is
+// no more than would be looked at one after the other.
+func (s *suspect) places(free int) int {
+	if s.failures == 0 {
+		return atOnce
+	}
+	return max(1, free-s.failures)
+}
+
+// backOff is the wait after n failures more than are free.
+func backOff(n int) time.Duration {
+	if n < 0 {
+		return 0
+	}
+	if n > 30 {
+		return longestWait
+	}
+	return min(firstWait<<n, longestWait)
+}
+
+// forget drops the failures whose time has come.
+func (s *suspect) forget(now time.Time) {
+	n := int(now.Sub(s.since) / forgetEvery)
+	s.failures = max(0, s.failures-n)
+	s.since = s.since.Add(time.Duration(n) * forgetEvery)
+}
+
+// guardTable is a bounded table in the order of use. Its zero value is ready.
+type guardTable[K comparable] struct {
+	byKey map[K]*list.Element
+	order list.List // of *guardEntry[K]; the front goes first
+}
+
+type guardEntry[K comparable] struct {
+	key K
+	suspect
+}
+
+// get returns the entry of key, a fresh one if there is none, and makes it the
+// last to go.
+func (t *guardTable[K]) get(key K, now time.Time) *suspect {
+	if s := t.peek(key, now); s != nil {
+		t.order.MoveToBack(t.byKey[key])
+		return s
+	}
+	if t.byKey == nil {
+		t.byKey = map[K]*list.Element{}
+	}
+	for len(t.byKey) >= guardEntries {
+		t.remove(t.order.Front())
+	}
+	e := &guardEntry[K]{key: key, suspect: suspect{since: now, last: now}}
+	t.byKey[key] = t.order.PushBack(e)
+	return &e.suspect
+}
+
+// peek returns the entry of key, or nil if there is nothing to remember of it
+// any more.
+func (t *guardTable[K]) peek(key K, now time.Time) *suspect {
+	element := t.byKey[key]
+	if element == nil {
+		return nil
+	}
+	s := &element.Value.(*guardEntry[K]).suspect
+	if s.forget(now); s.failures == 0 && s.underWay == 0 {
+		t.remove(element)
+		return nil
+	}
+	return s
+}
+
+func (t *guardTable[K]) remove(element *list.Element) {
+	delete(t.byKey, element.Value.(*guardEntry[K]).key)
+	t.order.Remove(element)
 }

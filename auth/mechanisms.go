@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/emersion/go-sasl"
@@ -11,8 +12,14 @@ import (
 
 // Names of SASL mechanisms (IANA's registry).
 const (
-	ScramSHA256 = "SCRAM-SHA-256" // RFC 7677
-	Plain       = "PLAIN"         // RFC 4616
+	ScramSHA256     = "SCRAM-SHA-256"      // RFC 7677
+	ScramSHA256Plus = "SCRAM-SHA-256-PLUS" // the same, bound to the TLS below
+	ScramSHA512     = "SCRAM-SHA-512"      // as RFC 7677 with SHA-512
+	ScramSHA512Plus = "SCRAM-SHA-512-PLUS"
+	External        = "EXTERNAL"    // RFC 4422, appendix A
+	OAuthBearer     = "OAUTHBEARER" // RFC 7628
+	Plain           = "PLAIN"       // RFC 4616
+	Anonymous       = "ANONYMOUS"   // RFC 4505
 )
 
 // Limits on one SASL exchange.
@@ -21,22 +28,49 @@ const (
 	maxSteps    = 10       // responses of one exchange
 )
 
-// Mechanisms are the SASL mechanisms that prove the users of a users file to
-// us. The zero Encrypted is the safe one.
+// Mechanisms are the SASL mechanisms by which a peer on one connection can
+// prove to us who it is. What a field does not enable is not offered; the zero
+// Encrypted and Binding are the safe ones.
 type Mechanisms struct {
+	// Users proves passwords: SCRAM and PLAIN.
 	Users *Users
 	// Encrypted says that nobody between can read the channel: TLS, wss or a
-	// local socket. Only there does PLAIN, which sends the password itself,
-	// exist.
+	// local socket. Only there do PLAIN and OAUTHBEARER exist, which send the
+	// secret itself.
 	Encrypted bool
+	// Binding is what SCRAM can be bound to: the TLS that we end directly
+	// below this exchange. It enables the -PLUS mechanisms.
+	Binding Binding
+	// External is who the peer is by a proof that came before (a client
+	// certificate, the credentials of a unix socket). It enables EXTERNAL.
+	External *Identity
+	// Tokens verifies OAUTHBEARER's.
+	Tokens *JWTVerifier
+	// Anonymous lets peers in that prove nothing.
+	Anonymous bool
+	// Guard, if there is one, slows down peers at From that guess passwords.
+	Guard *Guard
+	From  netip.Addr // where the peer is; the zero Addr for a unix socket
 }
 
 // Names lists what there is, best first, as a mechanism list has it.
 func (m Mechanisms) Names() []string {
-	if m.Encrypted {
-		return []string{ScramSHA256, Plain}
+	var names []string
+	add := func(enabled bool, more ...string) {
+		if enabled {
+			names = append(names, more...)
+		}
 	}
-	return []string{ScramSHA256}
+	sha512, bound := m.Users != nil && m.Users.offersSHA512(), m.Binding.available()
+	add(m.External != nil, External)
+	add(sha512 && bound, ScramSHA512Plus)
+	add(m.Users != nil && bound, ScramSHA256Plus)
+	add(sha512, ScramSHA512)
+	add(m.Users != nil, ScramSHA256)
+	add(m.Tokens != nil && m.Encrypted, OAuthBearer)
+	add(m.Users != nil && m.Encrypted, Plain)
+	add(m.Anonymous, Anonymous)
+	return names
 }
 
 // New begins an exchange with the mechanism that the peer chose. ctx bounds
@@ -46,20 +80,29 @@ func (m Mechanisms) New(ctx context.Context, name string) (*Mechanism, error) {
 		return nil, fmt.Errorf("auth: mechanism %.20q is not offered on this channel", name)
 	}
 	switch name {
+	case External:
+		return newExternal(*m.External), nil
+	case OAuthBearer:
+		return newOAuthBearer(m), nil
 	case Plain:
-		return newPlain(ctx, m.Users), nil
-	default:
-		return newScram(m.Users, nil), nil
+		return newPlain(ctx, m), nil
+	case Anonymous:
+		return newAnonymous(), nil
 	}
+	kind, plus, ok := scramNamed(name)
+	if !ok {
+		return nil, fmt.Errorf("auth: internal error: mechanism %.20q is offered and unknown", name)
+	}
+	return newScram(m, kind, plus, nil), nil
 }
 
 // Mechanism is the server side of one exchange. It has the Next of go-sasl's
-// Server, and the name that was proved. It serves one connection, one call at
-// a time.
+// Server, and the identity that was proved. It serves one connection, one call
+// at a time.
 type Mechanism struct {
 	name  string
 	step  func(response []byte) (challenge []byte, done bool, err error)
-	user  func() string
+	id    Identity // set by step before it says done
 	steps int
 	state state
 }
@@ -77,14 +120,22 @@ var _ sasl.Server = (*Mechanism)(nil)
 // Name returns the mechanism's name: "SCRAM-SHA-256".
 func (m *Mechanism) Name() string { return m.name }
 
-// Username returns the name of the user, in the users file's spelling, once
-// Next has said done; "" before and after a failure.
-func (m *Mechanism) Username() string {
+// Identity returns who the peer is once Next has said done: the name in the
+// spelling of who knows it (the users file, the token, the certificate), its
+// groups, and the mechanism's name as Method. Before, and after a failure, it
+// is the zero Identity. Mind that ANONYMOUS proves no name.
+func (m *Mechanism) Identity() Identity {
 	if m.state != proved {
-		return ""
+		return Identity{}
 	}
-	return m.user()
+	id := m.id
+	id.Method = m.name
+	id.Groups = slices.Clone(id.Groups)
+	return id
 }
+
+// Username returns the Name of Identity.
+func (m *Mechanism) Username() string { return m.Identity().Name }
 
 // Next takes the peer's response and returns our challenge; the last one comes
 // with done set. A nil response says that the peer sent no initial response,
@@ -120,12 +171,17 @@ func (m *Mechanism) settle(challenge *[]byte, done *bool, err *error) {
 	}
 }
 
-// denied is ErrDenied with a reason for the log. The reason is a constant.
+// denied is ErrDenied with a reason for the log. The reason is our own text.
 type denied struct{ reason string }
 
 func (d denied) Error() string        { return "denied: " + d.reason }
 func (d denied) Is(target error) bool { return target == ErrDenied }
 
-// PlainClient proves name to a display by sending the password. The caller
-// makes sure that only the display can read it.
-func PlainClient(name, password string) sasl.Client { return sasl.NewPlainClient("", name, password) }
+// actsFor refuses a peer that proved to be authcid and asks to act for another
+// (RFC 4422, 3.4.1): nobody may.
+func actsFor(authcid, authzid string) error {
+	if authzid != "" && authzid != authcid && (prepareName(authzid) == "" || prepareName(authzid) != prepareName(authcid)) {
+		return denied{"one user asks to act for another"}
+	}
+	return nil
+}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/emersion/go-sasl"
-	"github.com/google/go-cmp/cmp"
 )
 
 func newMechanism(t testing.TB, u *Users, name string) *Mechanism {
@@ -46,13 +45,31 @@ func mustScram(t testing.TB, name, password string) sasl.Client {
 }
 
 func TestMechanismNames(t *testing.T) {
-	if diff := cmp.Diff([]string{"SCRAM-SHA-256"}, Mechanisms{}.Names()); diff != "" {
-		t.Error(diff)
+	u, v := openUsers(t, newUsersFile(t)), secretVerifier(t)
+	old := openUsers(t, &UsersFile{Path: writeFile(t, "user - - "+pencilKeys)})
+	exporter := Binding{Exporter: []byte("x")}
+	for _, c := range []struct {
+		m    Mechanisms
+		want string
+	}{
+		{Mechanisms{}, ""},
+		{Mechanisms{Encrypted: true, Binding: exporter}, ""},
+		{Mechanisms{Users: u}, "SCRAM-SHA-512 SCRAM-SHA-256"},
+		{Mechanisms{Users: old}, "SCRAM-SHA-256"},
+		{Mechanisms{Users: old, Binding: exporter}, "SCRAM-SHA-256-PLUS SCRAM-SHA-256"},
+		{Mechanisms{Users: u, Tokens: v}, "SCRAM-SHA-512 SCRAM-SHA-256"},
+		{Mechanisms{Tokens: v, Encrypted: true}, "OAUTHBEARER"},
+		{Mechanisms{External: &Identity{Name: "alice"}}, "EXTERNAL"},
+		{Mechanisms{Anonymous: true}, "ANONYMOUS"},
+		{
+			Mechanisms{Users: u, Encrypted: true, Binding: Binding{EndPoint: []byte("x")}, External: &Identity{}, Tokens: v, Anonymous: true},
+			"EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-256 OAUTHBEARER PLAIN ANONYMOUS",
+		},
+	} {
+		if got := strings.Join(c.m.Names(), " "); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.m, got, c.want)
+		}
 	}
-	if diff := cmp.Diff([]string{"SCRAM-SHA-256", "PLAIN"}, Mechanisms{Encrypted: true}.Names()); diff != "" {
-		t.Error(diff)
-	}
-	u := openUsers(t, newUsersFile(t))
 	for _, name := range []string{"PLAIN", "plain", "", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", strings.Repeat("X", 1000)} {
 		if _, err := (Mechanisms{Users: u}).New(t.Context(), name); err == nil || len(err.Error()) > 100 {
 			t.Errorf("%.20q without encryption: %v", name, err)
@@ -62,7 +79,7 @@ func TestMechanismNames(t *testing.T) {
 
 func TestExchanges(t *testing.T) {
 	u := openUsers(t, newUsersFile(t))
-	f := &UsersFile{Path: u.path, cost: cheap}
+	f := &UsersFile{Path: u.file.path, cost: cheap}
 	must(t, f.Add("jörg", "I\u00adX,=x"))
 	for _, c := range []struct {
 		name, password string
@@ -123,9 +140,9 @@ func TestScramReference(t *testing.T) {
 	must(t, err)
 	f := newUsersFile(t)
 	u := openUsers(t, f)
-	u.users = newUserTable(records)
-	u.at = u.seen.ModTime().Add(1e9) // the file counts as seen
-	m := newScram(u, func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" })
+	u.file.value = newUserTable(records)
+	u.file.at = u.file.seen.ModTime().Add(1e9) // the file counts as seen
+	m := newScram(Mechanisms{Users: u}, scram256, false, func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" })
 	for _, step := range []struct{ response, challenge string }{
 		{"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"},
 		{"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="},
@@ -144,7 +161,7 @@ func TestScramReference(t *testing.T) {
 func TestScramHidesWhoExists(t *testing.T) {
 	u := openUsers(t, newUsersFile(t))
 	salt := func(u *Users, name string) string {
-		m := newScram(u, func() string { return "server" })
+		m := newScram(Mechanisms{Users: u}, scram256, false, func() string { return "server" })
 		challenge, done, err := m.Next([]byte("n,,n=" + name + ",r=client"))
 		if err != nil || done {
 			t.Fatalf("%s: done %v, %v", name, done, err)
@@ -161,7 +178,7 @@ func TestScramHidesWhoExists(t *testing.T) {
 	if salt(u, "mallory") != mallory || salt(u, "carol") != carol {
 		t.Error("a stranger's salt changes from one try to the next")
 	}
-	if other := openUsers(t, &UsersFile{Path: u.path}); salt(other, "mallory") == mallory {
+	if other := openUsers(t, &UsersFile{Path: u.file.path}); salt(other, "mallory") == mallory {
 		t.Error("a stranger's salt can be foretold: it is the same in another process")
 	}
 	if salt(u, "mallory=2Cx") == mallory {
@@ -242,7 +259,7 @@ func TestUserRemovedDuringExchange(t *testing.T) {
 }
 
 func TestMechanismBounds(t *testing.T) {
-	endless := &Mechanism{name: "X", step: func([]byte) ([]byte, bool, error) { return nil, false, nil }, user: func() string { return "x" }}
+	endless := &Mechanism{name: "X", step: func([]byte) ([]byte, bool, error) { return nil, false, nil }, id: Identity{Name: "x"}}
 	steps := 0
 	for steps < 100 {
 		if _, _, err := endless.Next(nil); err != nil {
@@ -253,7 +270,7 @@ func TestMechanismBounds(t *testing.T) {
 	if steps != maxSteps {
 		t.Errorf("%d steps were allowed, want %d", steps, maxSteps)
 	}
-	panics := &Mechanism{name: "X", step: func(b []byte) ([]byte, bool, error) { return b[:1], true, nil }, user: func() string { return "x" }}
+	panics := &Mechanism{name: "X", step: func(b []byte) ([]byte, bool, error) { return b[:1], true, nil }, id: Identity{Name: "x"}}
 	if c, done, err := panics.Next(nil); err == nil || done || c != nil || panics.Username() != "" {
 		t.Errorf("a panic gave %q, %v, %v", c, done, err)
 	}
@@ -277,7 +294,7 @@ func FuzzScramServer(f *testing.F) {
 	}
 	u := openUsers(f, newUsersFile(f))
 	f.Fuzz(func(t *testing.T, first, final []byte) {
-		m := newScram(u, func() string { return "server" })
+		m := newScram(Mechanisms{Users: u}, scram256, false, func() string { return "server" })
 		if challenge, done, err := m.Next(first); err != nil || done || !bytes.HasPrefix(challenge, []byte("r=")) {
 			if done || err == nil {
 				t.Fatalf("first: %q, done %v, %v", challenge, done, err)

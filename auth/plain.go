@@ -16,22 +16,28 @@ import (
 // A peer without an initial response is sent an empty challenge first.
 
 // newPlain begins the server side of PLAIN.
-func newPlain(ctx context.Context, users *Users) *Mechanism {
-	var id Identity
-	server := sasl.NewPlainServer(func(authzid, authcid, password string) (err error) {
-		if authzid != "" && prepareName(authzid) != prepareName(authcid) {
-			return denied{"one user asks to act for another"}
+func newPlain(ctx context.Context, m Mechanisms) *Mechanism {
+	mechanism := &Mechanism{name: Plain}
+	server := sasl.NewPlainServer(func(authzid, authcid, password string) error {
+		if err := actsFor(authcid, authzid); err != nil {
+			return err
 		}
-		if id, err = users.Verify(ctx, authcid, password); errors.Is(err, ErrDenied) {
-			return denied{"wrong name or password"}
-		}
-		return err
+		return m.Guard.Try(m.From, authcid, func() (err error) {
+			if mechanism.id, err = m.Users.Verify(ctx, authcid, password); errors.Is(err, ErrDenied) {
+				return denied{"wrong name or password"}
+			}
+			return err
+		})
 	})
-	step := func(response []byte) ([]byte, bool, error) {
+	mechanism.step = func(response []byte) ([]byte, bool, error) {
 		if response != nil && bytes.Count(response, []byte{0}) != 2 {
-			return nil, false, errors.New("malformed response")
+			return nil, false, errMalformed
 		}
 		return server.Next(response)
 	}
-	return &Mechanism{name: Plain, step: step, user: func() string { return id.Name }}
+	return mechanism
 }
+
+// PlainClient proves name to a display by sending the password. The caller
+// makes sure that only the display can read it.
+func PlainClient(name, password string) sasl.Client { return sasl.NewPlainClient("", name, password) }

@@ -2,152 +2,161 @@ package auth
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
-	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
-	"github.com/xdg-go/stringprep"
 )
 
-// SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding. Protocol flow:
+// SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677), and both as -PLUS, bound
+// to TLS. Protocol flow:
 //
 //	C→S  n,,n=user,r=nonce                  (client-first-message)
 //	S→C  r=nonces,s=salt,i=iterations       (server-first-message)
 //	C→S  c=biws,r=nonces,p=proof            (client-final-message)
 //	S→C  v=signature                        (server-final-message, with done)
 //
-// The salt and the iterations of an unknown user are made up, so that the
-// exchange fails at the proof for everybody.
+// The first byte says what the client thinks of channel binding: n, it has
+// none; y, it has, but was not offered -PLUS; p=type, it binds. The salt and the
+// iterations of an unknown user are made up, so that the exchange fails at the
+// proof for everybody, and for those that the guard shuts out as well.
 
-// newScram begins the server side of SCRAM-SHA-256. nonce is nil but in tests.
-func newScram(users *Users, nonce scram.NonceGeneratorFcn) *Mechanism {
-	lookup := func(name string) (scram.StoredCredentials, error) { return users.scramKeys(name), nil }
-	server, err := scram.SHA256.NewServer(lookup)
+const plusSuffix = "-PLUS"
+
+// scramNamed takes the name of a SCRAM mechanism apart.
+func scramNamed(mechanism string) (kind scramKind, plus, ok bool) {
+	base, plus := strings.CutSuffix(mechanism, plusSuffix)
+	for kind := range scramKinds {
+		if kind.mechanism() == base {
+			return kind, plus, true
+		}
+	}
+	return 0, false, false
+}
+
+func scramName(kind scramKind, plus bool) string {
+	if plus {
+		return kind.mechanism() + plusSuffix
+	}
+	return kind.mechanism()
+}
+
+// newScram begins the server side of SCRAM. nonce is nil but in tests.
+func newScram(m Mechanisms, kind scramKind, plus bool, nonce scram.NonceGeneratorFcn) *Mechanism {
+	lookup := func(name string) (scram.StoredCredentials, error) { return m.Users.scramKeys(kind, name), nil }
+	server, err := kind.hash().NewServer(lookup)
 	if err != nil {
 		panic("auth: internal error: SCRAM server: " + err.Error()) // it has no reason to
 	}
 	if nonce != nil {
 		server.WithNonceGenerator(nonce)
 	}
-	c := &scramServer{users: users, ServerConversation: server.NewConversation()}
-	return &Mechanism{name: ScramSHA256, step: c.next, user: func() string { return c.id.Name }}
+	c := &scramServer{Mechanisms: m, plus: plus, server: server}
+	mechanism := &Mechanism{name: scramName(kind, plus)}
+	mechanism.step = func(response []byte) (challenge []byte, done bool, err error) {
+		challenge, done, err = c.next(response)
+		mechanism.id = c.id
+		return challenge, done, err
+	}
+	return mechanism
 }
 
 type scramServer struct {
-	*scram.ServerConversation
-	users *Users
-	begun bool
-	id    Identity
+	Mechanisms
+	plus         bool
+	server       *scram.Server
+	begun        bool
+	conversation *scram.ServerConversation // nil until the client-first-message
+	shutOut      error                     // the guard's, at the client-first-message
+	id           Identity
 }
 
-func (c *scramServer) next(response []byte) ([]byte, bool, error) {
-	if response == nil && !c.begun {
+func (c *scramServer) next(response []byte) (challenge []byte, done bool, err error) {
+	switch {
+	case c.conversation != nil:
+		challenge, err = c.final(string(response))
+		return challenge, err == nil, err
+	case response == nil && !c.begun:
 		c.begun = true
 		return []byte{}, false, nil
 	}
-	c.begun = true
-	challenge, err := c.Step(string(response))
-	switch {
-	case err != nil && (challenge == scram.ErrInvalidProof || challenge == scram.ErrChannelBindingsDontMatch):
-		return nil, false, denied{"wrong name or password"}
-	case err != nil && strings.HasPrefix(challenge, "e=") && strings.Contains(challenge, "channel-binding"):
-		return nil, false, denied{"channel binding is not supported"}
-	case err != nil:
-		return nil, false, errors.New("malformed message") // the library's text quotes it
-	case !c.Done():
-		return []byte(challenge), false, nil
-	}
-	return []byte(challenge), true, c.finish()
+	challenge, err = c.first(string(response))
+	return challenge, false, err
 }
 
-// finish takes the identity of the user whose proof was good.
-func (c *scramServer) finish() error {
-	if !c.Valid() {
-		return denied{"wrong name or password"}
+// first answers the client-first-message.
+func (c *scramServer) first(message string) ([]byte, error) {
+	binding, err := c.bind(message)
+	if err != nil {
+		return nil, err
 	}
-	if authzid := c.AuthzID(); authzid != "" && prepareName(authzid) != prepareName(c.ServerConversation.Username()) {
-		return denied{"one user asks to act for another"}
+	if binding.IsSupported() {
+		c.conversation = c.server.NewConversationWithChannelBindingRequired(binding)
+	} else {
+		c.conversation = c.server.NewConversation()
 	}
-	id, ok := c.users.Identity(c.ServerConversation.Username())
+	challenge, err := c.conversation.Step(message)
+	if err != nil {
+		return nil, errMalformed // the library's text quotes it
+	}
+	c.shutOut = c.Guard.check(c.From, c.conversation.Username())
+	return []byte(challenge), nil
+}
+
+var errMalformed = errors.New("malformed message")
+
+// bind takes what the client says of channel binding in its first message
+// (RFC 5802, 6) and returns the binding of the exchange, if it has one.
+func (c *scramServer) bind(message string) (scram.ChannelBinding, error) {
+	flag, _, _ := strings.Cut(message, ",")
+	name, binds := strings.CutPrefix(flag, "p=")
+	switch {
+	case flag == "y" && c.Binding.available():
+		return scram.ChannelBinding{}, denied{"downgrade: the client did not see -PLUS in our list"}
+	case c.plus != binds:
+		return scram.ChannelBinding{}, denied{"the client's channel binding is not that of the mechanism"}
+	case !binds:
+		return scram.ChannelBinding{}, nil
+	}
+	binding := c.Binding.of(name)
+	if !binding.IsSupported() {
+		return binding, denied{"no such channel binding here"}
+	}
+	return binding, nil
+}
+
+// final answers the client-final-message. Who was shut out before it stays so,
+// however right the proof is.
+func (c *scramServer) final(message string) (challenge []byte, err error) {
+	if c.shutOut != nil {
+		return nil, c.shutOut
+	}
+	err = c.Guard.Try(c.From, c.conversation.Username(), func() (err error) {
+		challenge, err = c.prove(message)
+		return err
+	})
+	return challenge, err
+}
+
+// prove checks the proof and takes the identity of its user.
+func (c *scramServer) prove(message string) ([]byte, error) {
+	challenge, err := c.conversation.Step(message)
+	switch {
+	case err != nil && challenge == scram.ErrInvalidProof:
+		return nil, denied{"wrong name or password"}
+	case err != nil && challenge == scram.ErrChannelBindingsDontMatch:
+		return nil, denied{"the channel binding is another connection's"}
+	case err != nil:
+		return nil, errMalformed
+	case !c.conversation.Valid():
+		return nil, denied{"wrong name or password"}
+	}
+	if err := actsFor(c.conversation.Username(), c.conversation.AuthzID()); err != nil {
+		return nil, err
+	}
+	id, ok := c.Users.Identity(c.conversation.Username())
 	if !ok {
-		return denied{"the user was removed"}
+		return nil, denied{"the user was removed"}
 	}
 	c.id = id
-	return nil
-}
-
-// ScramClient proves name to a display by SCRAM-SHA-256, and the display to
-// us: an exchange in which the display has not shown that it knows the
-// password ends in an error.
-func ScramClient(name, password string) (sasl.Client, error) {
-	userprep, err := stringprep.SASLprep.Prepare(name)
-	if err != nil || userprep == "" {
-		return nil, fmt.Errorf("auth: %s: the user name is empty or forbidden by SASLprep (RFC 4013)", ScramSHA256)
-	}
-	prepared, err := preparePassword(password)
-	if err != nil {
-		return nil, err
-	}
-	client, err := scram.SHA256.NewClientUnprepped(userprep, prepared, "")
-	if err != nil {
-		return nil, fmt.Errorf("auth: %s: %w", ScramSHA256, err)
-	}
-	return &scramClient{client.NewConversation()}, nil
-}
-
-type scramClient struct{ conversation *scram.ClientConversation }
-
-// Start returns the client-first-message.
-func (c *scramClient) Start() (string, []byte, error) {
-	first, err := c.conversation.Step("")
-	if err != nil {
-		return "", nil, fmt.Errorf("auth: %s: %w", ScramSHA256, err)
-	}
-	return ScramSHA256, []byte(first), nil
-}
-
-// Next answers the server's messages: the first with the proof, the last with
-// an empty response once its signature is found good.
-func (c *scramClient) Next(challenge []byte) ([]byte, error) {
-	if len(challenge) > MaxResponse {
-		return nil, fmt.Errorf("auth: %s: a challenge of %d bytes, at most %d are read", ScramSHA256, len(challenge), MaxResponse)
-	}
-	if c.conversation.Done() {
-		return nil, fmt.Errorf("auth: %s: %w", ScramSHA256, sasl.ErrUnexpectedServerChallenge)
-	}
-	if err := checkServerFirst(string(challenge)); err != nil {
-		return nil, err
-	}
-	response, err := c.conversation.Step(string(challenge))
-	if err != nil {
-		return nil, fmt.Errorf("auth: %s: the display's message does not fit: %w", ScramSHA256, scramClientError(string(challenge)))
-	}
-	return []byte(response), nil
-}
-
-// scramClientError says what was wrong without quoting the message, except
-// for an error value of RFC 5802, 7, which is a word of a small set.
-func scramClientError(challenge string) error {
-	word, ok := strings.CutPrefix(challenge, "e=")
-	if !ok {
-		return errors.New("malformed, or not signed with this password")
-	}
-	if len(word) > 40 {
-		word = word[:40]
-	}
-	return fmt.Errorf("it answers %q", word)
-}
-
-// checkServerFirst refuses iterations that would keep a core busy: the library
-// knows a least number, but no most.
-func checkServerFirst(challenge string) error {
-	for field := range strings.SplitSeq(challenge, ",") {
-		if iters, ok := strings.CutPrefix(field, "i="); ok {
-			if _, err := parseIterations(iters); err != nil {
-				return fmt.Errorf("auth: the display's %w", err)
-			}
-		}
-	}
-	return nil
+	return []byte(challenge), nil
 }

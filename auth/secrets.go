@@ -2,6 +2,8 @@ package auth
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -26,7 +28,6 @@ const (
 	// The viewer does the iterations. Cyrus SASL (plugins/scram.c), which
 	// gtk-vnc and libvncclient use, refuses to do more than 0x10000.
 	scramIterations = 0x10000
-	scramKeyLen     = 32 // SHA-256
 
 	minIterations = 4096
 	maxIterations = 1 << 20
@@ -98,34 +99,65 @@ func parseHash(s string) (hash, error) {
 	return h, nil
 }
 
-// newScramKeys derives the keys of RFC 5802, 3 for SHA-256.
-func newScramKeys(c cost, prepared string) (scram.StoredCredentials, error) {
-	client, err := scram.SHA256.NewClientUnprepped("", prepared, "")
+// scramKind is a hash function that SCRAM is used with; the users file has the
+// keys in this order.
+type scramKind int
+
+const (
+	scram256 scramKind = iota
+	scram512
+	scramKinds // how many there are
+)
+
+// mechanism is the name without -PLUS, which the users file has, too.
+func (k scramKind) mechanism() string { return [...]string{ScramSHA256, ScramSHA512}[k] }
+
+func (k scramKind) hash() scram.HashGeneratorFcn {
+	return [...]scram.HashGeneratorFcn{scram.SHA256, scram.SHA512}[k]
+}
+
+// keyLen is the length of StoredKey and ServerKey in bytes.
+func (k scramKind) keyLen() int { return [...]int{sha256.Size, sha512.Size}[k] }
+
+// scramKeys are a user's keys by kind; nil where there are none.
+type scramKeys [scramKinds]*scram.StoredCredentials
+
+// newScramKeys derives the keys of RFC 5802, 3 for every kind.
+func newScramKeys(c cost, prepared string) (scramKeys, error) {
+	var keys scramKeys
+	for kind := range scramKinds {
+		k, err := newScramKey(kind, c, prepared)
+		if err != nil {
+			return keys, fmt.Errorf("auth: %s keys: %w", kind.mechanism(), err)
+		}
+		keys[kind] = &k
+	}
+	return keys, nil
+}
+
+func newScramKey(kind scramKind, c cost, prepared string) (scram.StoredCredentials, error) {
+	client, err := kind.hash().NewClientUnprepped("", prepared, "")
 	if err != nil {
 		return scram.StoredCredentials{}, err
 	}
 	return client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(randomBytes(hashSaltLen)), Iters: c.scramIterations})
 }
 
-const scramPrefix = "SCRAM-SHA-256$"
-
 // formatScramKeys writes keys as PostgreSQL does (pg_authid.rolpassword):
-// SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey.
-func formatScramKeys(k scram.StoredCredentials) string {
+// SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, and SHA-512's likewise.
+func formatScramKeys(kind scramKind, k scram.StoredCredentials) string {
 	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s%d:%s$%s:%s", scramPrefix, k.Iters, b64([]byte(k.Salt)), b64(k.StoredKey), b64(k.ServerKey))
+	return fmt.Sprintf("%s$%d:%s$%s:%s", kind.mechanism(), k.Iters, b64([]byte(k.Salt)), b64(k.StoredKey), b64(k.ServerKey))
 }
 
-var errScramForm = errors.New("not SCRAM keys (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey)")
-
-func parseScramKeys(s string) (scram.StoredCredentials, error) {
+func parseScramKeys(kind scramKind, s string) (scram.StoredCredentials, error) {
 	var k scram.StoredCredentials
-	rest, ok := strings.CutPrefix(s, scramPrefix)
+	rest, ok := strings.CutPrefix(s, kind.mechanism()+"$")
 	factors, keys, ok2 := strings.Cut(rest, "$")
 	iters, salt, ok3 := strings.Cut(factors, ":")
 	stored, server, ok4 := strings.Cut(keys, ":")
 	if !ok || !ok2 || !ok3 || !ok4 {
-		return k, errScramForm
+		return k, fmt.Errorf("not SCRAM keys (%s$iterations:salt$StoredKey:ServerKey)", kind.mechanism())
 	}
 	n, err := parseIterations(iters)
 	if err != nil {
@@ -137,10 +169,10 @@ func parseScramKeys(s string) (scram.StoredCredentials, error) {
 		return k, fmt.Errorf("SCRAM salt: %w", err)
 	}
 	k.Salt = string(rawSalt)
-	if k.StoredKey, err = decodeBetween(base64.StdEncoding, stored, scramKeyLen, scramKeyLen); err != nil {
+	if k.StoredKey, err = decodeBetween(base64.StdEncoding, stored, kind.keyLen(), kind.keyLen()); err != nil {
 		return k, fmt.Errorf("SCRAM StoredKey: %w", err)
 	}
-	if k.ServerKey, err = decodeBetween(base64.StdEncoding, server, scramKeyLen, scramKeyLen); err != nil {
+	if k.ServerKey, err = decodeBetween(base64.StdEncoding, server, kind.keyLen(), kind.keyLen()); err != nil {
 		return k, fmt.Errorf("SCRAM ServerKey: %w", err)
 	}
 	return k, nil

@@ -78,7 +78,7 @@ func TestParseHashErrors(t *testing.T) {
 const pencilKeys = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 func TestScramKeysReference(t *testing.T) {
-	k, err := parseScramKeys(pencilKeys)
+	k, err := parseScramKeys(scram256, pencilKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestScramKeysReference(t *testing.T) {
 	if k.Iters != 4096 || k.Salt != string(salt) {
 		t.Errorf("factors %d, %x", k.Iters, k.Salt)
 	}
-	if got := formatScramKeys(k); got != pencilKeys {
+	if got := formatScramKeys(scram256, k); got != pencilKeys {
 		t.Errorf("written back as %s", got)
 	}
 }
@@ -107,7 +107,7 @@ func TestParseScramKeysErrors(t *testing.T) {
 		"one part":     change(":wfPL", "wfPL"),
 		"more":         pencilKeys + ":AAAA",
 	} {
-		_, err := parseScramKeys(s)
+		_, err := parseScramKeys(scram256, s)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		} else if strings.Contains(err.Error(), "wfPL") || strings.Contains(err.Error(), "WG5d") {

@@ -3,13 +3,10 @@ package auth
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/xdg-go/scram"
 )
@@ -26,17 +23,11 @@ type Users struct {
 	// used. Set it before the first look-up; nil leaves it to Err.
 	Report func(error)
 
-	path   string
+	file   watched[*userTable]
 	ration ration
 	// salt makes up the salts of users who do not exist, the same one for
 	// a name as long as the process lives.
 	salt []byte
-
-	mu    sync.Mutex
-	users *userTable  // never nil, never changed in place
-	seen  os.FileInfo // the file as last looked at; nil: it was not there
-	at    time.Time   // when that was
-	err   error
 }
 
 // userTable is one reading of the file.
@@ -45,15 +36,18 @@ type userTable struct {
 	// What a user who does not exist pretends to have: the same work and the
 	// same kind of salt as the first user of the file.
 	decoyHash    hash
-	decoyFactors scram.KeyFactors
+	decoyFactors [scramKinds]scram.KeyFactors
+	// sha512 is whether SCRAM-SHA-512 fails for nobody who could log in by
+	// SCRAM-SHA-256.
+	sha512 bool
 }
 
 // OpenUsers reads the users file at path. Errors name the line.
 func OpenUsers(path string) (*Users, error) {
-	u := &Users{path: path, ration: newRation(), salt: randomBytes(sha256.Size)}
-	u.load()
-	if u.err != nil {
-		return nil, u.err
+	u := &Users{ration: newRation(), salt: randomBytes(sha512.Size)}
+	u.file = watched[*userTable]{what: "users file", path: path, limit: maxUsersFile, parse: parseUserTable}
+	if err := u.file.open(); err != nil {
+		return nil, err
 	}
 	return u, nil
 }
@@ -97,105 +91,73 @@ func (r *record) identity() Identity {
 // Err returns why the file as it is now is not the one in use; nil when it is.
 func (u *Users) Err() error {
 	u.current()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.err
+	return u.file.broken()
 }
+
+// offersSHA512 is false as long as a user has keys for SCRAM-SHA-256 only: a
+// viewer takes the strongest mechanism of a list, and the right password would
+// then be wrong.
+func (u *Users) offersSHA512() bool { return u.current().sha512 }
 
 // scramKeys returns the keys of a user, or made-up ones that no password fits
 // and that stay the same for the same name.
-func (u *Users) scramKeys(name string) scram.StoredCredentials {
+func (u *Users) scramKeys(kind scramKind, name string) scram.StoredCredentials {
 	table := u.current()
 	prepared := prepareName(name)
-	mac := hmac.New(sha256.New, u.salt)
-	mac.Write([]byte(prepared))
+	mac := hmac.New(sha512.New, u.salt)
+	mac.Write([]byte(kind.mechanism() + " " + prepared))
 	salt := mac.Sum(nil)
-	if r := table.byName[prepared]; r != nil && r.scram != nil {
-		return *r.scram
+	if r := table.byName[prepared]; r != nil && r.scram[kind] != nil {
+		return *r.scram[kind]
 	}
+	like := table.decoyFactors[kind]
 	return scram.StoredCredentials{
-		KeyFactors: scram.KeyFactors{
-			Salt:  string(salt[:min(len(salt), len(table.decoyFactors.Salt))]),
-			Iters: table.decoyFactors.Iters,
-		},
-		StoredKey: randomBytes(scramKeyLen),
-		ServerKey: randomBytes(scramKeyLen),
+		KeyFactors: scram.KeyFactors{Salt: string(salt[:min(len(salt), len(like.Salt))]), Iters: like.Iters},
+		StoredKey:  randomBytes(kind.keyLen()),
+		ServerKey:  randomBytes(kind.keyLen()),
 	}
 }
 
 // current looks at the file and returns the users in force.
 func (u *Users) current() *userTable {
-	u.mu.Lock()
-	broken := u.refresh()
-	table := u.users
-	u.mu.Unlock()
+	table, broken := u.file.current()
 	if broken != nil && u.Report != nil {
 		u.Report(broken)
 	}
 	return table
 }
 
-// refresh returns the error of a change that is seen for the first time.
-func (u *Users) refresh() error {
-	info, err := os.Stat(u.path)
-	if err != nil {
-		info = nil
-	}
-	if unchanged(u.seen, info, u.at) {
-		return nil
-	}
-	before := u.err
-	u.load()
-	if u.err == nil || before != nil && before.Error() == u.err.Error() {
-		return nil
-	}
-	return u.err
-}
-
-// unchanged compares what stat can see. A file written less than a moment
-// before it was looked at may have been written again within the same tick of
-// the file system's clock, so it is not trusted yet.
-func unchanged(before, now os.FileInfo, at time.Time) bool {
-	if before == nil || now == nil {
-		return before == nil && now == nil
-	}
-	const tick = 100 * time.Millisecond
-	return os.SameFile(before, now) && before.Size() == now.Size() &&
-		before.ModTime().Equal(now.ModTime()) && at.Sub(now.ModTime()).Abs() > tick
-}
-
-// load reads the file; a failure leaves the users as they were.
-func (u *Users) load() {
-	u.at = time.Now()
-	text, info, err := readUsersFile(u.path)
-	u.seen = info
-	if err != nil {
-		u.err = fmt.Errorf("auth: users file: %w", err)
-		return
-	}
+func parseUserTable(text []byte) (*userTable, error) {
 	records, err := parseUsers(text)
 	if err != nil {
-		u.err = fmt.Errorf("auth: users file %s: %w", u.path, err)
-		return
+		return nil, err
 	}
-	u.users, u.err = newUserTable(records), nil
+	return newUserTable(records), nil
 }
 
 func newUserTable(records []*record) *userTable {
 	c := defaultCost()
 	t := &userTable{
-		byName:       make(map[string]*record, len(records)),
-		decoyHash:    hash{memory: c.memory, passes: c.passes, lanes: c.lanes, salt: make([]byte, hashSaltLen), key: make([]byte, hashKeyLen)},
-		decoyFactors: scram.KeyFactors{Salt: string(make([]byte, hashSaltLen)), Iters: c.scramIterations},
+		byName:    make(map[string]*record, len(records)),
+		decoyHash: hash{memory: c.memory, passes: c.passes, lanes: c.lanes, salt: make([]byte, hashSaltLen), key: make([]byte, hashKeyLen)},
 	}
+	for kind := range scramKinds {
+		t.decoyFactors[kind] = scram.KeyFactors{Salt: string(make([]byte, hashSaltLen)), Iters: c.scramIterations}
+	}
+	some, lacking := false, false
 	for _, r := range slices.Backward(records) {
 		t.byName[r.name] = r
 		if r.hash != nil {
 			t.decoyHash = *r.hash
 		}
-		if r.scram != nil {
-			t.decoyFactors = r.scram.KeyFactors
+		for kind, keys := range r.scram {
+			if keys != nil {
+				t.decoyFactors[kind] = keys.KeyFactors
+			}
 		}
+		some = some || r.scram[scram512] != nil
+		lacking = lacking || r.scram[scram256] != nil && r.scram[scram512] == nil
 	}
+	t.sha512 = some && !lacking
 	return t
 }

@@ -164,7 +164,7 @@ func TestUsersReloadWithinOneTick(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(path, []byte("bea - - -\n"), 0o600))
 	must(t, os.Chtimes(path, time.Time{}, info.ModTime()))
-	u.at = info.ModTime().Add(time.Millisecond)
+	u.file.at = info.ModTime().Add(time.Millisecond)
 	if _, ok := u.Identity("bea"); !ok {
 		t.Error("a second write in the same tick went unseen")
 	}
@@ -226,4 +226,11 @@ func TestRation(t *testing.T) {
 	if cap(newRation()) < 1 {
 		t.Error("a ration of nothing")
 	}
+}
+
+func writeFile(t testing.TB, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }

@@ -32,13 +32,18 @@ type User struct {
 	Name   string   `json:"name"`
 	Groups []string `json:"groups"`
 	Plain  bool     `json:"plain"` // has an argon2id hash, so can log in by PLAIN
-	SCRAM  bool     `json:"scram"` // has SCRAM-SHA-256 keys
+	SCRAM  bool     `json:"scram"` // has keys for SCRAM-SHA-256, SCRAM-SHA-512 or both
+	// SCRAM512 is whether it has keys for SCRAM-SHA-512. As long as a user has
+	// those for SCRAM-SHA-256 only, SCRAM-SHA-512 is offered to nobody: viewers
+	// take the strongest, and that user could not log in any more. A new
+	// password gives both.
+	SCRAM512 bool `json:"scram_sha_512"`
 }
 
 // List returns the users in the order of the file. A file that is not there
 // is an error that matches fs.ErrNotExist.
 func (f *UsersFile) List() ([]User, error) {
-	text, _, err := readUsersFile(f.Path)
+	text, _, err := readFile(f.Path, maxUsersFile)
 	if err != nil {
 		return nil, fmt.Errorf("auth: users file: %w", err)
 	}
@@ -48,7 +53,7 @@ func (f *UsersFile) List() ([]User, error) {
 	}
 	users := make([]User, len(records))
 	for i, r := range records {
-		users[i] = User{r.name, append([]string{}, r.groups...), r.hash != nil, r.scram != nil}
+		users[i] = User{r.name, append([]string{}, r.groups...), r.hash != nil, r.scram != scramKeys{}, r.scram[scram512] != nil}
 	}
 	return users, nil
 }
@@ -118,10 +123,10 @@ func (f *UsersFile) setSecrets(r *record, password string) error {
 	}
 	keys, err := newScramKeys(c, prepared)
 	if err != nil {
-		return fmt.Errorf("auth: SCRAM keys: %w", err)
+		return err
 	}
 	h := newHash(c, prepared)
-	r.hash, r.scram = &h, &keys
+	r.hash, r.scram = &h, keys
 	return nil
 }
 
@@ -178,7 +183,7 @@ func rewrite(path string, change func([]byte) ([]byte, error)) (err error) {
 			os.Remove(lock.Name())
 		}
 	}()
-	text, info, err := readUsersFile(path)
+	text, info, err := readFile(path, maxUsersFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -17,7 +17,7 @@ func TestUsersFileEdits(t *testing.T) {
 	f := newUsersFile(t)
 	users, err := f.List()
 	must(t, err)
-	want := []User{{"alice", []string{"ops", "dev"}, true, true}, {"bob", []string{}, true, true}, {"carol", []string{"ops"}, false, false}}
+	want := []User{{"alice", []string{"ops", "dev"}, true, true, true}, {"bob", []string{}, true, true, true}, {"carol", []string{"ops"}, false, false, false}}
 	if diff := cmp.Diff(want, users); diff != "" {
 		t.Error(diff)
 	}

@@ -4,26 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/xdg-go/scram"
 )
 
-// The users file is text, a user a line, four fields between blanks:
+// The users file is text, a user a line, four or five fields between blanks:
 //
-//	name  groups  argon2id hash  SCRAM-SHA-256 keys
+//	name  groups  argon2id hash  SCRAM-SHA-256 keys  SCRAM-SHA-512 keys
 //
 //	# who may come in
-//	alice  ops,dev  $argon2id$v=19$m=19456,t=2,p=1$…$…  SCRAM-SHA-256$65536:…$…:…
+//	alice  ops,dev  $argon2id$v=19$m=19456,t=2,p=1$…$…  SCRAM-SHA-256$65536:…$…:…  SCRAM-SHA-512$65536:…$…:…
 //	build  -        -                                   SCRAM-SHA-256$4096:…$…:…
 //	carol  ops      -                                   -
 //
-// "-" stands for nothing: build can prove a password by SCRAM only (its keys
-// may come from PostgreSQL), carol by none (a certificate names her, the file
-// knows her groups). Blank lines and lines that begin with # are kept by edits.
+// "-" stands for nothing, and so does a fifth field that is not there: build can
+// prove a password by SCRAM-SHA-256 only (its keys may come from PostgreSQL),
+// carol by none (a certificate names her, the file knows her groups). Blank lines and lines that begin with # are kept by edits.
 const (
 	maxUsersFile = 16 << 20 // bytes of the whole file
 	maxUserLine  = 8 << 10  // bytes of a line
@@ -34,8 +30,8 @@ const (
 type record struct {
 	name   string
 	groups []string
-	hash   *hash                    // nil: no PLAIN
-	scram  *scram.StoredCredentials // nil: no SCRAM
+	hash   *hash     // nil: no PLAIN
+	scram  scramKeys // nil: not this SCRAM
 }
 
 func (r *record) line() string {
@@ -46,8 +42,11 @@ func (r *record) line() string {
 	if r.hash != nil {
 		fields[2] = r.hash.String()
 	}
-	if r.scram != nil {
-		fields[3] = formatScramKeys(*r.scram)
+	if k := r.scram[scram256]; k != nil {
+		fields[3] = formatScramKeys(scram256, *k)
+	}
+	if k := r.scram[scram512]; k != nil {
+		fields = append(fields, formatScramKeys(scram512, *k))
 	}
 	return strings.Join(fields, " ")
 }
@@ -85,8 +84,8 @@ func parseUserLine(line string) (*record, error) {
 	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 		return nil, nil
 	}
-	if len(fields) != 4 {
-		return nil, fmt.Errorf("%d fields, expected 4: name, groups, argon2id hash, SCRAM-SHA-256 keys (\"-\" for none)", len(fields))
+	if len(fields) != 4 && len(fields) != 5 {
+		return nil, fmt.Errorf("%d fields, expected 4 or 5: name, groups, argon2id hash, SCRAM-SHA-256 keys, SCRAM-SHA-512 keys (\"-\" for none)", len(fields))
 	}
 	r := &record{name: fields[0]}
 	if err := CheckName(r.name); err != nil {
@@ -103,12 +102,15 @@ func parseUserLine(line string) (*record, error) {
 		}
 		r.hash = &h
 	}
-	if fields[3] != "-" {
-		k, err := parseScramKeys(fields[3])
+	for i, field := range fields[3:] {
+		if field == "-" {
+			continue
+		}
+		k, err := parseScramKeys(scramKind(i), field)
 		if err != nil {
 			return nil, fmt.Errorf("user %q: %w", r.name, err)
 		}
-		r.scram = &k
+		r.scram[i] = &k
 	}
 	return r, nil
 }
@@ -139,24 +141,3 @@ func checkGroups(groups []string) error {
 // trimPackage drops the "auth: " of an error that another of this package's
 // will begin with.
 func trimPackage(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "auth: ")) }
-
-// readUsersFile returns the text of the file and what it was when read.
-func readUsersFile(path string) ([]byte, os.FileInfo, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxUsersFile+1))
-	if err != nil {
-		return nil, info, err
-	}
-	if len(text) > maxUsersFile {
-		return nil, info, fmt.Errorf("%s: larger than %d bytes", path, maxUsersFile)
-	}
-	return text, info, nil
-}

@@ -22,8 +22,8 @@ func TestParseUsers(t *testing.T) {
 
 func TestParseUsersErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"alice":                                "line 1: 1 fields, expected 4",
-		"# x\nalice - - - -":                   "line 2: 5 fields",
+		"alice":                                "line 1: 1 fields, expected 4 or 5",
+		"# x\nalice - - - - -":                 "line 2: 6 fields",
 		"a - - -\n\nb - - -\na - - -":          `line 4: user "a" is on line 1 already`,
 		"a:b - - -":                            `line 1: name "a:b"`,
 		"a ops,,dev - -":                       "line 1: group: a name has 1 to 64 bytes",

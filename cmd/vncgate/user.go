@@ -35,8 +35,8 @@ func newUserCommand() *cobra.Command {
 		Short: "Keep the users file: who may come in",
 		Long: `user edits the file of users that 'vncgate serve' lets in. The file holds no
 password, only what proves one: an argon2id hash for viewers that send it over
-TLS, and SCRAM-SHA-256 keys for viewers that do not. A server that is running
-sees each edit at the next log-in; nothing has to be restarted.
+TLS, and SCRAM keys (SHA-256 and SHA-512) for viewers that do not. A server that
+is running sees each edit at the next log-in; nothing has to be restarted.
 
 What users may do on which target is the policy's to say: give them groups
 here, and rights to the groups there.
@@ -119,7 +119,7 @@ func (f *userFlags) listCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.list(cmd.OutOrStdout()) },
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON: an array of name, groups, plain, scram")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON: an array of name, groups, plain, scram, scram_sha_512")
 	return cmd
 }
 
@@ -210,8 +210,10 @@ func (f *userFlags) list(out io.Writer) error {
 
 func proofOf(u auth.User) string {
 	switch {
-	case u.Plain && u.SCRAM:
+	case u.Plain && u.SCRAM512:
 		return "password"
+	case u.Plain && u.SCRAM:
+		return "password, without SCRAM-SHA-512 until it is set anew"
 	case u.SCRAM:
 		return "password by SCRAM only"
 	case u.Plain:

@@ -156,7 +156,7 @@ func TestUserPermissionHint(t *testing.T) {
 
 func TestProofOf(t *testing.T) {
 	for want, u := range map[string]auth.User{
-		"password": {Plain: true, SCRAM: true}, "password by SCRAM only": {SCRAM: true}, "password by PLAIN only": {Plain: true}, "no password": {},
+		"password": {Plain: true, SCRAM: true, SCRAM512: true}, "password, without SCRAM-SHA-512 until it is set anew": {Plain: true, SCRAM: true}, "password by SCRAM only": {SCRAM: true}, "password by PLAIN only": {Plain: true}, "no password": {},
 	} {
 		if got := proofOf(u); got != want {
 			t.Errorf("%+v: %s, want %s", u, got, want)
