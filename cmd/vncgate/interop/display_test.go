@@ -51,6 +51,8 @@ type display struct {
 	at      endpoint // with the security that it is asked for directly
 	offers  []string // names of security types that the gateway may use
 	picture func() (image.Image, error)
+	// clipboard is the X selection that it offers to viewers.
+	clipboard string
 }
 
 var sharedXvnc, sharedX11vnc shared[*display]
@@ -85,7 +87,7 @@ func startXvnc(s *scope, certs pki) (*display, error) {
 	d := &display{
 		process: x.process, label: "Xvnc", version: debianVersion("tigervnc-standalone-server"), x: x, picture: x.picture,
 		at:     endpoint{host: "127.0.0.1", port: port, security: "vnc", password: secrets.xvnc, ca: certs.ca},
-		offers: []string{"vnc", "x509-vnc", "x509-none", "none"},
+		offers: []string{"vnc", "x509-vnc", "x509-none", "none"}, clipboard: "clipboard",
 	}
 	return d, d.ready(s)
 }
@@ -120,7 +122,7 @@ func startX11vnc(s *scope) (*display, error) {
 	d := &display{
 		process: p, label: "x11vnc", version: debianVersion("x11vnc"), x: x, picture: x.picture,
 		at:     endpoint{host: "127.0.0.1", port: port, security: "vnc", password: secrets.x11vnc},
-		offers: []string{"vnc"},
+		offers: []string{"vnc"}, clipboard: "buffer-cut", // it polls the others at times only
 	}
 	return d, d.ready(s)
 }

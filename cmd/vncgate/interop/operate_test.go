@@ -45,14 +45,14 @@ func (v *tigerViewer) copyText(s *scope, text string) error {
 	if err := v.do(); err != nil { // it offers its clipboard while it has the focus
 		return err
 	}
-	return v.x.copyText(s, text)
+	return v.x.copyText(s, text, "clipboard")
 }
 
 func (v *tigerViewer) pastes(text string) error {
 	if err := v.do(); err != nil {
 		return err
 	}
-	return v.x.pastes(text)
+	return v.x.pastes(text, "clipboard")
 }
 
 // libvncclient and gtk-vnc: by their commands.

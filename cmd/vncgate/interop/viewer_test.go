@@ -131,6 +131,17 @@ func (v *lineViewer) do(format string, args ...any) error {
 // told is an error while the program has not told of the event.
 func (v *lineViewer) told(event string) error { return v.log.has(0, "event "+event) }
 
+// lastEvent is what the last event of a kind said.
+func (v *lineViewer) lastEvent(kind string) (string, error) {
+	log := v.log.String()
+	at := strings.LastIndex(log, "event "+kind+" ")
+	if at < 0 {
+		return "", errors.Join(fmt.Errorf("no event %s", kind), v.alive())
+	}
+	line, _, _ := strings.Cut(log[at:], "\n")
+	return line, nil
+}
+
 func (v *lineViewer) picture() (image.Image, error) {
 	if err := v.alive(); err != nil {
 		return nil, err

@@ -111,18 +111,18 @@ func (x *xserver) pointer() (image.Point, error) {
 	return at, err
 }
 
-// copyText makes text the display's clipboard, until the scope closes or
-// something else is copied.
-func (x *xserver) copyText(s *scope, text string) error {
-	cmd := x.command("xclip", "-quiet", "-in", "-selection", "clipboard")
+// copyText makes text the display's clipboard (or another selection), until
+// the scope closes or something else is copied.
+func (x *xserver) copyText(s *scope, text, selection string) error {
+	cmd := x.command("xclip", "-quiet", "-in", "-selection", selection)
 	cmd.Stdin = strings.NewReader(text)
 	_, err := start(s, "xclip", cmd)
 	return err
 }
 
 // pastes is an error while the display's clipboard is not text.
-func (x *xserver) pastes(text string) error {
-	out, err := run(x.command("xclip", "-out", "-selection", "clipboard"))
+func (x *xserver) pastes(text, selection string) error {
+	out, err := run(x.command("xclip", "-out", "-selection", selection))
 	if err == nil && string(out) != text {
 		err = fmt.Errorf("the clipboard holds %q, not %q", out, text)
 	}
