@@ -31,12 +31,13 @@ var house = map[string]struct {
 	"layers/layertest":    {[]string{"layers"}, "it tests layers alone"},
 	"rfb":                 {nil, "rfb sees one connection: neither sockets nor layers nor pixels"},
 	"rfb/rfbtest":         {[]string{"rfb"}, "it plays the other end of rfb"},
+	"rfb/display":         {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
 	"rfb/display/demo":    {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
 	"auth":                {nil, "who may do what is a question without connections"},
 	"certs":               {nil, "certificates are files and keys"},
 	"gateway":             {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
 	"web":                 {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
-	"cmd/vncgate":         {[]string{"layers", "rfb", "rfb/display/demo", "auth", "certs", "gateway", "web"}, "the only place that knows every package"},
+	"cmd/vncgate":         {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "auth", "certs", "gateway", "web"}, "the only place that knows every package"},
 	"cmd/vncgate/interop": {nil, "it tests the program from outside"},
 }
 
