@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
 )
@@ -64,13 +65,22 @@ func (e *expiring) add(secret string, ttl time.Duration, limit int) {
 	if e.until == nil {
 		e.until = map[[sha256.Size]byte]time.Time{}
 	}
-	key := sha256.Sum256([]byte(secret))
-	e.until[key] = time.Now().Add(ttl)
-	e.order = append(e.order, key)
-	for len(e.order) > limit {
+	now := time.Now()
+	e.order = slices.DeleteFunc(e.order, func(key [sha256.Size]byte) bool {
+		until, ok := e.until[key]
+		if ok && now.Before(until) {
+			return false
+		}
+		delete(e.until, key)
+		return true
+	})
+	if len(e.order) >= limit {
 		delete(e.until, e.order[0])
 		e.order = e.order[1:]
 	}
+	key := sha256.Sum256([]byte(secret))
+	e.until[key] = now.Add(ttl)
+	e.order = append(e.order, key)
 }
 
 func (e *expiring) has(secret string) bool {

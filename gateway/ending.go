@@ -12,7 +12,14 @@ import (
 	"vncgate/rfb"
 )
 
+// closeTryAgain is the code of a gateway that is full (registry of RFC 6455,
+// 11.7).
+const closeTryAgain = 1013
+
 const (
+	// maxFarewells is how many viewers at once are told that there is no
+	// place for them; more are just closed.
+	maxFarewells = 16
 	// farewell is how long saying goodbye may take.
 	farewell = time.Second
 	// unreadLimit is how much more is read from a viewer that is refused.
@@ -23,6 +30,18 @@ var (
 	errHandshakeTimeout = errors.New("gateway: handshake took too long")
 	errEvicted          = errors.New("gateway: made room for a newer connection")
 )
+
+// Words for viewers that are said in more than one place.
+const (
+	wordsFull  = "The gateway is full. Try again later."
+	wordsFault = "The gateway cannot serve this now."
+)
+
+// fault is an error of the gateway's own: neither viewer nor display is to
+// blame.
+type fault struct{ error }
+
+func (f fault) Unwrap() error { return f.error }
 
 // ending is why a session ended.
 type ending struct {
@@ -35,6 +54,7 @@ type ending struct {
 var (
 	endViewerLeft    = ending{reason: "viewer left", code: layers.CloseNormal}
 	endDisplayClosed = ending{reason: "display closed", words: "The display closed the connection.", code: layers.CloseNormal}
+	endFull          = ending{reason: "full", words: wordsFull, code: closeTryAgain, err: ErrFull}
 	endShutdown      = ending{reason: "shutdown", words: "The gateway is shutting down.", code: layers.CloseGoingAway, err: ErrDraining}
 	endEvicted       = ending{reason: "evicted", words: "The gateway needs the place for others.", code: layers.CloseGoingAway, err: errEvicted}
 )
@@ -46,11 +66,16 @@ func (s *Session) endOf(err error) ending {
 	}
 	var gone *Unreachable
 	var refused *rfb.Refusal
+	var ours fault
 	switch {
-	case errors.Is(err, errHandshakeTimeout):
-		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
+	case errors.Is(err, ErrFull):
+		return endFull
+	case errors.As(err, &ours):
+		return ending{"gateway failed", wordsFault, layers.CloseServerError, err}
 	case errors.As(err, &gone):
 		return ending{"display unreachable", gone.words(), layers.CloseServerError, err}
+	case errors.Is(err, errHandshakeTimeout):
+		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
 	case errors.As(err, &refused):
 		return ending{"refused", refused.Reason, layers.ClosePolicy, err}
 	case isGone(err):
@@ -89,7 +114,7 @@ func (e ending) tell(c net.Conn) {
 // SecurityResult: it reads on for a moment, since closing a TCP connection with
 // bytes unread resets it, and the words would be lost on the way.
 func (e ending) refuse(c net.Conn) {
-	if !e.say(c) && e.words != "" && layers.CloseWrite(c) == nil {
+	if !e.say(c) && e.reason != endEvicted.reason && e.words != "" && layers.CloseWrite(c) == nil {
 		_, _ = io.CopyN(io.Discard, c, unreadLimit)
 	}
 	_ = c.Close()

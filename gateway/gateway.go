@@ -57,6 +57,7 @@ type Gateway struct {
 	slots     slots
 	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes
+	farewells chan struct{} // places for telling viewers that the house is full
 }
 
 // Front is how viewers come in at one listener.
@@ -66,7 +67,8 @@ type Front struct {
 	// Layers are stacked on every accepted connection, bottom first.
 	Layers []layers.Layer
 	// Security lists what is offered to the viewer on the stacked connection,
-	// in this order. It is asked for each connection anew.
+	// in this order. It is asked for each connection anew; nil, or an empty
+	// list, lets nobody in.
 	Security func(c net.Conn) []rfb.Security
 	// Target is the name of the display that viewers get here.
 	Target string
@@ -141,6 +143,18 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 	return s, nil
 }
 
+// Ready says whether Admit would find a place, without taking one: ErrFull,
+// ErrDraining or nil.
+func (g *Gateway) Ready() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	if g.draining {
+		return ErrDraining
+	}
+	return g.slots.full()
+}
+
 // Shutdown stops accepting, waits until every session has ended by itself, and
 // cuts those that are left when ctx ends, which is then its error.
 func (g *Gateway) Shutdown(ctx context.Context) error {
@@ -176,6 +190,7 @@ func (g *Gateway) prepare() {
 	g.sessions = map[*Session]struct{}{}
 	g.idle = make(chan struct{})
 	g.fullLog.Interval = time.Second
+	g.farewells = make(chan struct{}, maxFarewells)
 }
 
 func (g *Gateway) track(ln net.Listener) bool {
@@ -258,7 +273,31 @@ func (g *Gateway) turnedAway(front Front, c net.Conn, err error) {
 	g.fullLog.Do(func() {
 		g.log().Warn("viewer turned away", "listener", front.Name, "viewer", addressOf(c), "reason", err)
 	})
-	_ = c.Close()
+	if !errors.Is(err, ErrFull) {
+		_ = c.Close()
+		return
+	}
+	select {
+	case g.farewells <- struct{}{}:
+		go g.tellFull(front, c)
+	default:
+		_ = c.Close()
+	}
+}
+
+// tellFull says in the handshake that there is no place, to as many viewers at
+// once as there are farewells.
+func (g *Gateway) tellFull(front Front, c net.Conn) {
+	defer func() { <-g.farewells }()
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	stacked, err := layers.Stack(ctx, c, front.Layers...)
+	if err != nil {
+		return
+	}
+	_, _ = rfb.Server(ctx, stacked, &rfb.ServerConfig{NoSecurity: wordsFull})
+	endFull.refuse(stacked)
 }
 
 func (g *Gateway) log() *slog.Logger {

@@ -12,6 +12,7 @@ import (
 
 	"vncgate/auth"
 	"vncgate/gateway"
+	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -101,6 +102,11 @@ func TestViewersAreToldWhy(t *testing.T) {
 			return auth.Grant{}, &rfb.Refusal{Reason: "You may not use this display."}
 		}
 	}
+	broken := func(g *gateway.Gateway) {
+		g.Authorize = func(context.Context, []auth.Identity, string) (auth.Grant, error) {
+			return auth.Grant{}, errors.New("the store of policies is on fire")
+		}
+	}
 	hasty := func(g *gateway.Gateway) { g.Limits.DialTimeout = 50 * time.Millisecond }
 	tests := []struct {
 		name      string
@@ -114,6 +120,7 @@ func TestViewersAreToldWhy(t *testing.T) {
 		{"display refuses us", display.target(wrong), gateway.Front{}, nil, "The display did not let the gateway in."},
 		{"no such target", nil, gateway.Front{Target: "other"}, nil, "There is no such display."},
 		{"policy", display.target(wrong), gateway.Front{}, deny, "You may not use this display."},
+		{"fault of ours", display.target(wrong), gateway.Front{}, broken, "The gateway cannot serve this now."},
 		{"wrong password", nil, gateway.Front{Security: offer(rfb.ServerVncAuth{Passwords: secret("other")})}, nil, "Authentication failed"},
 	}
 	for _, test := range tests {
@@ -176,6 +183,34 @@ func TestDisplayThatLeavesEndsTheSession(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	eventually(t, "the reason is logged", func() bool { return strings.Contains(g.log.String(), `reason="display closed"`) })
+}
+
+func TestDisplayThatIsCutOffIsAFailure(t *testing.T) {
+	display := newDisplay(t, []rfb.Security{rfb.None{}}, func(c net.Conn) {
+		for l := range layers.Walk(c) {
+			if tcp, ok := l.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // close with a reset, as a kernel does for a process that dies
+			}
+		}
+	})
+	g := newGateway(t, display.target(rfb.None{}), gateway.Front{})
+	g.view(t)
+	eventually(t, "the reason is logged", func() bool { return strings.Contains(g.log.String(), `reason="display failed"`) })
+}
+
+func TestFrontWithoutSecurityLetsNobodyIn(t *testing.T) {
+	g := &gateway.Gateway{}
+	ours, theirs := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- g.ServeConn(context.Background(), theirs, gateway.Front{}) }()
+	_, err := viewOver(ours)
+	var refused *rfb.DisplayError
+	if !errors.As(err, &refused) {
+		t.Errorf("the viewer saw %v", err)
+	}
+	if <-served == nil {
+		t.Error("ServeConn says that all was well")
+	}
 }
 
 // A viewer that shuts its sending side down still gets what the display had to

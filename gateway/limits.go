@@ -58,13 +58,20 @@ type slots struct {
 // enter gives s a place among the handshakes; a stranger that has waited
 // longest makes room.
 func (t *slots) enter(s *Session) error {
-	if t.established >= t.limits.Sessions {
-		return ErrFull
+	if err := t.full(); err != nil {
+		return err
 	}
 	if t.handshakes.Len() >= t.limits.Handshakes && !t.evict() {
 		return ErrFull
 	}
 	s.place = t.handshakes.PushBack(s)
+	return nil
+}
+
+func (t *slots) full() error {
+	if t.established >= t.limits.Sessions {
+		return ErrFull
+	}
 	return nil
 }
 
@@ -84,8 +91,8 @@ func (t *slots) evict() bool {
 // establish moves s over to the sessions. One that was evicted meanwhile is
 // told so by its stop.
 func (t *slots) establish(s *Session) error {
-	if t.established >= t.limits.Sessions {
-		return ErrFull
+	if err := t.full(); err != nil {
+		return err
 	}
 	t.leaveHandshakes(s)
 	t.established++

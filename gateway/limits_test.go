@@ -47,8 +47,13 @@ func TestFullHouse(t *testing.T) {
 	if _, err := g.Admit(gateway.Front{}); !errors.Is(err, gateway.ErrFull) {
 		t.Fatalf("Admit = %v", err)
 	}
-	if b, _ := io.ReadAll(g.dial(t)); len(b) > 0 {
-		t.Errorf("a viewer too many was sent %q", b)
+	if err := g.Ready(); !errors.Is(err, gateway.ErrFull) {
+		t.Errorf("Ready = %v", err)
+	}
+	_, err := viewOver(g.dial(t))
+	var refused *rfb.DisplayError
+	if !errors.As(err, &refused) || refused.Reason != "The gateway is full. Try again later." {
+		t.Errorf("a viewer too many was told %v", err)
 	}
 	_ = first.Close()
 	eventually(t, "the place is free again", func() bool { return g.Sessions() == 0 })

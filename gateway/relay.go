@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -116,8 +117,6 @@ func (r *relay) viewerEnd(readErr, writeErr error) ending {
 		return ending{"message not allowed", "The viewer sent a message that is not allowed here.", layers.ClosePolicy, writeErr}
 	case errors.Is(writeErr, os.ErrDeadlineExceeded):
 		return ending{"display stalled", "The display stopped reading.", layers.CloseServerError, writeErr}
-	case writeErr != nil && isGone(writeErr):
-		return endDisplayClosed
 	case writeErr != nil:
 		return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, writeErr}
 	case isGone(readErr):
@@ -135,7 +134,7 @@ func (r *relay) displayEnd(readErr, writeErr error) ending {
 		return endViewerLeft
 	case writeErr != nil:
 		return ending{"viewer failed", "The connection failed.", layers.CloseProtocol, writeErr}
-	case isGone(readErr):
+	case readErr == io.EOF:
 		return endDisplayClosed
 	}
 	return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, readErr}

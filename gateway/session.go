@@ -127,7 +127,10 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if err != nil {
 		return c, err
 	}
-	cfg := &rfb.ServerConfig{Security: s.front.Security(stacked), Approve: s.approve}
+	cfg := &rfb.ServerConfig{Approve: s.approve}
+	if s.front.Security != nil {
+		cfg.Security = s.front.Security(stacked)
+	}
 	s.viewer, err = rfb.Server(ctx, stacked, cfg)
 	if err == nil {
 		err = s.passInit(ctx)
@@ -160,23 +163,41 @@ func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 	if s.g.Authorize != nil {
 		grant, err := s.g.Authorize(ctx, ids, s.front.Target)
 		if err != nil {
-			return err
+			return refusal(err)
 		}
 		s.grant = grant
 	}
 	target, err := s.g.resolve(ctx, s.front.Target)
-	if err != nil {
+	if errors.Is(err, ErrNoTarget) {
 		return &rfb.Refusal{Reason: "There is no such display.", Err: err}
+	}
+	if err != nil {
+		return refusal(err)
 	}
 	s.target = target
 	if err := s.g.establish(s); err != nil {
-		return &rfb.Refusal{Reason: "The gateway is full. Try again later.", Err: err}
+		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
 	return s.reachDisplay(ctx)
 }
 
+// refusal makes an error of Authorize or Resolve one that a viewer can be told:
+// as it is, if it was made for that, else as a fault of ours.
+func refusal(err error) error {
+	var told *rfb.Refusal
+	if errors.As(err, &told) {
+		return err
+	}
+	return &rfb.Refusal{Reason: wordsFault, Err: fault{err}}
+}
+
+// reachDisplay leaves enough of the handshake's time to say what went wrong.
 func (s *Session) reachDisplay(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.g.Limits.DialTimeout)
+	timeout := s.g.Limits.DialTimeout
+	if end, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(end)-farewell)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	display, err := s.target.connect(ctx)
 	var gone *Unreachable

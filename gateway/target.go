@@ -41,7 +41,7 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // words are what a viewer is told: where it went wrong, nothing of how.
 func (u *Unreachable) words() string {
 	switch {
-	case errors.Is(u.Err, context.DeadlineExceeded):
+	case errors.Is(u.Err, context.DeadlineExceeded), errors.Is(u.Err, errHandshakeTimeout):
 		return "The display did not answer in time."
 	case u.Stage == "dial":
 		return "The display cannot be reached."

@@ -8,8 +8,18 @@ import (
 const (
 	// startPath is where one-time links lead: startPath + ticket.
 	startPath = "/start/"
-	cookie    = "vncgate"
+	// cookie holds a log-in. Over TLS it has the prefix that keeps other
+	// services of the same host from setting it.
+	cookie       = "vncgate"
+	secureCookie = "__Host-" + cookie
 )
+
+func cookieName(r *http.Request) string {
+	if r.TLS != nil {
+		return secureCookie
+	}
+	return cookie
+}
 
 // StartPath returns the path of the one-time link for ticket.
 func StartPath(ticket string) string { return startPath + ticket }
@@ -19,6 +29,10 @@ func StartPath(ticket string) string { return startPath + ticket }
 func startLogin(logins Logins) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet { // whoever looks at a link first does not use it up
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if loggedIn(logins, r) { // the same browser came back by its history
 			toPage(w, r)
 			return
@@ -29,7 +43,7 @@ func startLogin(logins Logins) http.HandlerFunc {
 			return
 		}
 		http.SetCookie(w, &http.Cookie{
-			Name: cookie, Value: secret, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+			Name: cookieName(r), Value: secret, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 		})
 		toPage(w, r)
 	}
@@ -42,6 +56,6 @@ func toPage(w http.ResponseWriter, _ *http.Request) {
 }
 
 func loggedIn(logins Logins, r *http.Request) bool {
-	c, err := r.Cookie(cookie)
+	c, err := r.Cookie(cookieName(r))
 	return err == nil && logins.Valid(c.Value)
 }

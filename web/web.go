@@ -14,15 +14,18 @@ import (
 
 // Limits on requests, before anything is known of who sends them.
 const (
-	maxHeader     = 8 << 10
-	headerTimeout = 10 * time.Second
-	idleTimeout   = time.Minute
+	maxHeader    = 8 << 10
+	readTimeout  = 10 * time.Second // for a whole request; ours have no bodies
+	writeTimeout = time.Minute      // for a whole answer; an upgrade takes its connection out of it
+	idleTimeout  = time.Minute
 )
 
 // Config is what a listener for browsers is made of.
 type Config struct {
 	// Admit takes a place for a viewer: Gateway.Admit.
 	Admit func(gateway.Front) (*gateway.Session, error)
+	// Ready says whether Admit would find a place: Gateway.Ready.
+	Ready func() error
 	// Front is how viewers come in here. ?target=NAME in the WebSocket's URL
 	// takes the place of its Target.
 	Front gateway.Front
@@ -54,11 +57,12 @@ func NewServer(cfg Config) *http.Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &http.Server{
-		Handler:           newHandler(cfg),
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		Handler:        newHandler(cfg),
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 }
 

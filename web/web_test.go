@@ -28,7 +28,7 @@ func serve(t *testing.T, change func(*web.Config)) string {
 	t.Helper()
 	gate := &gateway.Gateway{}
 	cfg := web.Config{
-		Admit: gate.Admit,
+		Admit: gate.Admit, Ready: gate.Ready,
 		Front: gateway.Front{
 			Name: "web", Target: "desk",
 			Security: func(net.Conn) []rfb.Security { return []rfb.Security{rfb.None{}} },
@@ -132,9 +132,11 @@ func TestRefusalsBeforeTheUpgrade(t *testing.T) {
 	links := func(c *web.Config) { c.Logins = &auth.Links{} }
 	full := func(c *web.Config) {
 		c.Admit = func(gateway.Front) (*gateway.Session, error) { return nil, gateway.ErrFull }
+		c.Ready = func() error { return gateway.ErrFull }
 	}
 	draining := func(c *web.Config) {
 		c.Admit = func(gateway.Front) (*gateway.Session, error) { return nil, gateway.ErrDraining }
+		c.Ready = func() error { return gateway.ErrDraining }
 	}
 	tests := []struct {
 		name   string
@@ -196,6 +198,9 @@ func TestOneTimeLink(t *testing.T) {
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(browser.CloseIdleConnections)
 	start := "http://" + addr + web.StartPath(links.New(time.Minute))
+	if look, _ := ask(t, http.DefaultClient, "HEAD", start); look.StatusCode != http.StatusNoContent {
+		t.Errorf("a look at the link: %d", look.StatusCode)
+	}
 	resp, _ := ask(t, browser, "GET", start)
 	if resp.StatusCode != http.StatusSeeOther || !strings.Contains(resp.Header.Get("Location"), "vnc.html") {
 		t.Fatalf("the link leads to %d %q", resp.StatusCode, resp.Header.Get("Location"))
@@ -215,6 +220,40 @@ func TestOneTimeLink(t *testing.T) {
 	}
 	if other, body := ask(t, http.DefaultClient, "GET", start); other.StatusCode != http.StatusGone {
 		t.Errorf("another browser: %d %q", other.StatusCode, body)
+	}
+}
+
+// A name that an attacker leads to loopback makes his page the same host's.
+func TestRebindingGetsNowhere(t *testing.T) {
+	addr := serve(t, nil)
+	_, port, _ := net.SplitHostPort(addr)
+	for host, want := range map[string]int{
+		"evil.example:" + port: http.StatusForbidden,
+		"localhost:" + port:    http.StatusUpgradeRequired,
+		"127.0.0.1:" + port:    http.StatusUpgradeRequired,
+	} {
+		req, err := http.NewRequest("GET", "http://"+addr+"/websockify", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("Origin", "http://"+host)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+}
+
+// A request that never ends is ended.
+func TestServerBoundsRequests(t *testing.T) {
+	server := web.NewServer(web.Config{})
+	if server.ReadTimeout <= 0 || server.WriteTimeout <= 0 || server.IdleTimeout <= 0 {
+		t.Errorf("timeouts are %v, %v, %v", server.ReadTimeout, server.WriteTimeout, server.IdleTimeout)
 	}
 }
 

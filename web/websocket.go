@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,15 +30,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, *refused)
 		return
 	}
+	if !wantsUpgrade(r) {
+		e.answer(w, r)
+		return
+	}
 	session, err := e.cfg.Admit(front)
 	if err != nil {
 		e.refuse(w, r, admission(err))
-		return
-	}
-	if !wantsUpgrade(r) {
-		session.Release()
-		w.Header().Set("Upgrade", "websocket")
-		e.refuse(w, r, refusal{http.StatusUpgradeRequired, "This address is for WebSocket connections."})
 		return
 	}
 	// The origin has been checked, for upgrades and questions alike.
@@ -50,6 +49,17 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The request's context ends with this handler, not with the connection,
 	// and the session ends by itself.
 	_ = session.Serve(context.WithoutCancel(r.Context()), ws)
+}
+
+// answer tells a plain request what an upgrade would have met. It takes no
+// place: a question must not push out a viewer that is logging in.
+func (e *endpoint) answer(w http.ResponseWriter, r *http.Request) {
+	if err := e.cfg.Ready(); err != nil {
+		e.refuse(w, r, admission(err))
+		return
+	}
+	w.Header().Set("Upgrade", "websocket")
+	e.refuse(w, r, refusal{http.StatusUpgradeRequired, "This address is for WebSocket connections."})
 }
 
 // front says how this browser comes in, or why it may not.
@@ -98,12 +108,26 @@ func (e *endpoint) allowsOrigin(r *http.Request) bool {
 	if origin == "" {
 		return true
 	}
-	if u, err := url.Parse(origin); err == nil && strings.EqualFold(u.Host, r.Host) {
+	if u, err := url.Parse(origin); err == nil && sameHost(u, r) {
 		return true
 	}
 	return slices.ContainsFunc(e.cfg.Origins, func(allowed string) bool {
 		return allowed == "*" || strings.EqualFold(strings.TrimSuffix(allowed, "/"), origin)
 	})
+}
+
+// sameHost reports whether the page came from this very listener. Behind TLS of
+// ours a page without it is another one. A name that leads to loopback may be
+// anybody's (DNS rebinding), so there it must be localhost or an address.
+func sameHost(origin *url.URL, r *http.Request) bool {
+	if !strings.EqualFold(origin.Host, r.Host) || r.TLS != nil && origin.Scheme != "https" {
+		return false
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() {
+		return true
+	}
+	return origin.Hostname() == "localhost" || net.ParseIP(origin.Hostname()) != nil
 }
 
 func wantsUpgrade(r *http.Request) bool {
