@@ -101,6 +101,9 @@ func (s *secret) readable(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	_, err := s.read(ctx)
+	text, err := s.read(ctx)
+	if err == nil && text == "" {
+		return errors.New("is empty")
+	}
 	return err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // fileMode is written in octal: 0660.
@@ -47,22 +44,6 @@ func (l logConfig) handler(w io.Writer) (slog.Handler, error) {
 		return slog.NewJSONHandler(w, options), nil
 	}
 	return nil, notOneOf("format", l.Format, []string{"text", "json"})
-}
-
-// explainYAML adds a suggestion to an error about a key that does not exist.
-func explainYAML(err error) error {
-	var unknown *yaml.UnknownFieldError
-	if !errors.As(err, &unknown) {
-		return errors.New(yaml.FormatError(err, false, true))
-	}
-	text := yaml.FormatError(err, false, true)
-	if unknown.Token == nil {
-		return errors.New(text)
-	}
-	if near := nearest(unknown.Token.Value, configKeys()); near != "" {
-		text += fmt.Sprintf("\ndid you mean %q?", near)
-	}
-	return errors.New(text)
 }
 
 // notOneOf says that name is not among the known ones, and which is near.

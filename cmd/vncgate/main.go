@@ -26,6 +26,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends us at once
 	err := newRootCommand().ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -86,18 +87,30 @@ Every flag of a command can be given as an environment variable, too:
 	return root
 }
 
+// fromEnvironment marks a flag that a variable has set.
+const fromEnvironment = "environment"
+
+// givenBy is how the user gave a flag: "--target" or "VNCGATE_TARGET".
+func givenBy(f *pflag.Flag) string {
+	if name := f.Annotations[fromEnvironment]; len(name) == 1 {
+		return name[0]
+	}
+	return "--" + f.Name
+}
+
 // bindEnvironment gives flags that were not set their VNCGATE_* values.
 func bindEnvironment(flags *pflag.FlagSet) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "VNCGATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := os.LookupEnv(name)
-		if f.Changed || !ok || f.Name == "help" || first != nil {
+		value := os.Getenv(name) // empty is as good as unset, for templates that leave it so
+		if f.Changed || value == "" || f.Name == "help" || first != nil {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
 			first = usagef("%s: %w", name, err)
 		}
+		f.Annotations = map[string][]string{fromEnvironment: {name}}
 	})
 	return first
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // serveFlags are the simple case, without a file.
@@ -41,7 +42,8 @@ times if wanted) and where the display is (--target). An address is HOST:PORT,
 address begins with rfb:// instead.
 
 For more, write a file: deploy/vncgate.yaml shows every key with a comment.
---check prints what would be in force, secrets left out, and changes nothing.`,
+--check prints what would be in force, secrets left out, and reads every file
+and secret that it names, but listens nowhere.`,
 		Example: `  vncgate serve --listen :6080 --target localhost:5901
   vncgate serve --listen :6080 --listen rfb://:5900 --target unix:/run/qemu/vm.vnc
   vncgate serve --listen :6443 --tls-cert tls.crt --tls-key tls.key \
@@ -49,6 +51,9 @@ For more, write a file: deploy/vncgate.yaml shows every key with a comment.
   vncgate serve --config /etc/vncgate/vncgate.yaml --check`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.besideFile(cmd.Flags()); err != nil {
+				return err
+			}
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -92,14 +97,32 @@ func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	return w.serve(ctx)
 }
 
+// besideFile refuses flags that a file leaves without effect: somebody who adds
+// --users-file to a configuration believes that it is locked.
+func (f *serveFlags) besideFile(flags *pflag.FlagSet) error {
+	if f.config == "" {
+		return nil
+	}
+	var extra []string
+	flags.Visit(func(fl *pflag.Flag) {
+		switch fl.Name {
+		case "config", "check", "log-level", "log-format":
+		default:
+			extra = append(extra, givenBy(fl))
+		}
+	})
+	if len(extra) == 0 {
+		return nil
+	}
+	return usagef("--config and %s exclude each other; put it into the file", strings.Join(extra, ", "))
+}
+
 // configuration comes from the file or from the flags; only the log's settings
 // may be given beside a file.
 func (f *serveFlags) configuration() (*config, error) {
 	var cfg *config
 	var err error
 	switch {
-	case f.config != "" && (len(f.listen) > 0 || f.target != ""):
-		return nil, usagef("--config and --listen/--target exclude each other; put listeners and targets into the file")
 	case f.config != "":
 		cfg, err = loadConfig(f.config)
 	case len(f.listen) == 0 || f.target == "":
@@ -160,6 +183,9 @@ func printConfig(ctx context.Context, out io.Writer, cfg *config) error {
 		return err
 	}
 	if _, err := fmt.Fprintf(out, "%s", b); err != nil {
+		return err
+	}
+	if err := cfg.secretsReadable(ctx); err != nil {
 		return err
 	}
 	dry := *cfg

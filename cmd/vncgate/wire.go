@@ -110,7 +110,7 @@ func (w *wiring) bind(ctx context.Context, l *listenerConfig, front gateway.Fron
 			d.ln = tls.NewListener(ln, http1)
 		}
 		d.server = web.NewServer(web.Config{
-			Admit: w.gate.Admit, Front: front, Paths: []string{l.Web.Path}, Origins: l.Web.Origins, Logins: logins,
+			Admit: w.gate.Admit, Ready: w.gate.Ready, Front: front, Paths: []string{l.Web.Path}, Origins: l.Web.Origins, Logins: logins,
 			Defaults: l.Web.Defaults, Mandatory: l.Web.Mandatory, Log: w.log,
 		})
 	}

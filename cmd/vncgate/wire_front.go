@@ -34,13 +34,31 @@ func (l *listenerConfig) validateSecurity(c *config) error {
 	if len(l.Security) == 0 {
 		l.Security = l.defaultSecurity(c)
 	}
-	for _, name := range l.Security {
+	for i, name := range l.Security {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("security: %w", notOneOf("security type", name, known))
+		}
+		if slices.Contains(l.Security[:i], name) {
+			return fmt.Errorf("security: %s is named twice", name)
 		}
 		if err := l.canOffer(name, c); err != nil {
 			return fmt.Errorf("security: %s: %w", name, err)
 		}
+	}
+	return l.validateUse()
+}
+
+// validateUse refuses settings that no security type here makes use of.
+func (l *listenerConfig) validateUse() error {
+	uses := func(suffix string) bool {
+		return slices.ContainsFunc(l.Security, func(name string) bool { return strings.HasSuffix(name, suffix) })
+	}
+	overTLS := slices.ContainsFunc(l.Security, func(name string) bool { return strings.HasPrefix(name, "x509-") })
+	switch {
+	case l.Password != nil && !uses("vnc"):
+		return fmt.Errorf("password: none of %s uses it; add vnc or x509-vnc to security, or leave it out", strings.Join(l.Security, ", "))
+	case l.TLS != nil && l.Web == nil && !l.TLS.Implicit && !overTLS:
+		return fmt.Errorf("tls: none of %s uses it; add an x509 type to security, or set implicit for TLS from the first byte", strings.Join(l.Security, ", "))
 	}
 	return nil
 }
@@ -143,8 +161,7 @@ func (w *wiring) serverSecurity(name string, l *listenerConfig, private bool) rf
 		}}
 	case "plain":
 		return rfb.ServerPlain{Verify: func(ctx context.Context, user, password string) error {
-			_, err := w.users.Verify(ctx, user, password)
-			return err
+			return w.verify(ctx, user, password)
 		}}
 	case "sasl":
 		mechanisms := auth.Mechanisms{Users: w.users, Encrypted: private}
@@ -156,6 +173,17 @@ func (w *wiring) serverSecurity(name string, l *listenerConfig, private bool) rf
 		}
 	}
 	return rfb.None{}
+}
+
+// verify proves a user by password. A name in another spelling than the file's
+// is refused although it means the same user: the policy must see the name that
+// its rules are written with.
+func (w *wiring) verify(ctx context.Context, user, password string) error {
+	id, err := w.users.Verify(ctx, user, password)
+	if err == nil && id.Name != user {
+		return auth.ErrDenied
+	}
+	return err
 }
 
 // serverTLS loads our certificate; it is read again when its files change.

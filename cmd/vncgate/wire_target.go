@@ -49,8 +49,8 @@ func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
 // dialWebSocket reaches a display that speaks RFB over ws or wss, as QEMU can.
 func (t *targetConfig) dialWebSocket(g *gateway.Target, tlsConfig *tls.Config) error {
 	u, err := url.Parse(t.URL)
-	if err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss" {
-		return fmt.Errorf("websocket: %q is no ws:// or wss:// URL", t.URL)
+	if err != nil {
+		return fmt.Errorf("websocket: %w", err)
 	}
 	port := u.Port()
 	if port == "" {
@@ -209,7 +209,7 @@ func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(c
 				continue
 			}
 			if known, ok := users.Identity(id.Name); ok {
-				ids[i].Groups = known.Groups
+				ids[i].Name, ids[i].Groups = known.Name, known.Groups
 			}
 		}
 		decision := policy.Decide(ids, target)

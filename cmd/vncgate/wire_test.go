@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"vncgate/auth"
 	"vncgate/rfb"
 )
 
@@ -91,6 +92,27 @@ func TestOrderTowardsDisplays(t *testing.T) {
 		if got := names(target); got != want {
 			t.Errorf("%+v:\ngot  %s\nwant %s", target, got, want)
 		}
+	}
+}
+
+// Another spelling of a name must not lead past the rules that are written for
+// the user.
+func TestNameInAnotherSpelling(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	file := &auth.UsersFile{Path: path}
+	if err := file.Add("alice", "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	users, err := auth.OpenUsers(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wiring{users: users}
+	if err := w.verify(context.Background(), "alice", "correct horse"); err != nil {
+		t.Error(err)
+	}
+	if err := w.verify(context.Background(), "al\u00adice", "correct horse"); err == nil {
+		t.Error("a soft hyphen in the name was let in")
 	}
 }
 
