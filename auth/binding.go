@@ -29,13 +29,13 @@ const (
 // of cs.PeerCertificates towards a display; nil leaves EndPoint out. TLS 1.2
 // without the extended master secret has no Exporter (RFC 9266, 4.2).
 func NewBinding(cs tls.ConnectionState, server *x509.Certificate) Binding {
+	if !cs.HandshakeComplete {
+		return Binding{}
+	}
 	b := Binding{EndPoint: endPoint(server)}
 	// The context has no bytes but is there: TLS 1.2 tells that from none at all
 	// (RFC 5705, 4). crypto/tls itself refuses where the master secret is not
 	// unique to the connection.
-	if !cs.HandshakeComplete {
-		return Binding{}
-	}
 	if key, err := cs.ExportKeyingMaterial(exporterLabel, []byte{}, exporterLen); err == nil {
 		b.Exporter = key
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -16,9 +15,8 @@ const (
 	firstWait      = time.Second
 	longestWait    = 5 * time.Minute
 	forgetEvery    = 10 * time.Minute // one failure is forgotten
+	knownFor       = 24 * time.Hour   // since a name was proved at an address
 	atOnce         = 256              // proofs under way where nothing has failed
-
-	guardEntries = 1 << 14 // of each kind; some 3 MiB when full
 )
 
 // Guard slows guessing down. After some failures, an address (IPv6: its /64,
@@ -39,21 +37,27 @@ const (
 // lets everybody try, and it is safe for concurrent use.
 type Guard struct {
 	mu        sync.Mutex
-	addresses guardTable[netip.Prefix]
-	users     guardTable[string]
-	known     guardTable[knownPlace] // where a user's name was proved
+	addresses guardTable[netip.Prefix, *suspect]
+	users     guardTable[string, *suspect]
+	known     guardTable[place, *proofSeen]
 }
 
-type knownPlace struct {
+// place is where a user's name was proved.
+type place struct {
 	prefix netip.Prefix
 	user   string
 }
 
+// proofSeen is when.
+type proofSeen struct{ last time.Time }
+
+func (p *proofSeen) stale(now time.Time) bool { return now.Sub(p.last) >= knownFor }
+
 // suspect is what the guard remembers of an address or a name.
 type suspect struct {
 	failures int       // not yet forgotten
-	since    time.Time // of the last failure or proof, or of the last that was forgotten
-	last     time.Time // of the last failure or proof
+	since    time.Time // when the first of them was, or when one was last forgotten
+	last     time.Time // when the last was
 	underWay int       // proofs that are being looked at
 }
 
@@ -92,12 +96,8 @@ func (g *Guard) Succeeded(addr netip.Addr, user string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	s := g.known.get(knownPlace{prefix, name}, now)
-	s.failures, s.since, s.last = knownFor, now, now
+	g.known.get(place{prefix, name}, now, &proofSeen{}).last = now
 }
-
-// knownFor is for how many times forgetEvery a place stays known: a day.
-const knownFor = int(24 * time.Hour / forgetEvery)
 
 // errWait is ErrDenied for the peer. The log says how long.
 type errWait struct{ wait time.Duration }
@@ -167,10 +167,10 @@ func (g *Guard) enter(addr netip.Addr, user string) (leave func(), err error) {
 // wait is the longer of the waits of an address and a name.
 func (g *Guard) wait(prefix netip.Prefix, user string, now time.Time) time.Duration {
 	var wait time.Duration
-	if s := g.addresses.peek(prefix, now); s != nil {
+	if s, ok := g.addresses.peek(prefix, now); ok {
 		wait = s.wait(freePerAddress, now)
 	}
-	if s := g.users.peek(user, now); s != nil && g.known.peek(knownPlace{prefix, user}, now) == nil {
+	if s, ok := g.users.peek(user, now); ok && !g.knows(prefix, user, now) {
 		wait = max(wait, s.wait(freePerUser, now))
 	}
 	return wait
@@ -181,11 +181,17 @@ func (g *Guard) wait(prefix netip.Prefix, user string, now time.Time) time.Durat
 func (g *Guard) suspects(addr netip.Addr, user string, now time.Time, f func(s *suspect, free int)) {
 	prefix, name := guardPrefix(addr), guardUser(user)
 	if prefix.IsValid() {
-		f(g.addresses.get(prefix, now), freePerAddress)
+		f(g.addresses.get(prefix, now, &suspect{}), freePerAddress)
 	}
-	if name != "" && g.known.peek(knownPlace{prefix, name}, now) == nil {
-		f(g.users.get(name, now), freePerUser)
+	if name != "" && !g.knows(prefix, name, now) {
+		f(g.users.get(name, now, &suspect{}), freePerUser)
 	}
+}
+
+// knows reports whether user's name was proved at prefix lately.
+func (g *Guard) knows(prefix netip.Prefix, user string, now time.Time) bool {
+	_, ok := g.known.peek(place{prefix, user}, now)
+	return ok
 }
 
 // guardPrefix is what counts as one address.
@@ -253,58 +259,11 @@ func backOff(n int) time.Duration {
 	return min(firstWait<<n, longestWait)
 }
 
-// forget drops the failures whose time has come.
-func (s *suspect) forget(now time.Time) {
+// stale drops the failures whose time has come, and reports whether nothing is
+// left.
+func (s *suspect) stale(now time.Time) bool {
 	n := int(now.Sub(s.since) / forgetEvery)
 	s.failures = max(0, s.failures-n)
 	s.since = s.since.Add(time.Duration(n) * forgetEvery)
-}
-
-// guardTable is a bounded table in the order of use. Its zero value is ready.
-type guardTable[K comparable] struct {
-	byKey map[K]*list.Element
-	order list.List // of *guardEntry[K]; the front goes first
-}
-
-type guardEntry[K comparable] struct {
-	key K
-	suspect
-}
-
-// get returns the entry of key, a fresh one if there is none, and makes it the
-// last to go.
-func (t *guardTable[K]) get(key K, now time.Time) *suspect {
-	if s := t.peek(key, now); s != nil {
-		t.order.MoveToBack(t.byKey[key])
-		return s
-	}
-	if t.byKey == nil {
-		t.byKey = map[K]*list.Element{}
-	}
-	for len(t.byKey) >= guardEntries {
-		t.remove(t.order.Front())
-	}
-	e := &guardEntry[K]{key: key, suspect: suspect{since: now, last: now}}
-	t.byKey[key] = t.order.PushBack(e)
-	return &e.suspect
-}
-
-// peek returns the entry of key, or nil if there is nothing to remember of it
-// any more.
-func (t *guardTable[K]) peek(key K, now time.Time) *suspect {
-	element := t.byKey[key]
-	if element == nil {
-		return nil
-	}
-	s := &element.Value.(*guardEntry[K]).suspect
-	if s.forget(now); s.failures == 0 && s.underWay == 0 {
-		t.remove(element)
-		return nil
-	}
-	return s
-}
-
-func (t *guardTable[K]) remove(element *list.Element) {
-	delete(t.byKey, element.Value.(*guardEntry[K]).key)
-	t.order.Remove(element)
+	return s.failures == 0 && s.underWay == 0
 }
