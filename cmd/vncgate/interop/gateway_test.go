@@ -36,6 +36,8 @@ type gate struct {
 	users  int               // over TLS with users, who log in by VeNCrypt Plain
 	certs  pki
 	origin string // foreign pages that may connect
+
+	checked bool // its output has been looked at
 }
 
 var builtBinary shared[string]
@@ -144,7 +146,14 @@ func startGate(t *testing.T, limits string, backs ...back) *gate {
 	if g.process, err = start(s, "vncgate", cmd); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { g.finish(t) })
+	t.Cleanup(func() {
+		if g.stop(); !g.checked {
+			g.finish(t, g.log.String())
+			if g.err != nil {
+				t.Errorf("the gateway ended with %v", g.err)
+			}
+		}
+	})
 	eventually(t, "the gateway listens", g.listening)
 	return g
 }
@@ -233,19 +242,15 @@ func (g *gate) listening() error {
 	return nil
 }
 
-// finish stops the gateway and looks at what it said and how it left.
-func (g *gate) finish(t *testing.T) {
-	g.stop()
-	out := g.log.String()
+// finish looks at what the gateway has said, once it has ended.
+func (g *gate) finish(t *testing.T, out string) {
+	g.checked = true
 	noSecrets(t, "the gateway's output", out)
 	for _, bad := range []string{"DATA RACE", "panic", "goroutine "} {
 		if at := strings.Index(out, bad); at >= 0 {
 			t.Errorf("the gateway's output has %q:\n%s", bad, out[at:min(at+6000, len(out))])
 			break
 		}
-	}
-	if g.err != nil {
-		t.Errorf("the gateway ended with %v", g.err)
 	}
 	if t.Failed() {
 		t.Logf("the gateway said:\n%s", g.log.tail(60))
@@ -299,11 +304,12 @@ func (g *gate) descriptors() (int, error) {
 
 // dumpGoroutines ends the gateway with a list of its goroutines, and returns
 // that.
-func (g *gate) dumpGoroutines() string {
+func (g *gate) dumpGoroutines(t *testing.T) string {
+	t.Helper()
+	said := g.log.len()
 	_ = g.cmd.Process.Signal(syscall.SIGQUIT)
 	<-g.done
-	g.err = nil // that is how it ends then
 	out := g.log.String()
-	g.log.reset()
-	return out
+	g.finish(t, out[:said])
+	return out[said:]
 }

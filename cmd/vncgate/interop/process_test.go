@@ -226,10 +226,3 @@ func (s *shared[T]) get(t testing.TB, make func(*scope) (T, error)) T {
 	}
 	return s.value
 }
-
-// reset forgets what was printed.
-func (l *logBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b.Reset()
-}
