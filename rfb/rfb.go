@@ -35,13 +35,19 @@ type SecurityType uint32
 
 // Security types (RFC 6143, 7.2; rfbproto "Security Types"; QEMU ui/vnc.h).
 const (
-	TypeInvalid  SecurityType = 0
-	TypeNone     SecurityType = 1
-	TypeVncAuth  SecurityType = 2
-	TypeTight    SecurityType = 16
-	TypeTLS      SecurityType = 18 // anonymous Diffie-Hellman: crypto/tls has none
-	TypeVeNCrypt SecurityType = 19
-	TypeSASL     SecurityType = 20
+	TypeInvalid   SecurityType = 0
+	TypeNone      SecurityType = 1
+	TypeVncAuth   SecurityType = 2
+	TypeRA2       SecurityType = 5 // RSA-AES with AES-128
+	TypeRA2ne     SecurityType = 6 // RSA-AES whose session goes on in clear
+	TypeTight     SecurityType = 16
+	TypeTLS       SecurityType = 18 // anonymous Diffie-Hellman: crypto/tls has none
+	TypeVeNCrypt  SecurityType = 19
+	TypeSASL      SecurityType = 20
+	TypeARD       SecurityType = 30  // Apple Remote Desktop's Diffie-Hellman
+	TypeMSLogonII SecurityType = 113 // UltraVNC's
+	TypeRA256     SecurityType = 129 // RSA-AES with AES-256
+	TypeRAne256   SecurityType = 130 // RSA-AES with AES-256 whose session goes on in clear
 
 	TypePlain     SecurityType = 256
 	TypeTLSNone   SecurityType = 257
@@ -52,6 +58,9 @@ const (
 	TypeX509Plain SecurityType = 262
 	TypeX509SASL  SecurityType = 263 // as QEMU, gtk-vnc and libvncclient number it; rfbproto has 263 and 264 swapped
 	TypeTLSSASL   SecurityType = 264
+	TypeIdent     SecurityType = 265 // a user name and nothing else
+	TypeTLSIdent  SecurityType = 266
+	TypeX509Ident SecurityType = 267
 )
 
 var securityNames = map[SecurityType]string{
@@ -59,6 +68,8 @@ var securityNames = map[SecurityType]string{
 	TypeVeNCrypt: "vencrypt", TypeSASL: "sasl", TypePlain: "plain",
 	TypeTLSNone: "tls-none", TypeTLSVnc: "tls-vnc", TypeTLSPlain: "tls-plain", TypeTLSSASL: "tls-sasl",
 	TypeX509None: "x509-none", TypeX509Vnc: "x509-vnc", TypeX509Plain: "x509-plain", TypeX509SASL: "x509-sasl",
+	TypeRA2: "ra2", TypeRA2ne: "ra2ne", TypeRA256: "ra2-256", TypeRAne256: "ra2ne-256",
+	TypeARD: "ard", TypeMSLogonII: "mslogon2", TypeIdent: "ident", TypeTLSIdent: "tls-ident", TypeX509Ident: "x509-ident",
 }
 
 // String names t as configuration and logs do: "vnc", "x509-plain".
@@ -95,6 +106,9 @@ type Secured struct {
 	// User is the name that was proved, on the server side; "" where the
 	// type proves possession of a shared password or nothing at all.
 	User string
+	// Proof is what else a type of the caller's own has to say of who was
+	// proved, for whoever knows it; the types of this package leave it nil.
+	Proof any
 }
 
 // Upgrade puts a protocol over c and returns the connection above it. It is an

@@ -22,8 +22,9 @@ type way struct {
 	client func(user, password string) rfb.Security
 }
 
-func (w way) topLevel() bool {
-	return w.server.Type() != rfb.TypeVeNCrypt && w.server.Type() != rfb.TypeSASL
+// ancient reports whether RFB 3.3 has the type.
+func (w way) ancient() bool {
+	return w.server.Type() == rfb.TypeNone || w.server.Type() == rfb.TypeVncAuth
 }
 
 // ways lists every security type, nested ones in VeNCrypt.
@@ -50,7 +51,11 @@ func ways(pair *layertest.TLSPair) []way {
 	serverVnc := rfb.ServerVncAuth{Passwords: passwords("other", goodPassword)}
 	serverPlain := rfb.ServerPlain{Verify: verify}
 	serverSASL := rfb.ServerSASL{Mechanisms: []string{"SCRAM-SHA-256", "PLAIN"}, Start: startMechanism}
+	ra2 := func(t rfb.SecurityType) way {
+		return way{t.String(), goodUser, serverRSA(t), func(u, p string) rfb.Security { return clientRSA(t, u, p) }}
+	}
 	return []way{
+		ra2(rfb.TypeRA2), ra2(rfb.TypeRA2ne), ra2(rfb.TypeRA256), ra2(rfb.TypeRAne256),
 		{"none", "", rfb.None{}, none},
 		{"vnc", "", serverVnc, vnc},
 		{"plain", goodUser, nest(serverPlain), nestClient(plain)},
@@ -69,7 +74,7 @@ func TestHandshake(t *testing.T) {
 	pair := layertest.Certificates(t)
 	for _, v := range []rfb.Version{rfb.Version33, rfb.Version37, rfb.Version38} {
 		for _, w := range ways(pair) {
-			if v == rfb.Version33 && !w.topLevel() {
+			if v == rfb.Version33 && !w.ancient() {
 				continue
 			}
 			for _, chunk := range []int{0, 1} {
@@ -108,7 +113,7 @@ func TestWrongProof(t *testing.T) {
 	pair := layertest.Certificates(t)
 	for _, v := range []rfb.Version{rfb.Version33, rfb.Version37, rfb.Version38} {
 		for _, w := range ways(pair) {
-			if v == rfb.Version33 && !w.topLevel() || strings.HasSuffix(w.method, "none") {
+			if v == rfb.Version33 && !w.ancient() || strings.HasSuffix(w.method, "none") {
 				continue
 			}
 			for _, user := range []string{goodUser, "nobody"} {

@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{rfb.Version38.String(), "3.8"},
 		{rfb.TypeX509SASL.String(), "x509-sasl"},
-		{rfb.SecurityType(30).String(), "type-30"},
+		{rfb.SecurityType(99).String(), "type-99"},
 		{rfb.EncodingExtendedClipboard.String(), "ExtendedClipboard"},
 		{rfb.Encoding(-26).String(), "QualityLevel6"},
 		{rfb.Encoding(-254).String(), "CompressLevel2"},
