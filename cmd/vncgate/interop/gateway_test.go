@@ -91,7 +91,9 @@ var gateConfig = template.Must(template.New("config").Parse(`listeners:
   - address: 127.0.0.1:{{.Port}}
     tls: {certificate: {{$.Certs.Cert}}, key: {{$.Certs.Key}}}
     security: [{{.Security}}]
+    {{- if .AsksPassword}}
     password: {file: {{$.FrontPassword}}}
+    {{- end}}
     target: {{$name}}
 {{- end}}
 {{- end}}
@@ -126,6 +128,9 @@ type configFront struct {
 	Port     int
 	Security string
 }
+
+// AsksPassword says whether VNC authentication is among what is offered.
+func (f configFront) AsksPassword() bool { return strings.Contains(f.Security, "vnc") }
 
 // everything is what one listener of each target offers. The others offer a
 // single type each: gtk-vnc and libvncclient cannot be told which to take.

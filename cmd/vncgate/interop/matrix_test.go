@@ -85,27 +85,32 @@ func testCell(t *testing.T, kind viewerKind, g *gate, front string, d *display, 
 		t.Fatal(err)
 	}
 	sees(t, v, want)
-	if err := g.opened(said, front, security); err != nil {
+	method, err := g.opened(said, front, security)
+	if err != nil {
 		t.Error(err)
 	}
+	if _, mechanism, ok := strings.Cut(method, "/"); ok {
+		r.front += ", " + mechanism
+	}
 }
 
-// opened is an error when the gateway has not logged, behind offset, that a
-// viewer came in by front and reached a display by security.
-func (g *gate) opened(offset int, front, security string) error {
-	method := map[string]string{"ws": "none", "wss": "none", "wss-plain": "plain", "x509-sasl": "x509-sasl/SCRAM-SHA-256"}[front]
-	if method == "" {
-		method = front
+// opened says how a viewer proved itself that the gateway has logged behind
+// offset: one that came in by front and reached a display by security.
+func (g *gate) opened(offset int, front, security string) (method string, err error) {
+	wanted := map[string]string{"ws": "none", "wss": "none", "wss-plain": "plain", "x509-sasl": "x509-sasl/SCRAM-SHA-"}[front]
+	if wanted == "" {
+		wanted = front
 	}
 	if security == "x509-sasl" {
-		security += "/SCRAM-SHA-256"
+		security += "/SCRAM-SHA-256" // all that QEMU is told to offer
 	}
-	for line := range strings.Lines(g.log.String()[offset:]) {
-		if strings.Contains(line, "session opened") && hasWord(line, "security="+method) && hasWord(line, "display_security="+security) {
-			return nil
+	log := g.log.String()[offset:]
+	for line := range strings.Lines(log) {
+		words := strings.Fields(line)
+		at := slices.IndexFunc(words, func(word string) bool { return strings.HasPrefix(word, "security="+wanted) })
+		if at >= 0 && slices.Contains(words, "display_security="+security) {
+			return strings.TrimPrefix(words[at], "security="), nil
 		}
 	}
-	return fmt.Errorf("the log has no session from %s to %s: %s", method, security, g.log.String()[offset:])
+	return "", fmt.Errorf("the log has no session from %s to %s: %s", wanted, security, log)
 }
-
-func hasWord(line, word string) bool { return slices.Contains(strings.Fields(line), word) }

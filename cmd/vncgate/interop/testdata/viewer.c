@@ -29,6 +29,12 @@ static char *user(rfbClient *client) {
 	(void)client;
 	return env("VIEWER_USER");
 }
+
+// mechanism is not the strongest that is offered, which others take.
+static char *mechanism(rfbClient *client, char *offered) {
+	(void)client;
+	return strdup(strstr(offered, "SCRAM-SHA-256") ? "SCRAM-SHA-256" : offered);
+}
 #endif
 
 static rfbCredential *credential(rfbClient *client, int type) {
@@ -121,6 +127,7 @@ static rfbClient *viewer(int argc, char **argv) {
 	client->GetCredential = credential;
 #ifdef LIBVNCSERVER_HAVE_SASL
 	client->GetUser = user;
+	client->GetSASLMechanism = mechanism;
 #endif
 	client->MallocFrameBuffer = resize;
 	client->GotXCutText = cut;
