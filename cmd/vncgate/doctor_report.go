@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// report is what the doctor found; --json prints it as it stands.
+type report struct {
+	Kind    string  `json:"kind"` // "display" or "front"
+	Address string  `json:"address"`
+	Target  string  `json:"target,omitempty"`
+	OK      bool    `json:"ok"`
+	MS      float64 `json:"ms"`
+	Steps   []*step `json:"steps"`
+}
+
+// step is one thing that was looked at.
+type step struct {
+	Name    string         `json:"name"`
+	OK      bool           `json:"ok"`
+	Skipped bool           `json:"skipped,omitempty"` // on purpose; the summary says why
+	MS      float64        `json:"ms"`
+	Summary string         `json:"summary"`
+	Notes   []string       `json:"notes,omitempty"`
+	Details map[string]any `json:"details,omitempty"`
+	Advice  []string       `json:"advice,omitempty"`
+
+	begun time.Time
+}
+
+func (r *report) title() string {
+	what := "display"
+	if r.Kind == "front" {
+		what = "front"
+	}
+	if r.Target != "" {
+		return fmt.Sprintf("%s %s (%s)", what, r.Target, r.Address)
+	}
+	return what + " " + r.Address
+}
+
+// failed is the error to end with.
+func (r *report) failed() error {
+	var names []string
+	for _, s := range r.Steps {
+		if !s.OK {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("doctor: %s: not in order: %s", r.Address, strings.Join(names, ", "))
+}
+
+func (s *step) note(format string, args ...any) {
+	s.Notes = append(s.Notes, fmt.Sprintf(format, args...))
+}
+
+func (s *step) advise(lines ...string) { s.Advice = append(s.Advice, lines...) }
+
+func (s *step) detail(key string, value any) {
+	if s.Details == nil {
+		s.Details = map[string]any{}
+	}
+	s.Details[key] = value
+}
+
+// begin opens a step; the one that is open is closed as done.
+func (d *doctor) begin(name string) *step {
+	d.done()
+	d.current = &step{Name: name, OK: true, begun: time.Now()}
+	return d.current
+}
+
+// done closes the open step, if there is one.
+func (d *doctor) done() {
+	s := d.current
+	if s == nil {
+		return
+	}
+	d.current = nil
+	s.MS = milliseconds(time.Since(s.begun))
+	d.report.OK = d.report.OK && s.OK
+	d.report.Steps = append(d.report.Steps, s)
+	if d.finished != nil {
+		d.finished(s)
+	}
+}
+
+// fail closes the open step as failed.
+func (d *doctor) fail(err error) {
+	var t *trouble
+	if !errors.As(err, &t) {
+		t = &trouble{words: err.Error()}
+	}
+	d.current.OK = false
+	d.current.Summary = t.words
+	d.current.advise(t.advice...)
+	d.done()
+}
+
+// skip closes the open step as left out.
+func (d *doctor) skip(why string) {
+	d.current.Skipped, d.current.Summary = true, why
+	d.done()
+}
+
+func milliseconds(t time.Duration) float64 { return float64(t.Microseconds()) / 1000 }
+
+// trouble is why a step failed, in words, and what to do about it.
+type trouble struct {
+	words  string
+	advice []string
+}
+
+func (t *trouble) Error() string { return t.words }
+
+func newTrouble(words string, advice ...string) error { return &trouble{words: words, advice: advice} }
