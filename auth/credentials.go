@@ -19,6 +19,9 @@ type Credentials struct {
 	Password func(context.Context) (string, error)
 	// Token serves OAUTHBEARER, and is asked only for it.
 	Token func(context.Context) (string, error)
+	// Kerberos and Service ("vnc/host.example.org", the display's) serve GSSAPI.
+	Kerberos *KerberosCredentials
+	Service  string
 	// External says that the display knows us from below already: we gave it a
 	// client certificate, or it can see the credentials of our unix socket.
 	External bool
@@ -34,7 +37,8 @@ type Credentials struct {
 }
 
 // ChooseClient begins an exchange with the strongest mechanism of a display's
-// list that c serves: bound SCRAM, EXTERNAL, SCRAM, a token, PLAIN, ANONYMOUS.
+// list that c serves: bound SCRAM, GSSAPI, EXTERNAL, SCRAM, a token, PLAIN,
+// ANONYMOUS. A client that brings a security layer (GSSAPI) is a *GSSAPIClient.
 // If the display offers bound SCRAM and c has a Binding, no other SCRAM will do.
 // A user without a password, or one that cannot be read, is an error when it is
 // their turn: a display is not shown anything weaker because of it.
@@ -67,6 +71,7 @@ func (c Credentials) ways(usable []string) []way {
 	password, binding := c.User != "", c.binding(usable)
 	add(password && binding.plus, ScramSHA512Plus, c.scram(scram512, binding))
 	add(password && binding.plus, ScramSHA256Plus, c.scram(scram256, binding))
+	add(c.Kerberos != nil, GSSAPI, c.kerberos)
 	add(c.External, External, func(context.Context) (sasl.Client, error) { return ExternalClient(), nil })
 	add(password && !binding.plus, ScramSHA512, c.scram(scram512, binding))
 	add(password && !binding.plus, ScramSHA256, c.scram(scram256, binding))
@@ -119,6 +124,14 @@ func (c Credentials) password(ctx context.Context) (string, error) {
 	return c.Password(ctx)
 }
 
+func (c Credentials) kerberos(ctx context.Context) (sasl.Client, error) {
+	client, err := c.Kerberos.Client(ctx, c.Service, c.Encrypted)
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
 func (c Credentials) bearer(ctx context.Context) (sasl.Client, error) {
 	token, err := c.Token(ctx)
 	if err != nil {
@@ -140,6 +153,8 @@ func (c Credentials) lacking(usable, offered []string) error {
 		return fmt.Errorf("auth: the display offers %s, where anybody on the way could read the secret: let it use TLS, or SCRAM", list)
 	case c.User == "" && asks(ScramSHA512Plus, ScramSHA256Plus, ScramSHA512, ScramSHA256, Plain):
 		return fmt.Errorf("auth: the display asks for a user (%s), and there is none", list)
+	case c.Kerberos == nil && asks(GSSAPI):
+		return fmt.Errorf("auth: the display asks for Kerberos (%s), and nothing of it is configured", list)
 	case c.Token == nil && asks(OAuthBearer):
 		return fmt.Errorf("auth: the display asks for a token (%s), and there is none", list)
 	}

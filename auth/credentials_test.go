@@ -20,7 +20,7 @@ func aliceCredentials() Credentials {
 
 func TestChooseClient(t *testing.T) {
 	bind := Binding{Exporter: []byte("x")}
-	everything := []string{"PLAIN", "ANONYMOUS", "SCRAM-SHA-256", "SCRAM-SHA-512-PLUS", "EXTERNAL", "SCRAM-SHA-512", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "GS2-KRB5"}
+	everything := []string{"PLAIN", "ANONYMOUS", "SCRAM-SHA-256", "SCRAM-SHA-512-PLUS", "EXTERNAL", "SCRAM-SHA-512", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "GSSAPI", "GS2-KRB5"}
 	full := Credentials{User: "alice", Password: constant("x"), Token: constant("t"), External: true, Anonymous: true, Encrypted: true, Binding: bind}
 	without := func(change func(*Credentials)) Credentials {
 		c := full
@@ -53,9 +53,11 @@ func TestChooseClient(t *testing.T) {
 		{"no user", everything, Credentials{Encrypted: true}, "asks for a user", ""},
 		{"no token", []string{"OAUTHBEARER"}, Credentials{Encrypted: true}, "asks for a token", ""},
 		{"no password", everything, Credentials{User: "alice"}, "asks for the password", ""},
+		{"Kerberos without tickets", everything, Credentials{Kerberos: &KerberosCredentials{Config: "/nonexistent"}, Service: "vnc/x"}, "GSSAPI: ticket for", ""},
+		{"no Kerberos", []string{"GSSAPI"}, full, "asks for Kerberos", ""},
 		{"unknown", []string{"DIGEST-MD5", "NTLM"}, full, "by: DIGEST-MD5, NTLM", ""},
 		{"none", nil, full, "none of the mechanisms", ""},
-		{"none that may be used", everything, without(func(c *Credentials) { c.Only = []string{"GSSAPI"} }), "none of the mechanisms that may be used", ""},
+		{"none that may be used", everything, without(func(c *Credentials) { c.Only = []string{"NTLM"} }), "none of the mechanisms that may be used", ""},
 	} {
 		client, err := ChooseClient(t.Context(), c.offered, c.credentials)
 		if err != nil {

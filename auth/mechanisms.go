@@ -46,6 +46,9 @@ type Mechanisms struct {
 	External *Identity
 	// Tokens verifies OAUTHBEARER's.
 	Tokens *JWTVerifier
+	// Kerberos is what we are to Kerberos. It enables GSSAPI: inside an encrypted
+	// channel without a security layer, and elsewhere with a confidential one.
+	Kerberos *KerberosService
 	// Anonymous lets peers in that prove nothing.
 	Anonymous bool
 	// Guard, if there is one, slows down peers at From that guess passwords.
@@ -63,6 +66,7 @@ func (m Mechanisms) Names() []string {
 	}
 	sha512, bound := m.Users != nil && m.Users.offersSHA512(), m.Binding.available()
 	add(m.External != nil, External)
+	add(m.Kerberos != nil, GSSAPI)
 	add(sha512 && bound, ScramSHA512Plus)
 	add(m.Users != nil && bound, ScramSHA256Plus)
 	add(sha512, ScramSHA512)
@@ -82,6 +86,10 @@ func (m Mechanisms) New(ctx context.Context, name string) (*Mechanism, error) {
 	switch name {
 	case External:
 		return newExternal(*m.External), nil
+	case GSSAPI:
+		g := m.Kerberos.New(m.Encrypted)
+		g.Mechanism.layer = g.Layer
+		return g.Mechanism, nil
 	case OAuthBearer:
 		return newOAuthBearer(m), nil
 	case Plain:
@@ -103,6 +111,7 @@ type Mechanism struct {
 	name  string
 	step  func(response []byte) (challenge []byte, done bool, err error)
 	id    Identity // set by step before it says done
+	layer func() (l SecurityLayer, ok bool)
 	steps int
 	state state
 }
@@ -136,6 +145,15 @@ func (m *Mechanism) Identity() Identity {
 
 // Username returns the Name of Identity.
 func (m *Mechanism) Username() string { return m.Identity().Name }
+
+// Layer returns the security layer that everything behind the SecurityResult
+// goes through, once Next has said done; ok is false where there is none.
+func (m *Mechanism) Layer() (l SecurityLayer, ok bool) {
+	if m.layer == nil {
+		return SecurityLayer{}, false
+	}
+	return m.layer()
+}
 
 // Next takes the peer's response and returns our challenge; the last one comes
 // with done set. A nil response says that the peer sent no initial response,

@@ -60,10 +60,11 @@ func TestMechanismNames(t *testing.T) {
 		{Mechanisms{Users: u, Tokens: v}, "SCRAM-SHA-512 SCRAM-SHA-256"},
 		{Mechanisms{Tokens: v, Encrypted: true}, "OAUTHBEARER"},
 		{Mechanisms{External: &Identity{Name: "alice"}}, "EXTERNAL"},
+		{Mechanisms{Kerberos: &KerberosService{}}, "GSSAPI"},
 		{Mechanisms{Anonymous: true}, "ANONYMOUS"},
 		{
-			Mechanisms{Users: u, Encrypted: true, Binding: Binding{EndPoint: []byte("x")}, External: &Identity{}, Tokens: v, Anonymous: true},
-			"EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-256 OAUTHBEARER PLAIN ANONYMOUS",
+			Mechanisms{Users: u, Encrypted: true, Binding: Binding{EndPoint: []byte("x")}, External: &Identity{}, Kerberos: &KerberosService{}, Tokens: v, Anonymous: true},
+			"EXTERNAL GSSAPI SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-256 OAUTHBEARER PLAIN ANONYMOUS",
 		},
 	} {
 		if got := strings.Join(c.m.Names(), " "); got != c.want {
@@ -73,6 +74,24 @@ func TestMechanismNames(t *testing.T) {
 	for _, name := range []string{"PLAIN", "plain", "", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", strings.Repeat("X", 1000)} {
 		if _, err := (Mechanisms{Users: u}).New(t.Context(), name); err == nil || len(err.Error()) > 100 {
 			t.Errorf("%.20q without encryption: %v", name, err)
+		}
+	}
+}
+
+// A mechanism without a security layer says so, and GSSAPI does until its end.
+func TestMechanismLayer(t *testing.T) {
+	m := Mechanisms{Kerberos: &KerberosService{Keytab: t.TempDir() + "/absent"}, Anonymous: true}
+	for _, name := range m.Names() {
+		server, err := m.New(t.Context(), name)
+		must(t, err)
+		if _, ok := server.Layer(); ok {
+			t.Errorf("%s: a layer before the end", name)
+		}
+		if _, done, err := server.Next([]byte("x")); done != (name == Anonymous) || done != (err == nil) {
+			t.Errorf("%s: done %v, %v", name, done, err)
+		}
+		if _, ok := server.Layer(); ok {
+			t.Errorf("%s: a layer", name)
 		}
 	}
 }
