@@ -24,8 +24,11 @@ const maxFile = 1 << 20
 // it: pairs of hex digits between colons.
 func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
+	return Hex(sum[:])
 }
+
+// Hex writes a hash as pairs of hex digits between colons.
+func Hex(hash []byte) string { return strings.ReplaceAll(fmt.Sprintf("% X", hash), " ", ":") }
 
 // PublicKeyPin is the SHA-256 of a certificate's SubjectPublicKeyInfo in
 // base64, which stays when a certificate is renewed for the same key: what

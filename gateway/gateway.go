@@ -66,10 +66,10 @@ type Front struct {
 	Name string
 	// Layers are stacked on every accepted connection, bottom first.
 	Layers []layers.Layer
-	// Security lists what is offered to the viewer on the stacked connection,
-	// in this order. It is asked for each connection anew; nil, or an empty
-	// list, lets nobody in.
-	Security func(c net.Conn) []rfb.Security
+	// Security lists what is offered to a viewer of target on the stacked
+	// connection, in this order. It is asked for each connection anew; nil, or
+	// an empty list, lets nobody in.
+	Security func(c net.Conn, target string) []rfb.Security
 	// Target is the name of the display that viewers get here.
 	Target string
 	// Identities were proved before the RFB handshake, outside of the

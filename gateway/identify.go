@@ -18,7 +18,10 @@ import (
 func identify(before []auth.Identity, secured rfb.Secured) []auth.Identity {
 	ids := append([]auth.Identity(nil), before...)
 	ids = append(ids, certificates(secured.Conn)...)
-	if secured.User != "" || !provesNothing(secured.Method) {
+	if id, ok := secured.Proof.(auth.Identity); ok {
+		id.Method = secured.Method
+		ids = append(ids, id)
+	} else if secured.User != "" || !provesNothing(secured.Method) {
 		ids = append(ids, auth.Identity{Name: secured.User, Method: secured.Method})
 	}
 	if len(ids) > 0 {
@@ -28,6 +31,15 @@ func identify(before []auth.Identity, secured rfb.Secured) []auth.Identity {
 		return []auth.Identity{peer}
 	}
 	return []auth.Identity{{Method: "none"}}
+}
+
+// Known says who the peer of c is by what lies below RFB: the client
+// certificate that was verified, else the owner of a unix socket's other end.
+func Known(c net.Conn) (id auth.Identity, ok bool) {
+	if ids := certificates(c); len(ids) > 0 {
+		return ids[0], true
+	}
+	return unixPeer(c)
 }
 
 func provesNothing(method string) bool {

@@ -135,8 +135,8 @@ func newGateway(t *testing.T, target *gateway.Target, front gateway.Front, confi
 	return &testGateway{g, ln.Addr().String(), log}
 }
 
-func offer(list ...rfb.Security) func(net.Conn) []rfb.Security {
-	return func(net.Conn) []rfb.Security { return list }
+func offer(list ...rfb.Security) func(net.Conn, string) []rfb.Security {
+	return func(net.Conn, string) []rfb.Security { return list }
 }
 
 // dial connects to the gateway and cleans up after the test.

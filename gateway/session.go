@@ -129,7 +129,7 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	}
 	cfg := &rfb.ServerConfig{Approve: s.approve}
 	if s.front.Security != nil {
-		cfg.Security = s.front.Security(stacked)
+		cfg.Security = s.front.Security(stacked, s.front.Target)
 	}
 	s.viewer, err = rfb.Server(ctx, stacked, cfg)
 	if err == nil {

@@ -31,7 +31,7 @@ func serve(t *testing.T, change func(*web.Config)) string {
 		Admit: gate.Admit, Ready: gate.Ready,
 		Front: gateway.Front{
 			Name: "web", Target: "desk",
-			Security: func(net.Conn) []rfb.Security { return []rfb.Security{rfb.None{}} },
+			Security: func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} },
 		},
 	}
 	if change != nil {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"crypto/rsa"
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"vncgate/auth"
 	"vncgate/gateway"
 )
 
@@ -14,6 +18,7 @@ type config struct {
 	Listeners []listenerConfig        `yaml:"listeners"`
 	Targets   map[string]targetConfig `yaml:"targets"`
 	Users     *usersConfig            `yaml:"users,omitempty"`
+	Tokens    *tokensConfig           `yaml:"tokens,omitempty"`
 	Policy    []ruleConfig            `yaml:"policy,omitempty"`
 	Limits    limitsConfig            `yaml:"limits,omitempty"`
 	Log       logConfig               `yaml:"log,omitempty"`
@@ -21,14 +26,16 @@ type config struct {
 
 // listenerConfig is one address that viewers come to.
 type listenerConfig struct {
-	Address  string           `yaml:"address"`
-	Mode     fileMode         `yaml:"mode,omitempty"` // of a unix socket
-	TLS      *serverTLSConfig `yaml:"tls,omitempty"`
-	Proxy    *proxyConfig     `yaml:"proxy,omitempty"`
-	Web      *webConfig       `yaml:"web,omitempty"` // browsers; without it: native viewers
-	Security []string         `yaml:"security,omitempty"`
-	Password *secret          `yaml:"password,omitempty"` // of vnc and x509-vnc
-	Target   string           `yaml:"target,omitempty"`
+	Address   string           `yaml:"address"`
+	Mode      fileMode         `yaml:"mode,omitempty"` // of a unix socket
+	TLS       *serverTLSConfig `yaml:"tls,omitempty"`
+	Proxy     *proxyConfig     `yaml:"proxy,omitempty"`
+	Web       *webConfig       `yaml:"web,omitempty"` // browsers; without it: native viewers
+	Security  []string         `yaml:"security,omitempty"`
+	Password  *secret          `yaml:"password,omitempty"`  // of vnc and x509-vnc
+	RSAKey    string           `yaml:"rsa_key,omitempty"`   // of the ra2 types; made if there is none
+	Anonymous bool             `yaml:"anonymous,omitempty"` // allow the SASL mechanism that proves nobody
+	Target    string           `yaml:"target,omitempty"`
 }
 
 // serverTLSConfig is our certificate towards viewers.
@@ -59,12 +66,22 @@ type targetConfig struct {
 	Security []string         `yaml:"security,omitempty"`
 	User     string           `yaml:"user,omitempty"`
 	Password *secret          `yaml:"password,omitempty"`
+	Token    *secret          `yaml:"token,omitempty"`   // of OAUTHBEARER
+	Minimum  string           `yaml:"minimum,omitempty"` // weakest security that will do; default: any
+	RSAKey   string           `yaml:"rsa_key,omitempty"` // fingerprint of the display's key for the ra2 types
+	// ourKey is our side's key for the ra2 types, made at first use. It proves
+	// nothing, so one serves all connections.
+	ourKey func() (*rsa.PrivateKey, error)
+	// ViewerPassword is a VNC password for viewers of this target, next to the
+	// listener's.
+	ViewerPassword *secret `yaml:"viewer_password,omitempty"`
 }
 
 // clientTLSConfig is how a display's certificate is checked, and ours to it.
 type clientTLSConfig struct {
 	CA          string `yaml:"ca,omitempty"`
 	Name        string `yaml:"name,omitempty"`
+	Pin         string `yaml:"pin,omitempty"` // SHA-256 of the certificate, with or without colons
 	Insecure    bool   `yaml:"insecure,omitempty"`
 	Certificate string `yaml:"certificate,omitempty"`
 	Key         string `yaml:"key,omitempty"`
@@ -73,6 +90,36 @@ type clientTLSConfig struct {
 
 type usersConfig struct {
 	File string `yaml:"file"`
+}
+
+// tokensConfig is which JSON Web Tokens are good (OAUTHBEARER).
+type tokensConfig struct {
+	Algorithms  []string `yaml:"algorithms"`
+	Keys        string   `yaml:"keys,omitempty"`   // file: PEM, JWK or JWKS
+	Secret      *secret  `yaml:"secret,omitempty"` // of HS256 and its like
+	Issuer      string   `yaml:"issuer,omitempty"`
+	Audience    string   `yaml:"audience,omitempty"`
+	NameClaim   string   `yaml:"name_claim,omitempty"`
+	GroupsClaim string   `yaml:"groups_claim,omitempty"`
+}
+
+// verifier is nil without tokens.
+func (t *tokensConfig) verifier(ctx context.Context, reporter func(what, path string) func(error)) (*auth.JWTVerifier, error) {
+	if t == nil {
+		return nil, nil
+	}
+	cfg := auth.JWTConfig{
+		Algorithms: t.Algorithms, KeyFile: t.Keys, Issuer: t.Issuer, Audience: t.Audience,
+		NameClaim: t.NameClaim, GroupsClaim: t.GroupsClaim, Report: reporter("token keys", t.Keys),
+	}
+	if t.Secret != nil {
+		secret, err := t.Secret.read(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("secret: %w", err)
+		}
+		cfg.Secret = []byte(secret)
+	}
+	return auth.NewJWTVerifier(cfg)
 }
 
 type ruleConfig struct {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,6 +162,15 @@ func (t *targetConfig) validate() error {
 	if err := t.validateTLS(); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
+	if t.RSAKey != "" && !isSHA256(t.RSAKey) {
+		return errors.New("rsa_key: not a SHA-256 of the display's key; an attempt without it prints the one it has")
+	}
+	if t.Minimum != "" && !slices.Contains(displaySecurity, t.Minimum) {
+		return fmt.Errorf("minimum: %w", notOneOf("security type", t.Minimum, displaySecurity))
+	}
+	if t.Minimum != "" && len(t.Security) > 0 {
+		return errors.New("minimum: is for the automatic choice; security names the types already")
+	}
 	for i, name := range t.Security {
 		if !slices.Contains(displaySecurity, name) {
 			return fmt.Errorf("security: %w", notOneOf("security type", name, displaySecurity))
@@ -177,12 +188,22 @@ func (t *targetConfig) validateTLS() error {
 		return nil
 	case (t.TLS.Certificate == "") != (t.TLS.Key == ""):
 		return errors.New("certificate and key go together")
+	case t.TLS.Pin != "" && !isSHA256(t.TLS.Pin):
+		return errors.New("pin: not a SHA-256; 'vncgate cert show FILE' prints that of a certificate")
+	case t.TLS.Pin != "" && t.TLS.Insecure:
+		return errors.New("pin and insecure exclude each other")
 	case strings.HasPrefix(t.URL, "ws://"):
 		return errors.New("a ws:// URL has none; write wss://")
 	case t.TLS.Implicit && t.Address == "":
 		return errors.New("implicit is for an address; a wss:// URL has TLS by itself")
 	}
 	return nil
+}
+
+// isSHA256 takes 64 hex digits, with or without colons between.
+func isSHA256(text string) bool {
+	b, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
+	return err == nil && len(b) == sha256.Size
 }
 
 func (l limitsConfig) validate() error {
@@ -216,8 +237,11 @@ func (c *config) secretsReadable(ctx context.Context) error {
 		}
 	}
 	for _, name := range keys(c.Targets) {
-		if err := c.Targets[name].Password.readable(ctx); err != nil {
-			return fmt.Errorf("targets.%s: password: %w", name, err)
+		t := c.Targets[name]
+		for key, s := range map[string]*secret{"password": t.Password, "token": t.Token, "viewer_password": t.ViewerPassword} {
+			if err := s.readable(ctx); err != nil {
+				return fmt.Errorf("targets.%s: %s: %w", name, key, err)
+			}
 		}
 	}
 	return nil

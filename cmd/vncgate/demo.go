@@ -112,10 +112,10 @@ func (f *demoFlags) openBrowserDoor(ctx context.Context, w *wiring, pair *certs.
 	l := &listenerConfig{Address: f.listen, Web: &webConfig{}, Target: "demo", Security: []string{"none"}}
 	front := gateway.Front{
 		Name: l.Address, Target: l.Target,
-		Security:   func(net.Conn) []rfb.Security { return []rfb.Security{rfb.None{}} },
+		Security:   func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} },
 		Identities: []auth.Identity{{Name: "guest", Method: "link"}},
 	}
-	d, err := w.bind(ctx, l, front, serverTLSOf(pair), links)
+	d, err := w.bind(ctx, l, front, certificateOf(pair), links)
 	if err != nil {
 		return nil, portHint(err, "--listen")
 	}
@@ -131,12 +131,12 @@ func (f *demoFlags) openNativeDoor(ctx context.Context, w *wiring, pair *certs.K
 	l := &listenerConfig{
 		Address: f.rfb, Target: "demo", Security: []string{"x509-vnc", "vnc"}, Password: &secret{text: password},
 	}
-	tlsConfig := serverTLSOf(pair)
-	front, err := w.front(l, tlsConfig)
+	cert := certificateOf(pair)
+	front, err := w.front(l, cert)
 	if err != nil {
 		return "", err
 	}
-	_, err = w.bind(ctx, l, front, tlsConfig, nil)
+	_, err = w.bind(ctx, l, front, cert, nil)
 	return password, portHint(err, "--rfb")
 }
 

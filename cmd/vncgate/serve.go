@@ -196,9 +196,9 @@ func printConfig(ctx context.Context, out io.Writer, cfg *config) error {
 	}
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		tlsConfig, err := w.serverTLS(l.TLS)
+		cert, err := w.serverTLS(l.TLS)
 		if err == nil {
-			_, err = w.front(l, tlsConfig)
+			_, err = w.front(l, cert)
 		}
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Address, err)

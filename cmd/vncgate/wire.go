@@ -21,12 +21,14 @@ import (
 // wiring turns a checked configuration into a running gateway. It is the one
 // place where all parts meet.
 type wiring struct {
-	cfg   *config
-	log   *slog.Logger
-	users *auth.Users
-	pairs []*certs.KeyPair // for warnings about their age
-	gate  *gateway.Gateway
-	doors []door
+	cfg    *config
+	log    *slog.Logger
+	users  *auth.Users
+	tokens *auth.JWTVerifier
+	guard  auth.Guard
+	pairs  []*certs.KeyPair // for warnings about their age
+	gate   *gateway.Gateway
+	doors  []door
 }
 
 // door is one listener, bound and ready to serve.
@@ -53,6 +55,10 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 		}
 		users.Report = w.reporter("users", cfg.Users.File)
 		w.users = users
+	}
+	var err error
+	if w.tokens, err = cfg.Tokens.verifier(ctx, w.reporter); err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
 	}
 	policy, err := cfg.policy()
 	if err != nil {
@@ -84,28 +90,28 @@ func (w *wiring) reporter(what, path string) func(error) {
 }
 
 func (w *wiring) openDoor(ctx context.Context, l *listenerConfig) error {
-	tlsConfig, err := w.serverTLS(l.TLS)
+	cert, err := w.serverTLS(l.TLS)
 	if err != nil {
 		return err
 	}
-	front, err := w.front(l, tlsConfig)
+	front, err := w.front(l, cert)
 	if err != nil {
 		return err
 	}
-	_, err = w.bind(ctx, l, front, tlsConfig, nil)
+	_, err = w.bind(ctx, l, front, cert, nil)
 	return err
 }
 
 // bind opens the address of l for viewers that come in by front.
-func (w *wiring) bind(ctx context.Context, l *listenerConfig, front gateway.Front, tlsConfig *tls.Config, logins web.Logins) (door, error) {
+func (w *wiring) bind(ctx context.Context, l *listenerConfig, front gateway.Front, cert *serverCertificate, logins web.Logins) (door, error) {
 	ln, err := layers.Listen(ctx, l.Address, layers.ListenConfig{Mode: fs.FileMode(l.Mode)})
 	if err != nil {
 		return door{}, err
 	}
 	d := door{ln: ln, front: front}
 	if l.Web != nil {
-		if tlsConfig != nil {
-			http1 := tlsConfig.Clone()
+		if cert != nil {
+			http1 := cert.config.Clone()
 			http1.NextProtos = []string{"http/1.1"} // upgrades exist there alone
 			d.ln = tls.NewListener(ln, http1)
 		}

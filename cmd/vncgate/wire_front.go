@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/layers"
@@ -20,8 +18,8 @@ import (
 // What can be offered to viewers, by the names the configuration uses. Plain
 // on a bare TCP connection would show the password to everybody on the way.
 var (
-	webSecurity    = []string{"none", "vnc", "plain", "sasl"}
-	nativeSecurity = []string{"x509-plain", "x509-sasl", "x509-vnc", "x509-none", "sasl", "vnc", "none"}
+	webSecurity    = []string{"none", "vnc", "plain", "sasl", "ra2ne-256", "ra2-256", "ra2ne", "ra2"}
+	nativeSecurity = []string{"x509-plain", "x509-sasl", "x509-vnc", "x509-none", "sasl", "ra2-256", "ra2", "ra2ne-256", "ra2ne", "vnc", "none"}
 )
 
 // validateSecurity fills in what is offered where nothing is stated, and
@@ -48,20 +46,34 @@ func (l *listenerConfig) validateSecurity(c *config) error {
 	return l.validateUse()
 }
 
+// offers reports whether one of the security types is f's.
+func (l *listenerConfig) offers(f func(name string) bool) bool {
+	return slices.ContainsFunc(l.Security, f)
+}
+
 // validateUse refuses settings that no security type here makes use of.
 func (l *listenerConfig) validateUse() error {
-	uses := func(suffix string) bool {
-		return slices.ContainsFunc(l.Security, func(name string) bool { return strings.HasSuffix(name, suffix) })
-	}
-	overTLS := slices.ContainsFunc(l.Security, func(name string) bool { return strings.HasPrefix(name, "x509-") })
+	types := strings.Join(l.Security, ", ")
 	switch {
-	case l.Password != nil && !uses("vnc"):
-		return fmt.Errorf("password: none of %s uses it; add vnc or x509-vnc to security, or leave it out", strings.Join(l.Security, ", "))
-	case l.TLS != nil && l.Web == nil && !l.TLS.Implicit && !overTLS:
-		return fmt.Errorf("tls: none of %s uses it; add an x509 type to security, or set implicit for TLS from the first byte", strings.Join(l.Security, ", "))
+	case l.Password != nil && !l.offers(asksVncPassword):
+		return fmt.Errorf("password: none of %s uses it; add vnc or x509-vnc to security, or leave it out", types)
+	case l.TLS != nil && l.Web == nil && !l.TLS.Implicit && !l.offers(isX509):
+		return fmt.Errorf("tls: none of %s uses it; add an x509 type to security, or set implicit for TLS from the first byte", types)
+	case l.Anonymous && !l.offers(asksSASL):
+		return fmt.Errorf("anonymous: none of %s uses it; it allows a SASL mechanism, so add sasl or x509-sasl to security", types)
+	case l.RSAKey != "" && !l.offers(isRSAAES):
+		return fmt.Errorf("rsa_key: none of %s uses it; add an ra2 type to security, or leave it out", types)
 	}
 	return nil
 }
+
+func isX509(name string) bool          { return strings.HasPrefix(name, "x509-") }
+func isRSAAES(name string) bool        { return strings.HasPrefix(name, "ra2") }
+func asksSASL(name string) bool        { return strings.HasSuffix(name, "sasl") }
+func asksVncPassword(name string) bool { return strings.HasSuffix(name, "vnc") }
+
+// asksPassword is for types by which a user's password comes to us.
+func asksPassword(name string) bool { return strings.HasSuffix(name, "plain") || isRSAAES(name) }
 
 // defaultSecurity is the strongest that the listener's settings make possible.
 func (l *listenerConfig) defaultSecurity(c *config) []string {
@@ -86,16 +98,25 @@ func (l *listenerConfig) defaultSecurity(c *config) []string {
 // canOffer says what a security type lacks here.
 func (l *listenerConfig) canOffer(name string, c *config) error {
 	switch {
-	case strings.HasPrefix(name, "x509-") && l.TLS == nil:
+	case isX509(name) && l.TLS == nil:
 		return errors.New("needs tls with certificate and key on this listener")
-	case (strings.HasSuffix(name, "plain") || strings.HasSuffix(name, "sasl")) && c.Users == nil:
+	case asksPassword(name) && c.Users == nil:
 		return errors.New("needs users; 'vncgate user add' makes the file")
-	case strings.HasSuffix(name, "vnc") && l.Password == nil:
-		return errors.New("needs a password on this listener, such as password: {file: PATH}")
+	case asksSASL(name) && c.Users == nil && c.Tokens == nil && !l.Anonymous && !l.knowsPeers():
+		return errors.New("needs users ('vncgate user add' makes the file), tokens, client certificates or anonymous")
+	case asksVncPassword(name) && l.Password == nil && c.Targets[l.Target].ViewerPassword == nil:
+		return errors.New("needs a password on this listener, such as password: {file: PATH}, or a viewer_password of the target")
 	case name == "plain" && !l.private():
 		return errors.New("needs tls on this listener (or a unix socket), else passwords would cross the network in the clear")
+	case isRSAAES(name) && l.RSAKey == "":
+		return errors.New("needs rsa_key: FILE, which is made if there is none; viewers remember the key")
 	}
 	return nil
+}
+
+// knowsPeers reports whether a proof below RFB may say who a viewer is.
+func (l *listenerConfig) knowsPeers() bool {
+	return l.TLS != nil && l.TLS.ClientCA != "" || strings.HasPrefix(l.Address, "unix:")
 }
 
 // private reports whether nobody on the way can read what a viewer sends.
@@ -105,11 +126,32 @@ func (l *listenerConfig) private() bool {
 
 // open reports whether anyone who reaches the address gets in.
 func (l *listenerConfig) open() bool {
-	return slices.Contains(l.Security, "none") || slices.Contains(l.Security, "x509-none")
+	return slices.Contains(l.Security, "none") || slices.Contains(l.Security, "x509-none") || l.Anonymous
+}
+
+// entry is one listener, wired: what its security types are made from.
+type entry struct {
+	w    *wiring
+	l    *listenerConfig
+	cert *serverCertificate // nil without TLS
+	rsa  *rsaKey            // nil without RSA-AES
+}
+
+// entry opens what the listener's security types need.
+func (w *wiring) entry(l *listenerConfig, cert *serverCertificate) (*entry, error) {
+	e := &entry{w: w, l: l, cert: cert}
+	if l.RSAKey != "" {
+		key, err := loadRSAKey(l.RSAKey)
+		if err != nil {
+			return nil, fmt.Errorf("rsa_key: %w", err)
+		}
+		e.rsa = key
+	}
+	return e, nil
 }
 
 // front wires one listener's settings to layers and security types.
-func (w *wiring) front(l *listenerConfig, tlsConfig *tls.Config) (gateway.Front, error) {
+func (w *wiring) front(l *listenerConfig, cert *serverCertificate) (gateway.Front, error) {
 	front := gateway.Front{Name: l.Address, Target: l.Target}
 	if l.Proxy != nil {
 		trusted, err := parsePrefixes(l.Proxy.Trusted)
@@ -119,27 +161,30 @@ func (w *wiring) front(l *listenerConfig, tlsConfig *tls.Config) (gateway.Front,
 		front.Layers = append(front.Layers, layers.ProxyServer(trusted))
 	}
 	if l.Web == nil && l.TLS != nil && l.TLS.Implicit {
-		front.Layers = append(front.Layers, layers.TLSServer(tlsConfig))
+		front.Layers = append(front.Layers, layers.TLSServer(cert.config))
 	}
-	front.Security = func(net.Conn) []rfb.Security { return w.offer(l, tlsConfig) }
+	e, err := w.entry(l, cert)
+	if err != nil {
+		return front, err
+	}
+	front.Security = e.offer
 	return front, nil
 }
 
 // offer makes the security types for one connection, in the stated order; the
 // x509 ones share one VeNCrypt, at the place of the first.
-func (w *wiring) offer(l *listenerConfig, tlsConfig *tls.Config) []rfb.Security {
-	var offered []rfb.Security
-	var subtypes []rfb.Security
+func (e *entry) offer(_ net.Conn, target string) []rfb.Security {
+	var offered, subtypes []rfb.Security
 	at := -1
-	for _, name := range l.Security {
+	for _, name := range e.l.Security {
 		inner, overTLS := strings.CutPrefix(name, "x509-")
-		s := w.serverSecurity(inner, l, overTLS || l.private())
+		s := e.security(inner, target, overTLS || e.l.private())
 		if !overTLS && name != "plain" {
 			offered = append(offered, s)
 			continue
 		}
 		if overTLS {
-			s = rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(tlsConfig)), Inner: s}
+			s = rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(e.cert.config)), Inner: s}
 		}
 		subtypes = append(subtypes, s)
 		if at < 0 {
@@ -152,42 +197,35 @@ func (w *wiring) offer(l *listenerConfig, tlsConfig *tls.Config) []rfb.Security 
 	return offered
 }
 
-func (w *wiring) serverSecurity(name string, l *listenerConfig, private bool) rfb.Security {
+func (e *entry) security(name, target string, private bool) rfb.Security {
 	switch name {
 	case "vnc":
-		return rfb.ServerVncAuth{Passwords: func(ctx context.Context) ([]string, error) {
-			p, err := l.Password.read(ctx)
-			return []string{p}, err
-		}}
+		return vncProof{e, target}
 	case "plain":
-		return rfb.ServerPlain{Verify: func(ctx context.Context, user, password string) error {
-			return w.verify(ctx, user, password)
-		}}
+		return passwordProof{e, func(v verifier) rfb.Security { return rfb.ServerPlain{Verify: v} }}
 	case "sasl":
-		mechanisms := auth.Mechanisms{Users: w.users, Encrypted: private}
-		return rfb.ServerSASL{
-			Mechanisms: mechanisms.Names(),
-			Start: func(ctx context.Context, name string, _ net.Conn) (rfb.SASLMechanism, error) {
-				return mechanisms.New(ctx, name)
-			},
-		}
+		return saslProof{e, private}
+	case "ra2", "ra2ne", "ra2-256", "ra2ne-256":
+		return passwordProof{e, func(v verifier) rfb.Security {
+			return rfb.ServerRSAAES{As: rsaTypes[name], Key: e.rsa.get, Verify: v}
+		}}
 	}
 	return rfb.None{}
 }
 
-// verify proves a user by password. A name in another spelling than the file's
-// is refused although it means the same user: the policy must see the name that
-// its rules are written with.
-func (w *wiring) verify(ctx context.Context, user, password string) error {
-	id, err := w.users.Verify(ctx, user, password)
-	if err == nil && id.Name != user {
-		return auth.ErrDenied
-	}
-	return err
+// rsaTypes are the types of RSA-AES by the names of the configuration.
+var rsaTypes = map[string]rfb.SecurityType{
+	"ra2": rfb.TypeRA2, "ra2ne": rfb.TypeRA2ne, "ra2-256": rfb.TypeRA256, "ra2ne-256": rfb.TypeRAne256,
+}
+
+// serverCertificate is our certificate on one listener.
+type serverCertificate struct {
+	pair   *certs.KeyPair
+	config *tls.Config
 }
 
 // serverTLS loads our certificate; it is read again when its files change.
-func (w *wiring) serverTLS(t *serverTLSConfig) (*tls.Config, error) {
+func (w *wiring) serverTLS(t *serverTLSConfig) (*serverCertificate, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -197,18 +235,18 @@ func (w *wiring) serverTLS(t *serverTLSConfig) (*tls.Config, error) {
 	}
 	pair.Report = w.reporter("certificate", t.Certificate)
 	w.pairs = append(w.pairs, pair)
-	cfg := serverTLSOf(pair)
+	cert := certificateOf(pair)
 	if t.ClientCA != "" {
-		if cfg.ClientCAs, err = certs.Pool(t.ClientCA); err != nil {
+		if cert.config.ClientCAs, err = certs.Pool(t.ClientCA); err != nil {
 			return nil, fmt.Errorf("tls: client_ca: %w", err)
 		}
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+		cert.config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return cfg, nil
+	return cert, nil
 }
 
-func serverTLSOf(pair *certs.KeyPair) *tls.Config {
-	return &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}
+func certificateOf(pair *certs.KeyPair) *serverCertificate {
+	return &serverCertificate{pair, &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}}
 }
 
 // parsePrefixes reads addresses and CIDR ranges; "unix" is every peer that

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"vncgate/auth"
 	"vncgate/certs"
@@ -18,8 +22,17 @@ import (
 	"vncgate/rfb"
 )
 
-// displaySecurity is what we can speak towards displays, strongest first.
-var displaySecurity = []string{"x509-sasl", "x509-plain", "x509-vnc", "x509-none", "sasl", "vnc", "none"}
+// displaySecurity is what we can speak towards displays, strongest first:
+// encrypted and proved both ways, then encrypted, then at least without a
+// password in clear.
+var displaySecurity = []string{
+	"x509-sasl", "x509-plain", "x509-vnc", "ra2-256", "ra2", "x509-none",
+	"sasl", "ra2ne-256", "ra2ne", "vnc", "none",
+}
+
+// ourKeyBits is the size of our side's RSA key towards displays, as noVNC has
+// it.
+const ourKeyBits = 2048
 
 // target wires one display's settings to a dialler, layers and security types.
 func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
@@ -27,6 +40,7 @@ func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
+	t.ourKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, ourKeyBits) })
 	g := &gateway.Target{Name: name, Security: func() []rfb.Security { return t.prove(tlsConfig) }}
 	g.Dial = func(ctx context.Context) (net.Conn, error) { return layers.Dial(ctx, t.Address) }
 	switch {
@@ -71,8 +85,7 @@ func (t *targetConfig) dialWebSocket(g *gateway.Target, tlsConfig *tls.Config) e
 func (t *targetConfig) prove(tlsConfig *tls.Config) []rfb.Security {
 	names := t.Security
 	if len(names) == 0 {
-		names = slices.Clone(displaySecurity)
-		slices.SortStableFunc(names, func(a, b string) int { return t.lacks(a) - t.lacks(b) })
+		names = t.automatic()
 	}
 	var list, subtypes []rfb.Security
 	at := -1
@@ -94,25 +107,49 @@ func (t *targetConfig) prove(tlsConfig *tls.Config) []rfb.Security {
 	return list
 }
 
-// lacks is 1 for a security type that needs a secret which is not configured.
-func (t *targetConfig) lacks(name string) int {
-	needsUser := strings.HasSuffix(name, "sasl") || strings.HasSuffix(name, "plain")
-	needsPassword := needsUser || strings.HasSuffix(name, "vnc")
-	if needsUser && t.User == "" || needsPassword && t.Password == nil {
-		return 1
+// automatic is everything down to the stated minimum.
+func (t *targetConfig) automatic() []string {
+	names := slices.Clone(displaySecurity)
+	if t.Minimum != "" {
+		names = names[:slices.Index(names, t.Minimum)+1]
 	}
-	return 0
+	slices.SortStableFunc(names, func(a, b string) int { return t.lacks(a) - t.lacks(b) })
+	return names
 }
 
-func (t *targetConfig) clientSecurity(name string, private bool) rfb.Security {
+// lacks is 1 for a security type that needs something which is not configured.
+func (t *targetConfig) lacks(name string) int {
+	user, password := t.User != "", t.Password != nil
+	ready := true
+	switch {
+	case asksSASL(name):
+		ready = user && password || t.Token != nil || t.TLS != nil && t.TLS.Certificate != ""
+	case isRSAAES(name):
+		ready = password && (t.RSAKey != "" || t.insecure())
+	case asksPassword(name):
+		ready = user && password
+	case asksVncPassword(name):
+		ready = password
+	}
+	if ready {
+		return 0
+	}
+	return 1
+}
+
+func (t *targetConfig) insecure() bool { return t.TLS != nil && t.TLS.Insecure }
+
+func (t *targetConfig) clientSecurity(name string, overTLS bool) rfb.Security {
 	switch name {
 	case "vnc":
 		return rfb.ClientVncAuth{Password: t.password}
 	case "plain":
 		return rfb.ClientPlain{Credentials: t.credentials}
+	case "ra2", "ra2ne", "ra2-256", "ra2ne-256":
+		return rfb.ClientRSAAES{As: rsaTypes[name], VerifyKey: t.verifyRSAKey, Credentials: t.passwordAndUser, Key: t.ourKey}
 	case "sasl":
-		return rfb.ClientSASL{Choose: func(ctx context.Context, offered []string, _ net.Conn) (rfb.SASLClientMechanism, error) {
-			return t.mechanism(ctx, offered, private)
+		return rfb.ClientSASL{Choose: func(ctx context.Context, offered []string, c net.Conn) (rfb.SASLClientMechanism, error) {
+			return auth.ChooseClient(ctx, offered, t.saslCredentials(c, overTLS))
 		}}
 	}
 	return rfb.None{}
@@ -129,36 +166,61 @@ func (t *targetConfig) credentials(ctx context.Context) (user, password string, 
 	if t.User == "" {
 		return "", "", errors.New("the display asks for a user and the target has none; set its user and password")
 	}
+	return t.passwordAndUser(ctx)
+}
+
+// passwordAndUser is for types that may or may not ask for the user.
+func (t *targetConfig) passwordAndUser(ctx context.Context) (user, password string, err error) {
 	password, err = t.password(ctx)
 	return t.User, password, err
 }
 
-// mechanism picks the strongest SASL mechanism that the display offers; PLAIN
-// only where nobody on the way can read it.
-func (t *targetConfig) mechanism(ctx context.Context, offered []string, private bool) (rfb.SASLClientMechanism, error) {
-	user, password, err := t.credentials(ctx)
-	if err != nil {
-		return nil, err
+// verifyRSAKey compares the display's key with the fingerprint that is
+// configured; its error names the one it has.
+func (t *targetConfig) verifyRSAKey(key *rsa.PublicKey) error {
+	sum := rfb.RSAFingerprint(key)
+	have := certs.Hex(sum[:])
+	switch {
+	case t.RSAKey != "" && sameHex(t.RSAKey, have), t.RSAKey == "" && t.insecure():
+		return nil
+	case t.RSAKey == "":
+		return fmt.Errorf("nothing says that it is right; compare it on the display and set rsa_key: %s", have)
 	}
-	if slices.Contains(offered, auth.ScramSHA256) {
-		return auth.ScramClient(user, password) // refuses a display that does not prove itself
+	return fmt.Errorf("its fingerprint is %s and should be %s", have, t.RSAKey)
+}
+
+// saslCredentials are what SASL may use over c. A display whose certificate was
+// not checked is not shown a secret as such.
+func (t *targetConfig) saslCredentials(c net.Conn, overTLS bool) auth.Credentials {
+	state, encrypted := layers.TLSState(c)
+	cred := auth.Credentials{
+		User: t.User, Password: t.password,
+		External:  t.TLS != nil && t.TLS.Certificate != "" && encrypted,
+		Encrypted: encrypted && !t.insecure() || strings.HasPrefix(t.Address, "unix:"),
 	}
-	if private && slices.Contains(offered, auth.Plain) {
-		return auth.PlainClient(user, password), nil
+	if overTLS && len(state.PeerCertificates) > 0 {
+		cred.Binding = auth.NewBinding(state, state.PeerCertificates[0])
 	}
-	return nil, fmt.Errorf("the display offers no SASL mechanism for this channel that vncgate speaks: %s", strings.Join(offered, ", "))
+	if t.Token != nil {
+		cred.Token = t.Token.read
+	}
+	return cred
 }
 
 // clientTLS is how the display's certificate is checked: by default against
-// the system's roots, for the host name that is dialled.
+// the system's roots, for the host name that is dialled. A pin alone is enough;
+// beside a CA both must hold.
 func (t *targetConfig) clientTLS() (*tls.Config, error) {
 	set := clientTLSConfig{}
 	if t.TLS != nil {
 		set = *t.TLS
 	}
-	cfg := &tls.Config{ServerName: set.Name, InsecureSkipVerify: set.Insecure, MinVersion: tls.VersionTLS12}
+	cfg := &tls.Config{ServerName: set.Name, InsecureSkipVerify: set.Insecure || set.Pin != "" && set.CA == "", MinVersion: tls.VersionTLS12}
 	if cfg.ServerName == "" {
 		cfg.ServerName = t.host()
+	}
+	if set.Pin != "" {
+		cfg.VerifyConnection = func(state tls.ConnectionState) error { return checkPin(set.Pin, state.PeerCertificates[0]) }
 	}
 	var err error
 	if set.CA != "" {
@@ -167,13 +229,27 @@ func (t *targetConfig) clientTLS() (*tls.Config, error) {
 		}
 	}
 	if set.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(set.Certificate, set.Key)
+		pair, err := certs.Load(set.Certificate, set.Key)
 		if err != nil {
 			return nil, err
 		}
-		cfg.Certificates = []tls.Certificate{pair}
+		cfg.GetClientCertificate = pair.GetClientCertificate
 	}
 	return cfg, nil
+}
+
+// checkPin compares a certificate with its SHA-256, however that is written.
+func checkPin(pin string, cert *x509.Certificate) error {
+	have := certs.Fingerprint(cert)
+	if sameHex(pin, have) {
+		return nil
+	}
+	return fmt.Errorf("the display's certificate is not the pinned one; its SHA-256 is %s", have)
+}
+
+// sameHex compares hex digits, with or without colons between.
+func sameHex(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, ":", ""), strings.ReplaceAll(b, ":", ""))
 }
 
 // host is the name that a certificate of the display must bear; a unix socket

@@ -84,10 +84,11 @@ func TestOrderTowardsDisplays(t *testing.T) {
 		return strings.Join(list, " ")
 	}
 	for want, target := range map[string]targetConfig{
-		"x509-none x509-sasl x509-plain x509-vnc none sasl vnc": {},
-		"x509-vnc x509-none x509-sasl x509-plain vnc none sasl": {Password: &secret{text: "x"}},
-		"x509-sasl x509-plain x509-vnc x509-none sasl vnc none": {User: "u", Password: &secret{text: "x"}},
-		"vnc": {Security: []string{"vnc"}},
+		"x509-none x509-sasl x509-plain x509-vnc none ra2-256 ra2 sasl ra2ne-256 ra2ne vnc": {},
+		"x509-vnc x509-none x509-sasl x509-plain vnc none ra2-256 ra2 sasl ra2ne-256 ra2ne": {Password: &secret{text: "x"}},
+		"x509-sasl x509-plain x509-vnc x509-none sasl vnc none ra2-256 ra2 ra2ne-256 ra2ne": {User: "u", Password: &secret{text: "x"}},
+		"x509-sasl x509-plain x509-vnc": {User: "u", Password: &secret{text: "x"}, RSAKey: "ab", Minimum: "x509-vnc"},
+		"vnc":                           {Security: []string{"vnc"}},
 	} {
 		if got := names(target); got != want {
 			t.Errorf("%+v:\ngot  %s\nwant %s", target, got, want)
@@ -108,10 +109,10 @@ func TestNameInAnotherSpelling(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &wiring{users: users}
-	if err := w.verify(context.Background(), "alice", "correct horse"); err != nil {
+	if err := w.verify(context.Background(), netip.Addr{}, "alice", "correct horse"); err != nil {
 		t.Error(err)
 	}
-	if err := w.verify(context.Background(), "al\u00adice", "correct horse"); err == nil {
+	if err := w.verify(context.Background(), netip.Addr{}, "al\u00adice", "correct horse"); err == nil {
 		t.Error("a soft hyphen in the name was let in")
 	}
 }
