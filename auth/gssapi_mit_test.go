@@ -53,12 +53,6 @@ type realm struct {
 	env         []string
 }
 
-const (
-	testRealm   = "EXAMPLE.ORG"
-	testHost    = "display.example.org"
-	testService = "vnc/" + testHost
-)
-
 // newRealm starts a KDC whose keys are of enctypes. It knows alice (password
 // wonderland) and the service, whose keys are in vnc.keytab.
 func newRealm(t testing.TB, enctypes string) *realm {

@@ -98,7 +98,7 @@ type GSSAPIServer struct {
 	next    func(response []byte) (challenge []byte, done bool, err error)
 
 	context         *gssContext
-	name, principal string // who the client is: to us, and in full
+	user, principal string // who the client is: to us, and in full
 	layer           *SecurityLayer
 }
 
@@ -120,7 +120,7 @@ func (g *GSSAPIServer) accept(response []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if g.name, err = principalName(req.client, req.realm, g.service.Realm); err != nil {
+	if g.user, err = principalName(req.client, req.realm, g.service.Realm); err != nil {
 		return nil, false, denied{err.Error()}
 	}
 	if g.principal, err = principalName(req.client, req.realm, ""); err != nil {
@@ -190,7 +190,7 @@ func (g *GSSAPIServer) choose(response []byte) ([]byte, bool, error) {
 		return nil, false, denied{fmt.Sprintf("the client chose security layer %d, %d was offered", choice.layers, g.offer.layers)}
 	case choice.layers == layerNone && choice.maxToken != 0:
 		return nil, false, errors.New("a token size beside no security layer")
-	case choice.authzid != "" && choice.authzid != g.name && choice.authzid != g.principal:
+	case choice.authzid != "" && choice.authzid != g.user && choice.authzid != g.principal:
 		return nil, false, denied{"one principal asks to act for another"}
 	}
 	if choice.layers == layerConfidentiality {
@@ -199,6 +199,6 @@ func (g *GSSAPIServer) choose(response []byte) ([]byte, bool, error) {
 		}
 		g.layer = g.context.securityLayer(choice.maxToken)
 	}
-	g.id = Identity{Name: g.name}
+	g.id = Identity{Name: g.user}
 	return nil, true, nil
 }
