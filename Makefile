@@ -15,7 +15,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 PEERS := tigervnc-standalone-server tigervnc-viewer tigervnc-tools x11vnc xvfb xauth \
 	qemu-system-x86 chromium gvncviewer gir1.2-gtk-vnc-2.0 python3-gi gir1.2-gtk-3.0 novnc vncsnapshot \
 	libvncserver-dev gcc pkg-config xdotool xclip x11-apps x11-utils x11-xserver-utils xterm imagemagick \
-	sasl2-bin libsasl2-modules openssl socat iproute2 fonts-dejavu-core
+	sasl2-bin libsasl2-modules gsasl openssl socat iproute2 fonts-dejavu-core
 
 .PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean
 
