@@ -49,7 +49,7 @@ func (e *NoCommonSecurityError) Error() string {
 // crypto/tls has on purpose never had.
 func anonymousTLS(t SecurityType) bool {
 	switch t {
-	case TypeTLS, TypeTLSNone, TypeTLSVnc, TypeTLSPlain, TypeTLSSASL:
+	case TypeTLS, TypeTLSNone, TypeTLSVnc, TypeTLSPlain, TypeTLSSASL, TypeTLSIdent:
 		return true
 	}
 	return false

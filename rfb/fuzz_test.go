@@ -3,9 +3,12 @@ package rfb_test
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"vncgate/rfb"
 	"vncgate/rfb/rfbtest"
@@ -36,7 +39,14 @@ func everyServer() []rfb.Security {
 	for _, s := range inner {
 		subtypes = append(subtypes, rfb.ServerX509{TLS: passThrough, Inner: s})
 	}
-	return []rfb.Security{rfb.None{}, inner[1], rfb.ServerVeNCrypt{Subtypes: subtypes}}
+	list := []rfb.Security{
+		rfb.None{}, inner[1], rfb.ServerVeNCrypt{Subtypes: subtypes},
+		rfb.ServerARD{Verify: accept}, rfb.ServerTight{Auths: append(inner, rfb.None{})},
+	}
+	for _, as := range rsaTypes {
+		list = append(list, rfb.ServerRSAAES{As: as, Key: displayKey, Verify: accept})
+	}
+	return list
 }
 
 // echo is the client side of a mechanism that repeats what it is told.
@@ -59,10 +69,22 @@ func everyClient() []rfb.Security {
 		rfb.ClientSASL{Choose: choose},
 	}
 	subtypes := []rfb.Security{inner[2]}
-	for _, s := range inner {
+	for _, s := range append(inner, rfb.ClientIdent{User: password(goodUser)}) {
 		subtypes = append(subtypes, rfb.ClientX509{TLS: passThrough, Inner: s})
 	}
-	return []rfb.Security{inner[3], rfb.ClientVeNCrypt{Subtypes: subtypes}, inner[1], inner[0]}
+	list := []rfb.Security{
+		inner[3], rfb.ClientVeNCrypt{Subtypes: subtypes}, inner[1], inner[0],
+		rfb.ClientARD{Credentials: credentials(goodUser, goodPassword)},
+		rfb.ClientMSLogonII{Credentials: credentials(goodUser, goodPassword)},
+		rfb.ClientTight{Auths: inner},
+	}
+	for _, as := range rsaTypes {
+		list = append(list, rfb.ClientRSAAES{
+			As: as, Key: viewerKey, VerifyKey: func(*rsa.PublicKey) error { return nil },
+			Credentials: credentials(goodUser, goodPassword),
+		})
+	}
+	return list
 }
 
 // samePieces runs f on in whole and byte by byte and demands the same of both.
@@ -70,7 +92,10 @@ func samePieces(t *testing.T, in []byte, f func(*rfbtest.Script) error) {
 	t.Helper()
 	whole, pieces := rfbtest.NewScript(in), rfbtest.NewScript(in)
 	pieces.Piece = 1
-	err1, err2 := f(whole), f(pieces)
+	cryptotest.SetGlobalRandom(t, 1) // secrets and paddings come out the same
+	err1 := f(whole)
+	cryptotest.SetGlobalRandom(t, 1)
+	err2 := f(pieces)
 	if (err1 == nil) != (err2 == nil) || err1 != nil && err1.Error() != err2.Error() {
 		t.Fatalf("whole: %v, in pieces: %v", err1, err2)
 	}
@@ -103,6 +128,8 @@ func FuzzServer(f *testing.F) {
 		line38 + `13 0002 00000104`,
 		line38 + `13 0002 00000107 00000005 "PLAIN" 00000002 "x" 00`,
 		line38 + `14 0000000d "SCRAM-SHA-256" 00000002 "x" 00 00000001 00`,
+		line38 + `10 00000081 00000004 00000006 "marysesame"`, line37 + `10 00000001 01`,
+		line38 + "1e" + strings.Repeat("07", 128+256), line38 + "05 00000400",
 	} {
 		f.Add(unhex(f, in))
 	}
@@ -122,6 +149,10 @@ func FuzzClient(f *testing.F) {
 		line38 + "01 13 0002 00 02 00000101 00000104 01 00000000",
 		line38 + "01 13 0002 00 01 00000107 01 00000005 \"PLAIN\" 00000000 01 00000000",
 		line38 + `01 14 0000000b "PLAIN,GSSAP" 00000001 00 00 00000002 "x" 00 01 00000000`,
+		line38 + `01 10 00000001 00000000 "TGHTNOTUNNEL" 00000001 00000081 "TGHTULGNAUTH" 00000000`,
+		line38 + `01 10 00000000 00000000 00000000`,
+		line38 + "01 71" + strings.Repeat("00000000 00000005", 3) + "00000000",
+		line38 + "01 1e 0002 0080" + strings.Repeat("7f", 256) + "00000000", line38 + "01 81 00000400",
 	} {
 		f.Add(unhex(f, in))
 	}

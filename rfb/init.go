@@ -135,6 +135,11 @@ func (c *Conn) readServerInit() (ServerInit, error) {
 	if err != nil {
 		return ServerInit{}, err
 	}
+	if c.Secured.Tight {
+		if err := skipInteraction(c.Conn); err != nil {
+			return ServerInit{}, err
+		}
+	}
 	return ServerInit{
 		Width: be.Uint16(b), Height: be.Uint16(b[2:]), Format: format,
 		Name: strings.ToValidUTF8(strings.TrimRight(string(name), "\x00"), "?"),
@@ -151,6 +156,9 @@ func (c *Conn) WriteServerInit(ctx context.Context, s ServerInit) error {
 	b = be.AppendUint16(b, s.Height)
 	b = s.Format.Append(b)
 	b = appendCounted(b, s.Name[:min(len(s.Name), MaxNameLen)])
+	if c.Secured.Tight { // nothing that goes beyond the usual
+		b = append(b, make([]byte, interactionLen)...)
+	}
 	return interrupt(ctx, c.Conn, func() error {
 		return write(c.Conn, b, "ServerInit")
 	})

@@ -101,7 +101,8 @@ type Secured struct {
 	// starts there (QEMU ui/vnc-auth-sasl.c).
 	After func(context.Context, net.Conn) (net.Conn, error)
 	// Method names what was run, subtypes and mechanism included: "vnc",
-	// "x509-plain", "x509-sasl/SCRAM-SHA-256".
+	// "x509-plain", "x509-sasl/SCRAM-SHA-256". The envelopes VeNCrypt and
+	// Tight are not named.
 	Method string
 	// User is the name that was proved, on the server side; "" where the
 	// type proves possession of a shared password or nothing at all.
@@ -109,6 +110,13 @@ type Secured struct {
 	// Proof is what else a type of the caller's own has to say of who was
 	// proved, for whoever knows it; the types of this package leave it nil.
 	Proof any
+	// Tight says that this happened inside the Tight security type: ServerInit
+	// has then more behind it, which Conn's methods write and read.
+	Tight bool
+
+	// bare says that nothing was exchanged, so that a SecurityResult follows
+	// in 3.8 alone.
+	bare bool
 }
 
 // Upgrade puts a protocol over c and returns the connection above it. It is an
@@ -118,6 +126,11 @@ type Upgrade = func(ctx context.Context, c net.Conn) (net.Conn, error)
 
 // Refusal is an error whose Reason is meant for the peer's eyes. Every other
 // error reaches a peer as "refused" or as a closed connection.
+//
+// Only 3.8 has room for the Reason of a Refusal that comes behind a security
+// type. In 3.3 and 3.7 the viewer learns of a failure and no more; if its type
+// was None it has no SecurityResult to wait for, takes itself for let in and
+// finds the connection closed.
 type Refusal struct {
 	Reason string // ASCII, at most 256 bytes are sent
 	Err    error  // the cause, for the log

@@ -63,7 +63,7 @@ func serve(ctx context.Context, c net.Conn, cfg *ServerConfig) (*Conn, error) {
 	if err == nil && cfg.Approve != nil {
 		err = approve(ctx, cfg, secured)
 	}
-	if err := answer(secured.Conn, v, chosen.Type(), err); err != nil {
+	if err := answer(secured, v, chosen.Type(), err); err != nil {
 		return nil, err
 	}
 	return settle(ctx, v, secured)
@@ -150,14 +150,14 @@ func approve(ctx context.Context, cfg *ServerConfig, s Secured) error {
 }
 
 // answer sends the SecurityResult that verdict calls for and returns verdict.
-func answer(c net.Conn, v Version, t SecurityType, verdict error) error {
-	if !hasResult(v, t) {
+func answer(s Secured, v Version, t SecurityType, verdict error) error {
+	if !hasResult(v, t, s) {
 		return verdict
 	}
 	var refusal *Refusal
 	switch {
 	case verdict == nil:
-		return write(c, be.AppendUint32(nil, resultOK), "security result")
+		return write(s.Conn, be.AppendUint32(nil, resultOK), "security result")
 	case !errors.As(verdict, &refusal):
 		return verdict
 	}
@@ -165,15 +165,19 @@ func answer(c net.Conn, v Version, t SecurityType, verdict error) error {
 	if v == Version38 {
 		result = appendReason(result, refusal.Reason)
 	}
-	if err := write(c, result, "security result"); err != nil {
+	if err := write(s.Conn, result, "security result"); err != nil {
 		return errors.Join(verdict, err)
 	}
 	return verdict
 }
 
 // hasResult reports whether a SecurityResult follows type t: before 3.8 not
-// for None, except for the None inside VeNCrypt (QEMU, TigerVNC, gtk-vnc).
-func hasResult(v Version, t SecurityType) bool { return v == Version38 || t != TypeNone }
+// for None, nor for None inside Tight (libvncserver; noVNC waits for one, but
+// in 3.8 alone when it is we who are the display), yet for None inside VeNCrypt
+// (QEMU, TigerVNC, gtk-vnc).
+func hasResult(v Version, t SecurityType, s Secured) bool {
+	return v == Version38 || t != TypeNone && !s.bare
+}
 
 // settle runs what comes behind the SecurityResult.
 func settle(ctx context.Context, v Version, s Secured) (*Conn, error) {
@@ -223,7 +227,7 @@ func connect(ctx context.Context, c net.Conn, cfg *ClientConfig) (*Conn, error) 
 	if err != nil {
 		return nil, err
 	}
-	if hasResult(v, chosen.Type()) {
+	if hasResult(v, chosen.Type(), secured) {
 		if err := readResult(secured.Conn); err != nil {
 			return nil, err
 		}

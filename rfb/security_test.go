@@ -54,7 +54,18 @@ func ways(pair *layertest.TLSPair) []way {
 	ra2 := func(t rfb.SecurityType) way {
 		return way{t.String(), goodUser, serverRSA(t), func(u, p string) rfb.Security { return clientRSA(t, u, p) }}
 	}
+	ard := func(u, p string) rfb.Security { return rfb.ClientARD{Credentials: credentials(u, p)} }
+	tight := func(s ...rfb.Security) rfb.Security { return rfb.ServerTight{Auths: s} }
+	tightClient := func(c client) client {
+		return func(u, p string) rfb.Security { return rfb.ClientTight{Auths: []rfb.Security{c(u, p)}} }
+	}
 	return []way{
+		{"ard", goodUser, rfb.ServerARD{Verify: verify}, ard},
+		{"none", "", tight(serverVnc, rfb.None{}), tightClient(none)},
+		{"vnc", "", tight(rfb.None{}, serverVnc), tightClient(vnc)},
+		{"plain", goodUser, tight(serverPlain), tightClient(plain)},
+		{"x509-plain", goodUser, tight(x509(serverPlain)), tightClient(x509Client(plain))},
+		{"sasl/SCRAM-SHA-256", goodUser, tight(serverSASL), tightClient(mech("SCRAM-SHA-256"))},
 		ra2(rfb.TypeRA2), ra2(rfb.TypeRA2ne), ra2(rfb.TypeRA256), ra2(rfb.TypeRAne256),
 		{"none", "", rfb.None{}, none},
 		{"vnc", "", serverVnc, vnc},

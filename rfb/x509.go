@@ -16,6 +16,7 @@ import (
 // x509Types are the subtypes, by what runs inside.
 var x509Types = map[SecurityType]SecurityType{
 	TypeNone: TypeX509None, TypeVncAuth: TypeX509Vnc, TypePlain: TypeX509Plain, TypeSASL: TypeX509SASL,
+	TypeIdent: TypeX509Ident,
 }
 
 // subtypeOK acknowledges a subtype; beware that VeNCrypt's other
@@ -43,7 +44,7 @@ func (s ServerX509) Handshake(ctx context.Context, c net.Conn) (Secured, error) 
 // ClientX509 is the viewer's side of VeNCrypt's X509 subtypes.
 type ClientX509 struct {
 	TLS   Upgrade  // as TLS client; it checks the display's certificate
-	Inner Security // None, ClientVncAuth, ClientPlain or ClientSASL
+	Inner Security // None, ClientVncAuth, ClientPlain, ClientSASL or ClientIdent
 }
 
 // Type returns the subtype that Inner makes it, or TypeInvalid.
