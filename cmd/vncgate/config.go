@@ -19,6 +19,7 @@ type config struct {
 	Targets   map[string]targetConfig `yaml:"targets"`
 	Users     *usersConfig            `yaml:"users,omitempty"`
 	Tokens    *tokensConfig           `yaml:"tokens,omitempty"`
+	Kerberos  *kerberosConfig         `yaml:"kerberos,omitempty"`
 	Policy    []ruleConfig            `yaml:"policy,omitempty"`
 	Limits    limitsConfig            `yaml:"limits,omitempty"`
 	Log       logConfig               `yaml:"log,omitempty"`
@@ -59,16 +60,17 @@ type webConfig struct {
 
 // targetConfig is one display and how to reach it.
 type targetConfig struct {
-	Address  string           `yaml:"address,omitempty"`
-	Command  []string         `yaml:"command,omitempty"` // instead of an address: spawned for each session
-	URL      string           `yaml:"websocket,omitempty"`
-	TLS      *clientTLSConfig `yaml:"tls,omitempty"`
-	Security []string         `yaml:"security,omitempty"`
-	User     string           `yaml:"user,omitempty"`
-	Password *secret          `yaml:"password,omitempty"`
-	Token    *secret          `yaml:"token,omitempty"`   // of OAUTHBEARER
-	Minimum  string           `yaml:"minimum,omitempty"` // weakest security that will do; default: any
-	RSAKey   string           `yaml:"rsa_key,omitempty"` // fingerprint of the display's key for the ra2 types
+	Address  string                 `yaml:"address,omitempty"`
+	Command  []string               `yaml:"command,omitempty"` // instead of an address: spawned for each session
+	URL      string                 `yaml:"websocket,omitempty"`
+	TLS      *clientTLSConfig       `yaml:"tls,omitempty"`
+	Security []string               `yaml:"security,omitempty"`
+	User     string                 `yaml:"user,omitempty"`
+	Password *secret                `yaml:"password,omitempty"`
+	Token    *secret                `yaml:"token,omitempty"` // of OAUTHBEARER
+	Kerberos *displayKerberosConfig `yaml:"kerberos,omitempty"`
+	Minimum  string                 `yaml:"minimum,omitempty"` // weakest security that will do; default: any
+	RSAKey   string                 `yaml:"rsa_key,omitempty"` // fingerprint of the display's key for the ra2 types
 	// ourKey is our side's key for the ra2 types, made at first use. It proves
 	// nothing, so one serves all connections.
 	ourKey func() (*rsa.PrivateKey, error)
@@ -90,6 +92,23 @@ type clientTLSConfig struct {
 
 type usersConfig struct {
 	File string `yaml:"file"`
+}
+
+// kerberosConfig is what we are to viewers that log in by GSSAPI.
+type kerberosConfig struct {
+	Keytab    string `yaml:"keytab"`
+	Principal string `yaml:"principal,omitempty"` // default: each vnc/… in the keytab
+	Realm     string `yaml:"realm,omitempty"`     // whose users go by their names alone
+}
+
+// displayKerberosConfig is what we log in to a display with by GSSAPI.
+type displayKerberosConfig struct {
+	Principal string  `yaml:"principal,omitempty"`
+	Keytab    string  `yaml:"keytab,omitempty"`
+	CCache    string  `yaml:"ccache,omitempty"`
+	Password  *secret `yaml:"password,omitempty"`
+	Config    string  `yaml:"config,omitempty"`  // default: /etc/krb5.conf
+	Service   string  `yaml:"service,omitempty"` // default: vnc/ and the display's host
 }
 
 // tokensConfig is which JSON Web Tokens are good (OAUTHBEARER).

@@ -38,6 +38,9 @@ func (c *config) validate() error {
 			return fmt.Errorf("listeners[%d] %s: %w", i, c.Listeners[i].Address, err)
 		}
 	}
+	if c.Kerberos != nil && c.Kerberos.Keytab == "" {
+		return errors.New("kerberos: keytab is missing")
+	}
 	if c.Users != nil && c.Users.File == "" {
 		return errors.New("users: file is missing")
 	}
@@ -165,6 +168,9 @@ func (t *targetConfig) validate() error {
 	if t.RSAKey != "" && !isSHA256(t.RSAKey) {
 		return errors.New("rsa_key: not a SHA-256 of the display's key; an attempt without it prints the one it has")
 	}
+	if t.Kerberos != nil && t.Kerberos.Keytab == "" && t.Kerberos.CCache == "" && t.Kerberos.Password == nil {
+		return errors.New("kerberos: one of keytab, ccache and password is needed")
+	}
 	if t.Minimum != "" && !slices.Contains(displaySecurity, t.Minimum) {
 		return fmt.Errorf("minimum: %w", notOneOf("security type", t.Minimum, displaySecurity))
 	}
@@ -238,13 +244,21 @@ func (c *config) secretsReadable(ctx context.Context) error {
 	}
 	for _, name := range keys(c.Targets) {
 		t := c.Targets[name]
-		for key, s := range map[string]*secret{"password": t.Password, "token": t.Token, "viewer_password": t.ViewerPassword} {
+		for key, s := range t.secrets() {
 			if err := s.readable(ctx); err != nil {
 				return fmt.Errorf("targets.%s: %s: %w", name, key, err)
 			}
 		}
 	}
 	return nil
+}
+
+func (t targetConfig) secrets() map[string]*secret {
+	list := map[string]*secret{"password": t.Password, "token": t.Token, "viewer_password": t.ViewerPassword}
+	if t.Kerberos != nil {
+		list["kerberos.password"] = t.Kerberos.Password
+	}
+	return list
 }
 
 // policy compiles the rules; nil when there are none.

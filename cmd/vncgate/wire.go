@@ -21,14 +21,15 @@ import (
 // wiring turns a checked configuration into a running gateway. It is the one
 // place where all parts meet.
 type wiring struct {
-	cfg    *config
-	log    *slog.Logger
-	users  *auth.Users
-	tokens *auth.JWTVerifier
-	guard  auth.Guard
-	pairs  []*certs.KeyPair // for warnings about their age
-	gate   *gateway.Gateway
-	doors  []door
+	cfg      *config
+	log      *slog.Logger
+	users    *auth.Users
+	tokens   *auth.JWTVerifier
+	kerberos *auth.KerberosService
+	guard    auth.Guard
+	pairs    []*certs.KeyPair // for warnings about their age
+	gate     *gateway.Gateway
+	doors    []door
 }
 
 // door is one listener, bound and ready to serve.
@@ -59,6 +60,9 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 	var err error
 	if w.tokens, err = cfg.Tokens.verifier(ctx, w.reporter); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	if w.kerberos, err = cfg.Kerberos.service(); err != nil {
+		return nil, fmt.Errorf("kerberos: %w", err)
 	}
 	policy, err := cfg.policy()
 	if err != nil {

@@ -102,8 +102,8 @@ func (l *listenerConfig) canOffer(name string, c *config) error {
 		return errors.New("needs tls with certificate and key on this listener")
 	case asksPassword(name) && c.Users == nil:
 		return errors.New("needs users; 'vncgate user add' makes the file")
-	case asksSASL(name) && c.Users == nil && c.Tokens == nil && !l.Anonymous && !l.knowsPeers():
-		return errors.New("needs users ('vncgate user add' makes the file), tokens, client certificates or anonymous")
+	case asksSASL(name) && c.Users == nil && c.Tokens == nil && c.Kerberos == nil && !l.Anonymous && !l.knowsPeers():
+		return errors.New("needs users ('vncgate user add' makes the file), tokens, kerberos, client certificates or anonymous")
 	case asksVncPassword(name) && l.Password == nil && c.Targets[l.Target].ViewerPassword == nil:
 		return errors.New("needs a password on this listener, such as password: {file: PATH}, or a viewer_password of the target")
 	case name == "plain" && !l.private():

@@ -114,7 +114,7 @@ func (p saslProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, erro
 		Mechanisms: mechanisms.Names(),
 		Start: func(ctx context.Context, name string, _ net.Conn) (m rfb.SASLMechanism, err error) {
 			running, err = mechanisms.New(ctx, name)
-			return running, err
+			return mechanism{running}, err
 		},
 	}.Handshake(ctx, c)
 	if err == nil {
@@ -126,7 +126,7 @@ func (p saslProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, erro
 func (p saslProof) mechanisms(c net.Conn) auth.Mechanisms {
 	w := p.e.w
 	m := auth.Mechanisms{
-		Users: w.users, Tokens: w.tokens, Anonymous: p.e.l.Anonymous, Encrypted: p.private,
+		Users: w.users, Tokens: w.tokens, Kerberos: w.kerberos, Anonymous: p.e.l.Anonymous, Encrypted: p.private,
 		Guard: &w.guard, From: from(c),
 	}
 	if state, ok := layers.TLSState(c); ok {

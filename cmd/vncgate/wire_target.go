@@ -123,7 +123,7 @@ func (t *targetConfig) lacks(name string) int {
 	ready := true
 	switch {
 	case asksSASL(name):
-		ready = user && password || t.Token != nil || t.TLS != nil && t.TLS.Certificate != ""
+		ready = user && password || t.Token != nil || t.Kerberos != nil || t.TLS != nil && t.TLS.Certificate != ""
 	case isRSAAES(name):
 		ready = password && (t.RSAKey != "" || t.insecure())
 	case asksPassword(name):
@@ -149,7 +149,7 @@ func (t *targetConfig) clientSecurity(name string, overTLS bool) rfb.Security {
 		return rfb.ClientRSAAES{As: rsaTypes[name], VerifyKey: t.verifyRSAKey, Credentials: t.passwordAndUser, Key: t.ourKey}
 	case "sasl":
 		return rfb.ClientSASL{Choose: func(ctx context.Context, offered []string, c net.Conn) (rfb.SASLClientMechanism, error) {
-			return auth.ChooseClient(ctx, offered, t.saslCredentials(c, overTLS))
+			return t.mechanism(ctx, offered, c, overTLS)
 		}}
 	}
 	return rfb.None{}
