@@ -13,7 +13,7 @@ import (
 )
 
 // negotiate runs an exchange up to the offer of layers and returns the offer.
-func negotiate(t *testing.T, client *GSSAPIClient, server *GSSAPIServer) (offer []byte) {
+func negotiate(t *testing.T, client *GSSAPIClient, server *gssapiServer) (offer []byte) {
 	t.Helper()
 	_, token, err := client.Start()
 	must(t, err)
@@ -59,7 +59,7 @@ func TestGSSAPIChoices(t *testing.T) {
 		"nothing":                 {false, "", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, server := newInitiator(t, issue(t, aes256, nil), c.encrypted), service.New(c.encrypted)
+			client, server := newInitiator(t, issue(t, aes256, nil), c.encrypted), service.begin(c.encrypted)
 			wrapped := negotiate(t, client, server)
 			offer, _, err := client.context.receive.open(wrapped)
 			must(t, err)
@@ -129,7 +129,7 @@ func TestGSSAPIRequests(t *testing.T) {
 		"a negative number": {func(a *types.Authenticator) { a.SeqNumber = -2 }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			challenge, done, err := service.New(false).Next(requestWith(t, issue(t, aes256, nil), c.change))
+			challenge, done, err := service.begin(false).Next(requestWith(t, issue(t, aes256, nil), c.change))
 			if done || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want %q", err, c.want)
 			}
@@ -145,7 +145,7 @@ func TestGSSAPIWeakSession(t *testing.T) {
 	ticket := issue(t, aes256, func(g *grant) { g.Key = types.EncryptionKey{KeyType: 23, KeyValue: make([]byte, 16)} })
 	token := frameRequest(t, messages.APReq{PVNO: 5, MsgType: 14, APOptions: types.NewKrbFlags(), Ticket: ticket.ticket,
 		EncryptedAuthenticator: types.EncryptedData{EType: 23, Cipher: make([]byte, 100)}})
-	if _, _, err := newKerberosService(t, aes256).New(true).Next(token); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "session key") {
+	if _, _, err := newKerberosService(t, aes256).begin(true).Next(token); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "session key") {
 		t.Error(err)
 	}
 }
@@ -185,7 +185,7 @@ func TestGSSAPIBrokenRequests(t *testing.T) {
 		"another enctype in it": {change(func(r *messages.APReq) { r.EncryptedAuthenticator.EType = aes128 }), "not made with the ticket's key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := service.New(true)
+			server := service.begin(true)
 			challenge, done, err := server.Next(c.token)
 			if challenge != nil || done || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%q, %v, %v; want %q", challenge, done, err, c.want)
@@ -206,7 +206,7 @@ func TestGSSAPIWithoutProof(t *testing.T) {
 		a.Cksum = gssChecksum(gssIntegrity)
 		auth = *a
 	})
-	server := newKerberosService(t, aes256).New(true)
+	server := newKerberosService(t, aes256).begin(true)
 	offer, done, err := server.Next(token)
 	if done || err != nil {
 		t.Fatal(done, err)
@@ -223,7 +223,7 @@ func TestGSSAPIWithoutProof(t *testing.T) {
 }
 
 func TestGSSAPIResponseToProof(t *testing.T) {
-	client, server := newInitiator(t, issue(t, aes256, nil), true), newKerberosService(t, aes256).New(true)
+	client, server := newInitiator(t, issue(t, aes256, nil), true), newKerberosService(t, aes256).begin(true)
 	_, token, _ := client.Start()
 	_, _, err := server.Next(token)
 	must(t, err)
@@ -253,7 +253,7 @@ func TestGSSAPIOffers(t *testing.T) {
 		"less than an offer":                      {false, "\x04\x00\x20", "malformed", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, server := newInitiator(t, issue(t, aes256, nil), c.encrypted), newKerberosService(t, aes256).New(false)
+			client, server := newInitiator(t, issue(t, aes256, nil), c.encrypted), newKerberosService(t, aes256).begin(false)
 			_, token, _ := client.Start()
 			proof, _, err := server.Next(token)
 			must(t, err)

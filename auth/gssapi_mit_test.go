@@ -237,7 +237,7 @@ const (
 )
 
 // acceptSample lets a sample client log in to server.
-func acceptSample(s *sample, server *GSSAPIServer) error {
+func acceptSample(s *sample, server *gssapiServer) error {
 	s.send([]byte(GSSAPI))
 	response, err := s.receive()
 	if err != nil {
@@ -274,7 +274,7 @@ func TestGSSAPISampleClient(t *testing.T) {
 				"no layer, with proof": {"-b", "min=0,max=100000", "-e", "ssf=256"},
 			} {
 				t.Run(name, func(t *testing.T) {
-					server := service.New(true)
+					server := service.begin(true)
 					s := r.sample(t, "sasl-sample-client", append(args, "-n", testHost, "-u", "alice")...)
 					if err := acceptSample(s, server); err != nil {
 						t.Fatalf("%v\n%s", err, s.rest())
@@ -289,7 +289,7 @@ func TestGSSAPISampleClient(t *testing.T) {
 }
 
 func testSampleClientLayer(t *testing.T, r *realm, service *KerberosService) {
-	server := service.New(false)
+	server := service.begin(false)
 	s := r.sample(t, "sasl-sample-client", "-n", testHost, "-b", "min=56,max=100000", "-u", "alice")
 	if err := acceptSample(s, server); err != nil {
 		t.Fatalf("%v\n%s", err, s.rest())

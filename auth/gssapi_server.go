@@ -77,21 +77,20 @@ func (s *KerberosService) now() time.Time {
 	return time.Now()
 }
 
-// New begins an exchange. encrypted says that nobody between can read the
-// channel (TLS, wss or a local socket): then there is no security layer.
-// Otherwise there has to be one, and it has to be confidential.
-func (s *KerberosService) New(encrypted bool) *GSSAPIServer {
-	g := &GSSAPIServer{service: s, offer: layerMessage{layers: layerNone}}
+// begin begins an exchange. In a channel that is encrypted there is no security
+// layer. Elsewhere there has to be one, and it has to be confidential.
+func (s *KerberosService) begin(encrypted bool) *gssapiServer {
+	g := &gssapiServer{service: s, offer: layerMessage{layers: layerNone}}
 	if !encrypted {
 		g.offer = layerMessage{layers: layerConfidentiality, maxToken: ourLayerToken}
 	}
 	g.next = g.accept
-	g.Mechanism = &Mechanism{name: GSSAPI, step: func(response []byte) ([]byte, bool, error) { return g.next(response) }}
+	g.Mechanism = &Mechanism{name: GSSAPI, step: func(response []byte) ([]byte, bool, error) { return g.next(response) }, layer: g.agreed}
 	return g
 }
 
-// GSSAPIServer is a Mechanism that may end with a security layer.
-type GSSAPIServer struct {
+// gssapiServer is the Mechanism that may end with a security layer.
+type gssapiServer struct {
 	*Mechanism
 	service *KerberosService
 	offer   layerMessage
@@ -99,20 +98,19 @@ type GSSAPIServer struct {
 
 	context         *gssContext
 	user, principal string // who the client is: to us, and in full
-	layer           *SecurityLayer
+	chosen          *SecurityLayer
 }
 
-// Layer returns the security layer that everything behind the SecurityResult
-// goes through, once Next has said done; ok is false where there is none.
-func (g *GSSAPIServer) Layer() (l SecurityLayer, ok bool) {
-	if g.state != proved || g.layer == nil {
+// agreed is the Layer of the Mechanism.
+func (g *gssapiServer) agreed() (l SecurityLayer, ok bool) {
+	if g.state != proved || g.chosen == nil {
 		return SecurityLayer{}, false
 	}
-	return *g.layer, true
+	return *g.chosen, true
 }
 
 // accept takes the AP-REQ.
-func (g *GSSAPIServer) accept(response []byte) ([]byte, bool, error) {
+func (g *gssapiServer) accept(response []byte) ([]byte, bool, error) {
 	if response == nil {
 		return []byte{}, false, nil
 	}
@@ -145,7 +143,7 @@ func (g *GSSAPIServer) accept(response []byte) ([]byte, bool, error) {
 
 // prove answers with the AP-REP. Its subkey is new, so that what a client says
 // behind it was never said before.
-func (g *GSSAPIServer) prove(req *request) (challenge []byte, done bool, err error) {
+func (g *gssapiServer) prove(req *request) (challenge []byte, done bool, err error) {
 	part := messages.EncAPRepPart{
 		CTime:          req.auth.CTime,
 		Cusec:          req.auth.Cusec,
@@ -167,7 +165,7 @@ func (g *GSSAPIServer) prove(req *request) (challenge []byte, done bool, err err
 }
 
 // offerLayers takes the empty response to the AP-REP.
-func (g *GSSAPIServer) offerLayers(response []byte) ([]byte, bool, error) {
+func (g *gssapiServer) offerLayers(response []byte) ([]byte, bool, error) {
 	if len(response) > 0 {
 		return nil, false, fmt.Errorf("%d bytes where the client has nothing to say", len(response))
 	}
@@ -176,7 +174,7 @@ func (g *GSSAPIServer) offerLayers(response []byte) ([]byte, bool, error) {
 }
 
 // choose takes the client's layer and for whom it acts.
-func (g *GSSAPIServer) choose(response []byte) ([]byte, bool, error) {
+func (g *gssapiServer) choose(response []byte) ([]byte, bool, error) {
 	text, _, err := g.context.receive.open(response)
 	if err != nil {
 		return nil, false, err
@@ -197,7 +195,7 @@ func (g *GSSAPIServer) choose(response []byte) ([]byte, bool, error) {
 		if choice.maxToken < minLayerToken {
 			return nil, false, fmt.Errorf("the client takes tokens of %d bytes, fewer than %d", choice.maxToken, minLayerToken)
 		}
-		g.layer = g.context.securityLayer(choice.maxToken)
+		g.chosen = g.context.securityLayer(choice.maxToken)
 	}
 	g.id = Identity{Name: g.user}
 	return nil, true, nil

@@ -101,7 +101,7 @@ func newInitiator(t testing.TB, ticket *krbTicket, encrypted bool) *GSSAPIClient
 
 // authenticate runs client against server as exchange does, whose Mechanism is
 // the server's.
-func authenticate(client *GSSAPIClient, server *GSSAPIServer) error {
+func authenticate(client *GSSAPIClient, server *gssapiServer) error {
 	_, err := exchange(client, server.Mechanism)
 	return err
 }
@@ -111,7 +111,7 @@ func TestGSSAPIExchange(t *testing.T) {
 		service := newKerberosService(t, enctype)
 		must(t, service.Check())
 		for _, encrypted := range []bool{true, false} {
-			client, server := newInitiator(t, issue(t, enctype, nil), encrypted), service.New(encrypted)
+			client, server := newInitiator(t, issue(t, enctype, nil), encrypted), service.begin(encrypted)
 			if _, ok := server.Layer(); ok || server.Username() != "" || client.Done() {
 				t.Fatal("done before the beginning")
 			}
@@ -171,7 +171,7 @@ func checkLayers(t *testing.T, a, b SecurityLayer, ssf int) {
 
 // A peer whose framing carries no initial response is asked for it.
 func TestGSSAPIWithoutInitialResponse(t *testing.T) {
-	client, server := newInitiator(t, issue(t, aes256, nil), true), newKerberosService(t, aes256).New(true)
+	client, server := newInitiator(t, issue(t, aes256, nil), true), newKerberosService(t, aes256).begin(true)
 	challenge, done, err := server.Next(nil)
 	if challenge == nil || len(challenge) > 0 || done || err != nil {
 		t.Fatalf("%q, %v, %v", challenge, done, err)
@@ -225,7 +225,7 @@ func TestGSSAPIDenials(t *testing.T) {
 				return
 			}
 			must(t, err)
-			server := service.New(true)
+			server := service.begin(true)
 			err = authenticate(client, server)
 			if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v; want %q", err, c.want)
@@ -249,7 +249,7 @@ func TestGSSAPIClockSkew(t *testing.T) {
 		service.MaxSkew = c.max
 		service.clock = func() time.Time { return time.Now().Add(c.ahead) }
 		ticket := issue(t, aes256, func(g *grant) { g.AuthTime = time.Now().Add(-time.Hour) })
-		err := authenticate(newInitiator(t, ticket, true), service.New(true))
+		err := authenticate(newInitiator(t, ticket, true), service.begin(true))
 		if c.ok && err != nil || !c.ok && (!errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "clock")) {
 			t.Errorf("%v ahead of %v: %v", c.ahead, c.max, err)
 		}
@@ -259,16 +259,16 @@ func TestGSSAPIClockSkew(t *testing.T) {
 func TestGSSAPIReplay(t *testing.T) {
 	service := newKerberosService(t, aes256)
 	_, token, _ := newInitiator(t, issue(t, aes256, nil), false).Start()
-	if _, _, err := service.New(false).Next(token); err != nil {
+	if _, _, err := service.begin(false).Next(token); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := service.New(false).Next(token); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "replay") {
+	if _, _, err := service.begin(false).Next(token); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "replay") {
 		t.Errorf("a replayed request: %v", err)
 	}
 	// Elsewhere it would be new, as for a second gateway with the same keytab.
 	// What follows is not, because our key is.
 	other := &KerberosService{Keytab: service.Keytab}
-	if _, _, err := other.New(false).Next(token); err != nil {
+	if _, _, err := other.begin(false).Next(token); err != nil {
 		t.Error(err)
 	}
 }

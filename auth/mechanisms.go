@@ -87,9 +87,7 @@ func (m Mechanisms) New(ctx context.Context, name string) (*Mechanism, error) {
 	case External:
 		return newExternal(*m.External), nil
 	case GSSAPI:
-		g := m.Kerberos.New(m.Encrypted)
-		g.Mechanism.layer = g.Layer
-		return g.Mechanism, nil
+		return m.Kerberos.begin(m.Encrypted).Mechanism, nil
 	case OAuthBearer:
 		return newOAuthBearer(m), nil
 	case Plain:
