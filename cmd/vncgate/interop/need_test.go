@@ -1,13 +1,20 @@
 package interop
 
 import (
+	_ "embed"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// debianPackages lists, one a line, what has to be installed for every test.
+//
+//go:embed testdata/debian-packages
+var debianPackages string
 
 // missing skips the test, or fails it where every peer has to be there.
 func missing(t testing.TB, what, remedy string) {
@@ -22,8 +29,18 @@ func missing(t testing.TB, what, remedy string) {
 func need(t testing.TB, program, debianPackage string) {
 	t.Helper()
 	leaveShort(t)
-	if _, err := exec.LookPath(program); err != nil {
-		missing(t, program, "apt install "+debianPackage)
+	_, err := exec.LookPath(program)
+	installed(t, program, debianPackage, err)
+}
+
+// installed is the end of need and needFile.
+func installed(t testing.TB, what, debianPackage string, err error) {
+	t.Helper()
+	if !slices.Contains(strings.Fields(debianPackages), debianPackage) {
+		t.Errorf("%s is not in testdata/debian-packages", debianPackage)
+	}
+	if err != nil {
+		missing(t, what, "apt install "+debianPackage)
 	}
 }
 
@@ -31,9 +48,8 @@ func need(t testing.TB, program, debianPackage string) {
 func needFile(t testing.TB, path, debianPackage string) {
 	t.Helper()
 	leaveShort(t)
-	if _, err := os.Stat(path); err != nil {
-		missing(t, path, "apt install "+debianPackage)
-	}
+	_, err := os.Stat(path)
+	installed(t, path, debianPackage, err)
 }
 
 func leaveShort(t testing.TB) {

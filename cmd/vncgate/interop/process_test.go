@@ -80,7 +80,8 @@ func start(s *scope, name string, cmd *exec.Cmd) (*process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	}
-	cmd.WaitDelay = 2 * time.Second // for grandchildren that hold the output open
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // when the tests themselves are killed
+	cmd.WaitDelay = 2 * time.Second             // for grandchildren that hold the output open
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

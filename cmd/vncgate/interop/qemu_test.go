@@ -67,6 +67,9 @@ func startQEMU(s *scope, cfg qemuConfig) (*display, error) {
 		label: "QEMU " + cfg.security, version: debianVersion("qemu-system-x86"), offers: []string{cfg.security},
 		at: endpoint{security: cfg.security, user: cfg.user, password: cfg.password, ca: cfg.certs.ca},
 	}
+	if !cfg.tcp {
+		d.label += ", unix socket"
+	}
 	listen, err := qemuListen(&d.at, dir, cfg.tcp)
 	if err != nil {
 		return nil, err
