@@ -5,8 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 
 	"vncgate/auth"
 )
@@ -101,4 +106,64 @@ func ExamplePolicy() {
 	// view,keyboard,pointer,clipboard-in,clipboard-out by rule 1
 	// view by rule 2
 	// nothing by no rule
+}
+
+// A token of an identity provider (here with a secret that both know) becomes an
+// identity with the groups that it states.
+func ExampleJWTVerifier() {
+	secret := []byte("a secret of at least 32 bytes, from a file")
+	verifier, err := auth.NewJWTVerifier(auth.JWTConfig{
+		Algorithms:  []string{"HS256"},
+		Secret:      secret,
+		Issuer:      "https://idp.example",
+		Audience:    "vncgate",
+		GroupsClaim: "realm_access.roles",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: secret}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sign := func(audience string) string {
+		token, err := jwt.Signed(signer).Claims(map[string]any{
+			"iss": "https://idp.example", "aud": audience, "sub": "alice", "exp": time.Now().Add(time.Minute).Unix(),
+			"realm_access": map[string]any{"roles": []string{"ops"}},
+		}).Serialize()
+		if err != nil {
+			log.Fatal(err)
+		}
+		return token
+	}
+	id, _, err := verifier.Verify(sign("vncgate"))
+	fmt.Println(id.Name, id.Groups, err)
+	_, _, err = verifier.Verify(sign("another"))
+	fmt.Println(errors.Is(err, auth.ErrDenied), err)
+	// Output:
+	// alice [ops] <nil>
+	// true auth: jwt: denied: the token is for another audience
+}
+
+// Guesses have to wait from some point on, whatever they guess by then.
+func ExampleGuard() {
+	guard := &auth.Guard{}
+	from := netip.MustParseAddr("192.0.2.1")
+	for _, guess := range []string{"1234", "password", "letmein", "qwerty", "dragon", "wonderland"} {
+		err := guard.Try(from, "alice", func() error {
+			if guess != "wonderland" {
+				return auth.ErrDenied
+			}
+			return nil
+		})
+		fmt.Println(err)
+	}
+	// Output:
+	// auth: denied
+	// auth: denied
+	// auth: denied
+	// auth: denied
+	// auth: denied
+	// auth: denied: too many proofs have failed or run at once, 1s to wait
 }

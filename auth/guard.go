@@ -24,8 +24,10 @@ const (
 // is looked at: a second, then twice as long each time, up to five minutes. A
 // failure is forgotten every ten minutes.
 //
-// Whoever fails in somebody's name makes that name wait. So that this shuts
-// nobody out, a name does not wait at addresses where it was proved lately.
+// Whoever fails in somebody's name makes that name wait, and whoever fails at an
+// address its other users. So that this shuts nobody out, a name at an address
+// where it was proved lately is counted by itself: it waits for no failures but
+// its own there, and those make nobody else wait.
 //
 // A peer that has to wait is answered like one whose proof was wrong, and is not
 // told. The answer may come sooner, though, since nothing is computed for it:
@@ -39,7 +41,7 @@ type Guard struct {
 	mu        sync.Mutex
 	addresses guardTable[netip.Prefix, *suspect]
 	users     guardTable[string, *suspect]
-	known     guardTable[place, *proofSeen]
+	visitors  guardTable[place, *visitor]
 }
 
 // place is where a user's name was proved.
@@ -48,12 +50,17 @@ type place struct {
 	user   string
 }
 
-// proofSeen is when.
-type proofSeen struct{ last time.Time }
+// visitor is a name at a place where it was proved.
+type visitor struct {
+	proved time.Time // when it was, last
+	suspect
+}
 
-func (p *proofSeen) stale(now time.Time) bool { return now.Sub(p.last) >= knownFor }
+func (v *visitor) stale(now time.Time) bool {
+	return v.suspect.stale(now) && now.Sub(v.proved) >= knownFor
+}
 
-// suspect is what the guard remembers of an address or a name.
+// suspect is what the guard remembers of an address, a name or a visitor.
 type suspect struct {
 	failures int       // not yet forgotten
 	since    time.Time // when the first of them was, or when one was last forgotten
@@ -83,7 +90,7 @@ func (g *Guard) Failed(addr netip.Addr, user string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	g.suspects(addr, user, now, func(s *suspect, free int) { s.fail(free, now) })
+	g.suspects(guardPrefix(addr), guardUser(user), now, func(s *suspect, free int) { s.fail(free, now) })
 }
 
 // Succeeded remembers that user's name was proved from addr. It forgets no
@@ -96,7 +103,7 @@ func (g *Guard) Succeeded(addr netip.Addr, user string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	g.known.get(place{prefix, name}, now, &proofSeen{}).last = now
+	g.visitors.get(place{prefix, name}, now, &visitor{}).proved = now
 }
 
 // errWait is ErrDenied for the peer. The log says how long.
@@ -113,16 +120,29 @@ func (e errWait) Is(target error) bool { return target == ErrDenied }
 // error (a viewer that left, a file that cannot be read) counts for nothing.
 // It returns proof's error, or without calling it one that matches ErrDenied.
 // Proofs that run at the same time are as few as failures would be allowed.
-func (g *Guard) Try(addr netip.Addr, user string, proof func() error) (err error) {
+func (g *Guard) Try(addr netip.Addr, user string, proof func() error) error {
 	if g == nil {
 		return proof()
 	}
 	leave, err := g.enter(addr, user)
 	if err != nil {
-		return err
+		return fmt.Errorf("auth: %w", err)
 	}
 	defer leave()
-	err = proof()
+	return g.judge(addr, user, proof())
+}
+
+// try is Try for the mechanisms, whose errors say where they come from.
+func (g *Guard) try(addr netip.Addr, user string, proof func() error) error {
+	err := g.Try(addr, user, proof)
+	if wait := (errWait{}); errors.As(err, &wait) {
+		return wait
+	}
+	return err
+}
+
+// judge counts how a proof ended.
+func (g *Guard) judge(addr netip.Addr, user string, err error) error {
 	switch {
 	case err == nil:
 		g.Succeeded(addr, user)
@@ -150,7 +170,7 @@ func (g *Guard) enter(addr netip.Addr, user string) (leave func(), err error) {
 		return nil, errWait{wait}
 	}
 	var entered []*suspect
-	g.suspects(addr, user, now, func(s *suspect, _ int) {
+	g.suspects(prefix, name, now, func(s *suspect, _ int) {
 		s.underWay++
 		entered = append(entered, s)
 	})
@@ -164,34 +184,35 @@ func (g *Guard) enter(addr netip.Addr, user string) (leave func(), err error) {
 	}, nil
 }
 
-// wait is the longer of the waits of an address and a name.
+// wait is that of a visitor, or else the longer one of an address and a name.
 func (g *Guard) wait(prefix netip.Prefix, user string, now time.Time) time.Duration {
+	if v, ok := g.visitors.peek(place{prefix, user}, now); ok {
+		return v.wait(freePerUser, now)
+	}
 	var wait time.Duration
 	if s, ok := g.addresses.peek(prefix, now); ok {
 		wait = s.wait(freePerAddress, now)
 	}
-	if s, ok := g.users.peek(user, now); ok && !g.knows(prefix, user, now) {
+	if s, ok := g.users.peek(user, now); ok {
 		wait = max(wait, s.wait(freePerUser, now))
 	}
 	return wait
 }
 
-// suspects calls f for the address and for the name, as far as they are given
-// and watched.
-func (g *Guard) suspects(addr netip.Addr, user string, now time.Time, f func(s *suspect, free int)) {
-	prefix, name := guardPrefix(addr), guardUser(user)
+// suspects calls f for a visitor, or else for the address and for the name, as
+// far as they are given.
+func (g *Guard) suspects(prefix netip.Prefix, user string, now time.Time, f func(s *suspect, free int)) {
+	p := place{prefix, user}
+	if _, ok := g.visitors.peek(p, now); ok {
+		f(&g.visitors.get(p, now, nil).suspect, freePerUser)
+		return
+	}
 	if prefix.IsValid() {
 		f(g.addresses.get(prefix, now, &suspect{}), freePerAddress)
 	}
-	if name != "" && !g.knows(prefix, name, now) {
-		f(g.users.get(name, now, &suspect{}), freePerUser)
+	if user != "" {
+		f(g.users.get(user, now, &suspect{}), freePerUser)
 	}
-}
-
-// knows reports whether user's name was proved at prefix lately.
-func (g *Guard) knows(prefix netip.Prefix, user string, now time.Time) bool {
-	_, ok := g.known.peek(place{prefix, user}, now)
-	return ok
 }
 
 // guardPrefix is what counts as one address.
@@ -248,13 +269,11 @@ func (s *suspect) places(free int) int {
 	return max(1, free-s.failures)
 }
 
-// backOff is the wait after n failures more than are free.
+// backOff is the wait after n failures more than are free, which fail keeps
+// small.
 func backOff(n int) time.Duration {
 	if n < 0 {
 		return 0
-	}
-	if n > 30 {
-		return longestWait
 	}
 	return min(firstWait<<n, longestWait)
 }

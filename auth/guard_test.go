@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,7 @@ func TestGuardKnowsPlaces(t *testing.T) {
 		g := &Guard{}
 		g.Succeeded(home, "alice")
 		fails(g, 2*freePerUser, office, "alice")
+		fails(g, 2*freePerAddress, home, "bob") // a neighbour's viewer that knows no better
 		wantWait(t, g, home, "alice", 0)
 		if _, ok := g.Allow(netip.MustParseAddr("203.0.113.9"), "alice"); ok {
 			t.Error("the name is not guarded elsewhere")
@@ -134,14 +136,20 @@ func TestGuardKnowsPlaces(t *testing.T) {
 		if _, ok := g.Allow(netip.Addr{}, "alice"); ok {
 			t.Error("no address counts as a known one")
 		}
-		// What fails at the known place counts for its address only.
-		fails(g, freePerAddress-1, home, "alice")
+		// What fails in her name there counts by itself.
+		time.Sleep(knownFor / 2)
+		fails(g, freePerUser-1, home, "alice")
 		wantWait(t, g, home, "alice", 0)
-		g.Failed(home, "alice")
-		wantWait(t, g, home, "alice", time.Second)
+		fails(g, freePerAddress, home, "alice")
+		if wait, _ := g.Allow(home, "alice"); wait < time.Minute {
+			t.Errorf("guesses from the same place: %s to wait", wait)
+		}
+		wantWait(t, g, home, "bob", 0)
+		wantWait(t, g, office, "alice", 0)
+		g.Succeeded(home, "alice")
 		g.Succeeded(netip.Addr{}, "alice")
 		g.Succeeded(home, "")
-		if n := len(g.known.byKey); n != 1 {
+		if n := len(g.visitors.byKey); n != 1 {
 			t.Errorf("%d places are known", n)
 		}
 		time.Sleep(knownFor - time.Nanosecond)
@@ -162,7 +170,8 @@ func TestGuardSuccessForgivesNothing(t *testing.T) {
 			g.Failed(office, fmt.Sprintf("user%d", i))
 			g.Succeeded(office, "mallory")
 		}
-		wantWait(t, g, office, "mallory", time.Second)
+		wantWait(t, g, office, "alice", time.Second)
+		wantWait(t, g, office, "", time.Second)
 	})
 }
 
@@ -208,6 +217,8 @@ func TestGuardTryAtOnce(t *testing.T) {
 		release := make(chan struct{})
 		var mu sync.Mutex
 		looked, refused := 0, 0
+		clean := make(chan int)
+		go func() { clean <- atOnceFrom(g, home, release) }()
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -228,11 +239,32 @@ func TestGuardTryAtOnce(t *testing.T) {
 		synctest.Wait()
 		close(release)
 		wg.Wait()
+		if n := <-clean; n != atOnce {
+			t.Errorf("from a clean address %d were looked at, want %d", n, atOnce)
+		}
 		if looked != freePerUser-1 || refused != 100-looked {
 			t.Errorf("%d were looked at, %d refused; want %d", looked, refused, freePerUser-1)
 		}
 		wantWait(t, g, office, "alice", time.Second)
 	})
+}
+
+// atOnceFrom tries more proofs than places, each until release, and counts those
+// that were looked at.
+func atOnceFrom(g *Guard, addr netip.Addr, release <-chan struct{}) int {
+	var looked atomic.Int32
+	var wg sync.WaitGroup
+	for range atOnce + 10 {
+		wg.Go(func() {
+			g.Try(addr, "", func() error {
+				looked.Add(1)
+				<-release
+				return nil
+			})
+		})
+	}
+	wg.Wait()
+	return int(looked.Load())
 }
 
 func TestGuardNil(t *testing.T) {

@@ -25,7 +25,7 @@ func newOAuthBearer(m Mechanisms) *Mechanism {
 	mechanism := &Mechanism{name: OAuthBearer}
 	var verdict error // of the first response; nil: none yet
 	server := sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
-		verdict = m.Guard.Try(m.From, "", func() error {
+		verdict = m.Guard.try(m.From, "", func() error {
 			id, _, err := m.Tokens.verify(o.Token)
 			if err == nil {
 				err = actsFor(id.Name, saslName(o.Username))

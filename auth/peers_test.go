@@ -71,6 +71,27 @@ func TestCyrusClient(t *testing.T) {
 	}
 }
 
+// Cyrus's client has no channel binding of its own, and is not confused by a list
+// with -PLUS in it.
+func TestCyrusClientChooses(t *testing.T) {
+	needPeers(t, "sasl2-bin libsasl2-modules", "sasl-sample-client")
+	f := &UsersFile{Path: t.TempDir() + "/users"}
+	must(t, f.Add("alice", "wonderland"))
+	m := Mechanisms{Users: openUsers(t, f), Encrypted: true, Binding: Binding{Exporter: randomBytes(exporterLen)}}
+	peer := startPeer(t, nil, "sasl-sample-client", "-s", "vnc", "-u", "alice", "-a", "alice")
+	peer.send([]byte(strings.Join(m.Names(), " ")))
+	io.WriteString(peer.in, "wonderland\n")
+	chosen, err := peer.receive()
+	must(t, err)
+	name, response, _ := strings.Cut(string(chosen), "\x00")
+	server, err := m.New(t.Context(), name)
+	must(t, err)
+	satisfied, err := serveCyrusFrom(peer, server, []byte(response))
+	if name != ScramSHA512 || server.Username() != "alice" || !satisfied {
+		t.Errorf("%s: user %q, client satisfied %v, %v", name, server.Username(), satisfied, err)
+	}
+}
+
 // serveCyrus runs the sample client against server. The client is satisfied
 // when it has taken the last challenge, if there is one, and answers with
 // nothing.
@@ -84,6 +105,11 @@ func serveCyrus(peer *sample, server *Mechanism, password string) (satisfied boo
 		return false, err
 	}
 	_, response, _ = bytes.Cut(response, []byte{0}) // the mechanism's name comes first
+	return serveCyrusFrom(peer, server, response)
+}
+
+// serveCyrusFrom is the rest of it, from the client's first response on.
+func serveCyrusFrom(peer *sample, server *Mechanism, response []byte) (satisfied bool, err error) {
 	for {
 		challenge, done, err := server.Next(response)
 		if err != nil || done && len(challenge) == 0 {

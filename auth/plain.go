@@ -22,7 +22,7 @@ func newPlain(ctx context.Context, m Mechanisms) *Mechanism {
 		if err := actsFor(authcid, authzid); err != nil {
 			return err
 		}
-		return m.Guard.Try(m.From, authcid, func() (err error) {
+		return m.Guard.try(m.From, authcid, func() (err error) {
 			if mechanism.id, err = m.Users.Verify(ctx, authcid, password); errors.Is(err, ErrDenied) {
 				return denied{"wrong name or password"}
 			}

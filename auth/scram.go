@@ -130,7 +130,7 @@ func (c *scramServer) final(message string) (challenge []byte, err error) {
 	if c.shutOut != nil {
 		return nil, c.shutOut
 	}
-	err = c.Guard.Try(c.From, c.conversation.Username(), func() (err error) {
+	err = c.Guard.try(c.From, c.conversation.Username(), func() (err error) {
 		challenge, err = c.prove(message)
 		return err
 	})
