@@ -43,7 +43,7 @@ func (d *doctor) wantsOurCertificate(err error) bool {
 		return false
 	}
 	var refused *rfb.DisplayError
-	return closed(err) || errors.As(err, &refused) && refused.Reason == "" || isAlert(err) && wantsCertificate(err.Error())
+	return closed(err) || isAlert(err) || errors.As(err, &refused) && refused.Reason == ""
 }
 
 // turnedAway is for a server that refused before any type was chosen.
@@ -93,13 +93,11 @@ func (d *doctor) wrongSecret(reason string) error {
 func (d *doctor) nothingInCommon() error {
 	offered := slices.Concat(d.offered, d.nested)
 	words := "it offers nothing that can be spoken here: " + joined(offered)
-	if len(d.t.Security) > 0 {
-		words = "it offers nothing that the target's security names: " + joined(offered)
-	}
 	var advice []string
 	for _, t := range offered {
-		if slices.Contains(displaySecurity, t.String()) && len(d.t.Security) > 0 {
-			advice = append(advice, fmt.Sprintf("On this side: add %s to the target's security, if that is strong enough.", t))
+		if slices.Contains(displaySecurity, t.String()) {
+			words = "it offers nothing that the target's settings allow: " + joined(offered)
+			advice = append(advice, fmt.Sprintf("On this side: the target's security leaves %s out; allow it, if it is strong enough.", t))
 		}
 	}
 	for _, r := range remedies {

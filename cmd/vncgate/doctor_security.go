@@ -127,7 +127,7 @@ func (g guardedSecurity) Handshake(ctx context.Context, c net.Conn) (rfb.Secured
 		return rfb.Secured{}, err
 	}
 	if missing := g.d.missing(g.Type().String()); g.d.t.lacks(g.Type().String()) > 0 && missing != "" {
-		return rfb.Secured{}, newTrouble("it asks for what is not there to give", "On this side: it takes "+missing+".")
+		return rfb.Secured{}, newTrouble("it asks for "+asked(g.Type())+", which is not configured", "On this side: give "+missing+".")
 	}
 	return g.Security.Handshake(ctx, c)
 }
@@ -144,7 +144,7 @@ func (d *doctor) mayProve(t rfb.SecurityType) error {
 	case !d.front || t == rfb.TypeNone:
 		return nil
 	case d.t.lacks(t.String()) > 0:
-		return leftOut("not tried: it asks for what was not given, " + d.missing(t.String()))
+		return leftOut("not tried: it asks for " + asked(t) + ", which was not given (--user, --password-file)")
 	case d.trust.checked && d.seen != nil && len(d.seen.faults) > 0:
 		return leftOut("not tried: no password is sent where the certificate is not in order (--insecure sends it)")
 	}
@@ -219,7 +219,7 @@ func (d *doctor) takes(t rfb.SecurityType) {
 		s.note("vncgate takes %s: the first of these among the security that it was told to use", t)
 		return
 	case d.t.lacks(t.String()) > 0:
-		s.note("vncgate takes %s: there is nothing for which it has what is needed", t)
+		s.note("vncgate takes %s: there is nothing better for which it has what is needed; this asks for %s", t, asked(t))
 		return
 	}
 	s.note("vncgate takes %s: the strongest of these for which it has what is needed", t)
@@ -235,6 +235,14 @@ func (d *doctor) takes(t rfb.SecurityType) {
 
 func (d *doctor) isOffered(name string) bool {
 	return slices.ContainsFunc(slices.Concat(d.offered, d.nested), func(t rfb.SecurityType) bool { return t.String() == name })
+}
+
+// asked is what a type asks its user for.
+func asked(t rfb.SecurityType) string {
+	if t == rfb.TypeVncAuth {
+		return "a password"
+	}
+	return "a user and a password"
 }
 
 // missing says what the named type needs that is not configured, and how to

@@ -193,7 +193,7 @@ func (d *doctor) noTLS(err error) error {
 		return newTrouble("it does not speak TLS here"+sent(text),
 			"On this side: leave --target-tls out (in the configuration: tls.implicit), or write ws:// for wss://.",
 			"Or the other side is to speak TLS, and its certificate and key are not configured.")
-	case isAlert(err) && wantsCertificate(text):
+	case isAlert(err) && (wantsCertificate(text) || d.wantsOurCertificate(err)):
 		return newTrouble("it refused us in the TLS handshake: "+alertWords(err), clientCertificateAdvice()...)
 	case isAlert(err) && strings.Contains(text, "handshake failure"):
 		return newTrouble("it refused us in the TLS handshake: nothing in common",
