@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"vncgate/layers"
 	"vncgate/layers/layertest"
 	"vncgate/rfb"
 	"vncgate/rfb/rfbtest"
@@ -75,10 +74,13 @@ func TestRSAWhereTheSessionIs(t *testing.T) {
 		if o.viewerErr != nil || o.displayErr != nil {
 			t.Fatal(o.viewerErr, o.displayErr)
 		}
-		stack := layers.Describe(o.display)
+		got := ""
+		if layer, ok := o.display.Conn.(interface{ LayerName() string }); ok {
+			got = layer.LayerName()
+		}
 		want := map[rfb.SecurityType]string{rfb.TypeRA2: "rsa-aes(128)", rfb.TypeRA256: "rsa-aes(256)"}[as]
-		if strings.Contains(stack, "rsa-aes") != (want != "") || !strings.Contains(stack, want) {
-			t.Errorf("%s: %s", as, stack)
+		if got != want {
+			t.Errorf("%s: %q, want %q", as, got, want)
 		}
 	}
 }
@@ -88,21 +90,22 @@ func TestRSAWhereTheSessionIs(t *testing.T) {
 func TestRecords(t *testing.T) {
 	for _, as := range []rfb.SecurityType{rfb.TypeRA2, rfb.TypeRA256} {
 		t.Run(as.String(), func(t *testing.T) {
-			layer := func(s rfb.Security) layers.Layer {
-				return func(ctx context.Context, c net.Conn) (net.Conn, error) {
-					var secured rfb.Secured
-					err := layers.Interrupt(ctx, c, func() (err error) {
-						secured, err = s.Handshake(ctx, c)
-						return err
-					})
-					return secured.Conn, err
-				}
+			near := func(ctx context.Context, c net.Conn) (net.Conn, error) {
+				return asConn(rfb.Client(ctx, c, &rfb.ClientConfig{Security: []rfb.Security{clientRSA(as, goodUser, goodPassword)}}))
 			}
-			layertest.TestLayer(t, layertest.Subject{
-				Near: layer(clientRSA(as, goodUser, goodPassword)), Far: layer(serverRSA(as)), Sparse: true,
-			})
+			far := func(ctx context.Context, c net.Conn) (net.Conn, error) {
+				return asConn(rfb.Server(ctx, c, &rfb.ServerConfig{Security: []rfb.Security{serverRSA(as)}}))
+			}
+			layertest.TestLayer(t, layertest.Subject{Near: near, Far: far, Sparse: true})
 		})
 	}
+}
+
+func asConn(c *rfb.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // wireTap keeps what is written, write by write.

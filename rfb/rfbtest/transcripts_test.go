@@ -2,7 +2,10 @@ package rfbtest_test
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"github.com/xdg-go/scram"
 
@@ -50,6 +54,16 @@ var viewers = []session{
 	{"gtk-vnc-x509-plain", "gtk-vnc 1.3, VeNCrypt X509Plain", x509Server(rfb.ServerPlain{Verify: verify}), (*recording).gtkvnc},
 	{"novnc-vnc", "noVNC 1.3 in Chromium, VncAuth", plain(ourVncAuth()), (*recording).novnc},
 	{"gvnccapture-none", "gvnccapture of gtk-vnc 1.3, None", plain(rfb.None{}), (*recording).gvnccapture},
+	{"vncviewer16-ra2", "TigerVNC vncviewer 1.16.80, RA2", plain(ourRSA(rfb.TypeRA2)), (*recording).vncviewer16},
+	{"vncviewer16-ra2ne", "TigerVNC vncviewer 1.16.80, RA2ne", plain(ourRSA(rfb.TypeRA2ne)), (*recording).vncviewer16},
+	{"vncviewer16-ra2-256", "TigerVNC vncviewer 1.16.80, RA2_256", plain(ourRSA(rfb.TypeRA256)), (*recording).vncviewer16},
+	{"vncviewer16-ra2ne-256", "TigerVNC vncviewer 1.16.80, RA2ne_256", plain(ourRSA(rfb.TypeRAne256)), (*recording).vncviewer16},
+	{"vncviewer16-ard", "TigerVNC vncviewer 1.16.80, DH", plain(rfb.ServerARD{Verify: verify}), (*recording).vncviewer16},
+	{"novnc17-ra2ne", "noVNC 1.7 in Chromium, RA2ne", plain(ourRSA(rfb.TypeRA2ne)), (*recording).novnc17},
+	{"novnc17-ard", "noVNC 1.7 in Chromium, Apple's Diffie-Hellman", plain(rfb.ServerARD{Verify: verify}), (*recording).novnc17},
+	{"novnc17-tight-none", "noVNC 1.7 in Chromium, Tight with None", plain(ourTight(rfb.None{})), (*recording).novnc17},
+	{"novnc17-tight-vnc", "noVNC 1.7 in Chromium, Tight with VncAuth", plain(ourTight(ourVncAuth())), (*recording).novnc17},
+	{"novnc17-tight-plain", "noVNC 1.7 in Chromium, Tight with Unix login", plain(ourTight(rfb.ServerPlain{Verify: verify})), (*recording).novnc17},
 }
 
 // displays are sessions of our Client with theirs.
@@ -66,6 +80,12 @@ var displays = []session{
 	{"qemu-x509-sasl-wrong", "QEMU 7.2, VeNCrypt X509SASL with SCRAM-SHA-256, a wrong password", x509Client(rfb.ClientSASL{Choose: chooseScram("wrong")}), (*recording).qemu},
 	{"x11vnc-vnc", "x11vnc 0.9 (libvncserver), VncAuth", plain(theirVncAuth(secret)), (*recording).x11vnc},
 	{"x11vnc-none", "x11vnc 0.9 (libvncserver), None", plain(rfb.None{}), (*recording).x11vnc},
+	{"x0vncserver-ra2", "TigerVNC x0vncserver 1.16.80, RA2", plain(theirRSA(rfb.TypeRA2, secret)), (*recording).x0vncserver},
+	{"x0vncserver-ra2-wrong", "TigerVNC x0vncserver 1.16.80, RA2, a wrong password", plain(theirRSA(rfb.TypeRA2, "wrong")), (*recording).x0vncserver},
+	{"x0vncserver-ra2ne", "TigerVNC x0vncserver 1.16.80, RA2ne", plain(theirRSA(rfb.TypeRA2ne, secret)), (*recording).x0vncserver},
+	{"x0vncserver-ra2ne-wrong", "TigerVNC x0vncserver 1.16.80, RA2ne, a wrong password", plain(theirRSA(rfb.TypeRA2ne, "wrong")), (*recording).x0vncserver},
+	{"x0vncserver-ra2-256", "TigerVNC x0vncserver 1.16.80, RA2_256", plain(theirRSA(rfb.TypeRA256, secret)), (*recording).x0vncserver},
+	{"x0vncserver-ra2ne-256", "TigerVNC x0vncserver 1.16.80, RA2ne_256", plain(theirRSA(rfb.TypeRAne256, secret)), (*recording).x0vncserver},
 }
 
 type securityOf = func(func(rfb.Upgrade) rfb.Upgrade, rfb.Upgrade) rfb.Security
@@ -86,6 +106,11 @@ func x509Client(inner rfb.Security) securityOf {
 	}
 }
 
+// seed is what all randomness of crypto/rand's comes from while a session is
+// recorded and while it is replayed, so that keys and paddings come out the
+// same.
+const seed = 1
+
 // steady is randomness that a replay can repeat.
 type steady struct{}
 
@@ -99,6 +124,39 @@ func (steady) Read(b []byte) (int, error) {
 func ourVncAuth() rfb.Security {
 	return rfb.ServerVncAuth{Rand: steady{}, Passwords: func(context.Context) ([]string, error) { return []string{secret}, nil }}
 }
+
+// rsaKey is the one of all displays here, theirs included, and of our viewer.
+func rsaKey() (*rsa.PrivateKey, error) {
+	b, err := os.ReadFile(filepath.Join("testdata", "rsa.pem"))
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, errors.New("no PEM")
+	}
+	return x509.ParsePKCS1PrivateKey(block.Bytes)
+}
+
+func ourRSA(as rfb.SecurityType) rfb.Security {
+	return rfb.ServerRSAAES{As: as, Key: rsaKey, Verify: verify}
+}
+
+func theirRSA(as rfb.SecurityType, password string) rfb.Security {
+	return rfb.ClientRSAAES{
+		As: as, Key: rsaKey,
+		VerifyKey: func(key *rsa.PublicKey) error {
+			want, err := rsaKey()
+			if err == nil && rfb.RSAFingerprint(key) != rfb.RSAFingerprint(&want.PublicKey) {
+				err = errors.New("another key")
+			}
+			return err
+		},
+		Credentials: func(context.Context) (string, string, error) { return user, password, nil },
+	}
+}
+
+func ourTight(inner rfb.Security) rfb.Security { return rfb.ServerTight{Auths: []rfb.Security{inner}} }
 
 func theirVncAuth(password string) rfb.Security {
 	return rfb.ClientVncAuth{Password: func(context.Context) (string, error) { return password, nil }}
@@ -196,9 +254,11 @@ func TestViewerTranscripts(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			path := filepath.Join("testdata", "viewers", s.name+".txtar")
 			if *update {
+				cryptotest.SetGlobalRandom(t, seed)
 				recordViewer(t, s, path, pair)
 			}
 			tr := load(t, path)
+			cryptotest.SetGlobalRandom(t, seed)
 			if got := s.serve(tr.Replay(rfbtest.ByDisplay), nil, new(rfbtest.Display)); got != tr.Result {
 				t.Errorf("got\n%s, want\n%s", got, tr.Result)
 			}
@@ -212,9 +272,11 @@ func TestDisplayTranscripts(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			path := filepath.Join("testdata", "displays", s.name+".txtar")
 			if *update {
+				cryptotest.SetGlobalRandom(t, seed)
 				recordDisplay(t, s, path, pair)
 			}
 			tr := load(t, path)
+			cryptotest.SetGlobalRandom(t, seed)
 			if got := s.view(tr.Replay(rfbtest.ByViewer), nil); got != tr.Result {
 				t.Errorf("got\n%s, want\n%s", got, tr.Result)
 			}
@@ -228,6 +290,7 @@ func TestFilteredTranscripts(t *testing.T) {
 	all := rfb.Policy{Keyboard: true, Pointer: true, ClipboardIn: true, Resize: true, Power: true}
 	for _, s := range viewers {
 		d := new(rfbtest.Display)
+		cryptotest.SetGlobalRandom(t, seed)
 		s.serve(load(t, filepath.Join("testdata", "viewers", s.name+".txtar")).Replay(rfbtest.ByDisplay), nil, d)
 		var out strings.Builder
 		f := rfb.NewFilter(&out, all)

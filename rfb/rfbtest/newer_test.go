@@ -1,0 +1,256 @@
+package rfbtest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"vncgate/rfb"
+)
+
+// The programs here speak security types that Debian's are too old for.
+// TigerVNC from 1.13 on is to be built from its sources, with nettle:
+//
+//	VNCGATE_TIGERVNC_X0VNCSERVER=…/x0vncserver VNCGATE_TIGERVNC_VNCVIEWER=…/vncviewer
+//
+// noVNC 1.7 is among the packages of web/ui (npm ci).
+const (
+	envX0vncserver = "VNCGATE_TIGERVNC_X0VNCSERVER"
+	envVncviewer   = "VNCGATE_TIGERVNC_VNCVIEWER"
+	novncFolder    = "../../web/ui/node_modules/@novnc/novnc"
+)
+
+// built returns the program that a variable of the environment names.
+func built(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		t.Skipf("%s does not name a TigerVNC of 1.13 or newer, which Debian does not have", variable)
+	}
+	return path
+}
+
+// installed skips the test where a program is missing.
+func installed(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed", name)
+		}
+	}
+}
+
+// tigerTypes are TigerVNC's names.
+var tigerTypes = map[string]string{"ra2": "RA2", "ra2ne": "RA2ne", "ra2-256": "RA2_256", "ra2ne-256": "RA2ne_256", "ard": "DH"}
+
+// x0vncserver shows an X server's screen, to whoever knows the password.
+func (r *recording) x0vncserver() {
+	kind := strings.TrimSuffix(strings.TrimPrefix(r.name, "x0vncserver-"), "-wrong")
+	obfuscate := exec.Command("vncpasswd", "-f")
+	obfuscate.Stdin = strings.NewReader(secret + "\n")
+	password, err := obfuscate.Output()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	key, err := filepath.Abs(filepath.Join("testdata", "rsa.pem"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.run([]string{r.xvfb(), "HOME=" + r.dir}, built(r.t, envX0vncserver), "-rfbport", fmt.Sprint(r.port), "-localhost", "-Geometry", "32x32",
+		"-desktop", "transcript", "-SecurityTypes", tigerTypes[kind], "-RSAKey", key, "-PasswordFile", r.file("passwd", string(password)))
+}
+
+// vncviewer16 has the viewer accept our key and look.
+func (r *recording) vncviewer16() {
+	x := r.xvfb()
+	_, kind, _ := strings.Cut(r.name, "-")
+	viewer := r.run([]string{x, "VNC_USERNAME=" + user, "VNC_PASSWORD=" + secret, "HOME=" + r.dir}, built(r.t, envVncviewer),
+		"-SecurityTypes="+tigerTypes[kind], "-AutoSelect=0", "-PreferredEncoding=Raw", "-UseIPv6=0", "-AlertOnFatalError=0",
+		"-ReconnectOnError=0", fmt.Sprintf("localhost::%d", r.port))
+	if strings.HasPrefix(kind, "ra2") {
+		r.acceptKey(x)
+	}
+	r.waitFor(rfb.MsgFramebufferUpdateRequest)
+	time.Sleep(time.Second)
+	stop(viewer)
+}
+
+// acceptKey presses Continue, which stands behind Cancel. The window may be
+// gone before xdotool has finished, which is then its failure and not ours.
+func (r *recording) acceptKey(x string) {
+	cmd := exec.Command("xdotool", "search", "--sync", "--name", "Verify server key", "windowfocus", "--sync", "sleep", "0.5", "key", "Tab", "key", "space")
+	cmd.Env = append(os.Environ(), x)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Logf("xdotool: %v: %s", err, out)
+	}
+}
+
+// novnc17 has noVNC look at the display that a bridge leads to.
+func (r *recording) novnc17() {
+	page := &novncPage{t: r.t, serve: r.bridge, cases: []novncCase{{Name: r.name, User: user, Password: secret, Key: theKey(r.t)}}}
+	page.open()
+}
+
+// theKey is how noVNC shows our key.
+func theKey(t *testing.T) string {
+	key, err := rsaKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rfb.RSASignature(&key.PublicKey)
+}
+
+// novncCase is one connection of noVNC's.
+type novncCase struct{ Name, User, Password, Key string }
+
+// novncPage has noVNC make its connections one after the other.
+type novncPage struct {
+	t     *testing.T
+	serve http.HandlerFunc // at /ws/NAME
+	cases []novncCase
+
+	mu   sync.Mutex
+	said map[string]string // by name, what noVNC made of it
+	done chan struct{}
+}
+
+// open returns what noVNC made of each case.
+func (p *novncPage) open() map[string]string {
+	installed(p.t, "chromium")
+	if _, err := os.Stat(filepath.Join(novncFolder, "core", "rfb.js")); err != nil {
+		p.t.Skip("noVNC is not installed; run npm ci in web/ui")
+	}
+	p.said, p.done = make(map[string]string), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.Handle("/novnc/", http.StripPrefix("/novnc/", http.FileServer(http.Dir(novncFolder))))
+	mux.HandleFunc("/ws/", p.serve)
+	mux.HandleFunc("/cases", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(p.cases) })
+	mux.HandleFunc("/report", p.report)
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte(novncHTML))
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	server := &http.Server{Handler: mux}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(ln) })
+	defer serving.Wait()
+	defer server.Close()
+	profile, err := os.MkdirTemp("", "novnc")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer removeAtLast(profile)
+	browser := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+profile,
+		"--no-first-run", "--remote-debugging-port=0", "http://"+ln.Addr().String()+"/")
+	if err := browser.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	defer stop(browser)
+	select {
+	case <-p.done:
+	case <-time.After(90 * time.Second):
+		p.t.Error("noVNC does not get to an end")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said
+}
+
+// removeAtLast removes a folder that a browser's other processes may still be
+// writing to for a moment.
+func removeAtLast(folder string) {
+	for range 100 {
+		if os.RemoveAll(folder) == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (p *novncPage) report(_ http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if name := r.FormValue("name"); name != "" {
+		p.said[name] = r.FormValue("said")
+		return
+	}
+	close(p.done)
+}
+
+// novncHTML connects to each of the cases, and tells what came of it once there
+// is a picture that is not black, or a failure.
+const novncHTML = `<!doctype html><title>noVNC</title><div id="screen"></div><script type="module">
+import RFB from "/novnc/core/rfb.js";
+function connect(c) {
+	return new Promise((resolve) => {
+		const said = [];
+		const rfb = new RFB(document.getElementById("screen"), "ws://" + location.host + "/ws/" + c.Name,
+			{credentials: {username: c.User, password: c.Password}});
+		rfb.addEventListener("serververification", async (e) => {
+			const sum = new Uint8Array(await crypto.subtle.digest("SHA-1", e.detail.publickey)).slice(0, 8);
+			const key = Array.from(sum, (b) => b.toString(16).padStart(2, "0")).join("-");
+			said.push(key === c.Key ? "key" : "other key " + key);
+			rfb.approveServer();
+		});
+		rfb.addEventListener("securityfailure", (e) => said.push("refused " + e.detail.reason));
+		rfb.addEventListener("disconnect", () => resolve(said.join(", ")));
+		rfb.addEventListener("connect", () => {
+			said.push("connected to " + rfb._fbName);
+			rfb.sendKey(0x61, "KeyA", true);
+			const look = setInterval(() => {
+				const i = rfb.getImageData();
+				if (i.data[0] + i.data[1] + i.data[2] === 0) return;
+				clearInterval(look);
+				said.push("picture " + i.width + "x" + i.height);
+				rfb.disconnect();
+			}, 20);
+			setTimeout(() => rfb.disconnect(), 5000);
+		});
+	});
+}
+for (const c of await (await fetch("/cases")).json()) {
+	await fetch("/report?" + new URLSearchParams({name: c.Name, said: await connect(c)}));
+}
+await fetch("/report");
+</script>`
+
+// wsConn is a WebSocket as a stream, each write one message.
+type wsConn struct {
+	*websocket.Conn
+	rest bytes.Reader
+}
+
+func (c *wsConn) Read(b []byte) (int, error) {
+	for c.rest.Len() == 0 {
+		_, msg, err := c.ReadMessage()
+		if err != nil {
+			return 0, err
+		}
+		c.rest.Reset(msg)
+	}
+	return c.rest.Read(b)
+}
+
+func (c *wsConn) Write(b []byte) (int, error) {
+	return len(b), c.WriteMessage(websocket.BinaryMessage, b)
+}
+
+func (c *wsConn) SetDeadline(t time.Time) error {
+	_ = c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
