@@ -24,7 +24,7 @@ const (
 type Config struct {
 	// Admit takes a place for a viewer: Gateway.Admit.
 	Admit func(gateway.Front) (*gateway.Session, error)
-	// Ready says whether Admit would find a place: Gateway.Ready.
+	// Ready says whether Admit would find a place: Gateway.Ready. Nil: always.
 	Ready func() error
 	// Front is how viewers come in here. ?target=NAME in the WebSocket's URL
 	// takes the place of its Target.

@@ -54,9 +54,11 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer tells a plain request what an upgrade would have met. It takes no
 // place: a question must not push out a viewer that is logging in.
 func (e *endpoint) answer(w http.ResponseWriter, r *http.Request) {
-	if err := e.cfg.Ready(); err != nil {
-		e.refuse(w, r, admission(err))
-		return
+	if e.cfg.Ready != nil {
+		if err := e.cfg.Ready(); err != nil {
+			e.refuse(w, r, admission(err))
+			return
+		}
 	}
 	w.Header().Set("Upgrade", "websocket")
 	e.refuse(w, r, refusal{http.StatusUpgradeRequired, "This address is for WebSocket connections."})

@@ -171,8 +171,8 @@ func (t *targetConfig) validate() error {
 	if t.Kerberos != nil && t.Kerberos.Keytab == "" && t.Kerberos.CCache == "" && t.Kerberos.Password == nil {
 		return errors.New("kerberos: one of keytab, ccache and password is needed")
 	}
-	if t.Minimum != "" && !slices.Contains(displaySecurity, t.Minimum) {
-		return fmt.Errorf("minimum: %w", notOneOf("security type", t.Minimum, displaySecurity))
+	if t.Minimum != "" && !slices.Contains(automaticSecurity, t.Minimum) {
+		return fmt.Errorf("minimum: %w", notOneOf("security type", t.Minimum, automaticSecurity))
 	}
 	if t.Minimum != "" && len(t.Security) > 0 {
 		return errors.New("minimum: is for the automatic choice; security names the types already")

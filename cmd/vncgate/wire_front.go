@@ -18,8 +18,13 @@ import (
 // What can be offered to viewers, by the names the configuration uses. Plain
 // on a bare TCP connection would show the password to everybody on the way.
 var (
-	webSecurity    = []string{"none", "vnc", "plain", "sasl", "ra2ne-256", "ra2-256", "ra2ne", "ra2"}
-	nativeSecurity = []string{"x509-plain", "x509-sasl", "x509-vnc", "x509-none", "sasl", "ra2-256", "ra2", "ra2ne-256", "ra2ne", "vnc", "none"}
+	webSecurity = []string{
+		"none", "vnc", "plain", "sasl", "ra2ne-256", "ra2-256", "ra2ne", "ra2", "ard", "tight-none", "tight-vnc", "tight-plain",
+	}
+	nativeSecurity = []string{
+		"x509-plain", "x509-sasl", "x509-vnc", "x509-none", "sasl", "ra2-256", "ra2", "ra2ne-256", "ra2ne", "ard",
+		"vnc", "none", "tight-vnc", "tight-none", "tight-plain",
+	}
 )
 
 // validateSecurity fills in what is offered where nothing is stated, and
@@ -73,7 +78,9 @@ func asksSASL(name string) bool        { return strings.HasSuffix(name, "sasl") 
 func asksVncPassword(name string) bool { return strings.HasSuffix(name, "vnc") }
 
 // asksPassword is for types by which a user's password comes to us.
-func asksPassword(name string) bool { return strings.HasSuffix(name, "plain") || isRSAAES(name) }
+func asksPassword(name string) bool {
+	return strings.HasSuffix(name, "plain") || isRSAAES(name) || name == "ard" || name == "mslogon2"
+}
 
 // defaultSecurity is the strongest that the listener's settings make possible.
 func (l *listenerConfig) defaultSecurity(c *config) []string {
@@ -106,7 +113,7 @@ func (l *listenerConfig) canOffer(name string, c *config) error {
 		return errors.New("needs users ('vncgate user add' makes the file), tokens, kerberos, client certificates or anonymous")
 	case asksVncPassword(name) && l.Password == nil && c.Targets[l.Target].ViewerPassword == nil:
 		return errors.New("needs a password on this listener, such as password: {file: PATH}, or a viewer_password of the target")
-	case name == "plain" && !l.private():
+	case (name == "plain" || name == "tight-plain") && !l.private():
 		return errors.New("needs tls on this listener (or a unix socket), else passwords would cross the network in the clear")
 	case isRSAAES(name) && l.RSAKey == "":
 		return errors.New("needs rsa_key: FILE, which is made if there is none; viewers remember the key")
@@ -126,7 +133,7 @@ func (l *listenerConfig) private() bool {
 
 // open reports whether anyone who reaches the address gets in.
 func (l *listenerConfig) open() bool {
-	return slices.Contains(l.Security, "none") || slices.Contains(l.Security, "x509-none") || l.Anonymous
+	return l.Anonymous || l.offers(func(name string) bool { return strings.HasSuffix(name, "none") })
 }
 
 // entry is one listener, wired: what its security types are made from.
@@ -171,30 +178,18 @@ func (w *wiring) front(l *listenerConfig, cert *serverCertificate) (gateway.Fron
 	return front, nil
 }
 
-// offer makes the security types for one connection, in the stated order; the
-// x509 ones share one VeNCrypt, at the place of the first.
+// offer makes the security types for one connection, in the stated order.
 func (e *entry) offer(_ net.Conn, target string) []rfb.Security {
-	var offered, subtypes []rfb.Security
-	at := -1
-	for _, name := range e.l.Security {
-		inner, overTLS := strings.CutPrefix(name, "x509-")
-		s := e.security(inner, target, overTLS || e.l.private())
-		if !overTLS && name != "plain" {
-			offered = append(offered, s)
-			continue
-		}
-		if overTLS {
-			s = rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(e.cert.config)), Inner: s}
-		}
-		subtypes = append(subtypes, s)
-		if at < 0 {
-			at = len(offered)
-		}
-	}
-	if at >= 0 {
-		offered = slices.Insert(offered, at, rfb.Security(rfb.ServerVeNCrypt{Subtypes: subtypes}))
-	}
-	return offered
+	return side{
+		single: func(inner string, overTLS bool) rfb.Security {
+			return e.security(inner, target, overTLS || e.l.private())
+		},
+		x509: func(inner rfb.Security) rfb.Security {
+			return rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(e.cert.config)), Inner: inner}
+		},
+		venCrypt: func(list []rfb.Security) rfb.Security { return rfb.ServerVeNCrypt{Subtypes: list} },
+		tight:    func(list []rfb.Security) rfb.Security { return rfb.ServerTight{Auths: list} },
+	}.assemble(e.l.Security)
 }
 
 func (e *entry) security(name, target string, private bool) rfb.Security {
@@ -205,6 +200,8 @@ func (e *entry) security(name, target string, private bool) rfb.Security {
 		return passwordProof{e, func(v verifier) rfb.Security { return rfb.ServerPlain{Verify: v} }}
 	case "sasl":
 		return saslProof{e, private}
+	case "ard":
+		return passwordProof{e, func(v verifier) rfb.Security { return rfb.ServerARD{Verify: v} }}
 	case "ra2", "ra2ne", "ra2-256", "ra2ne-256":
 		return passwordProof{e, func(v verifier) rfb.Security {
 			return rfb.ServerRSAAES{As: rsaTypes[name], Key: e.rsa.get, Verify: v}

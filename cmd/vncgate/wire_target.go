@@ -22,13 +22,18 @@ import (
 	"vncgate/rfb"
 )
 
-// displaySecurity is what we can speak towards displays, strongest first:
-// encrypted and proved both ways, then encrypted, then at least without a
-// password in clear.
-var displaySecurity = []string{
+// automaticSecurity is what we use towards displays without being told,
+// strongest first: encrypted and proved both ways, then encrypted, then at
+// least without the password in clear.
+var automaticSecurity = []string{
 	"x509-sasl", "x509-plain", "x509-vnc", "ra2-256", "ra2", "x509-none",
-	"sasl", "ra2ne-256", "ra2ne", "vnc", "none",
+	"sasl", "ra2ne-256", "ra2ne", "ard", "vnc", "tight-vnc", "none", "tight-none",
 }
+
+// displaySecurity is all we can speak towards displays. What comes on top
+// shows the password to everybody on the way, or proves nothing, and is used
+// only where it is named.
+var displaySecurity = append(slices.Clone(automaticSecurity), "x509-ident", "ident", "mslogon2", "tight-plain")
 
 // ourKeyBits is the size of our side's RSA key towards displays, as noVNC has
 // it.
@@ -87,29 +92,19 @@ func (t *targetConfig) prove(tlsConfig *tls.Config) []rfb.Security {
 	if len(names) == 0 {
 		names = t.automatic()
 	}
-	var list, subtypes []rfb.Security
-	at := -1
-	for _, name := range names {
-		inner, overTLS := strings.CutPrefix(name, "x509-")
-		s := t.clientSecurity(inner, overTLS)
-		if !overTLS {
-			list = append(list, s)
-			continue
-		}
-		subtypes = append(subtypes, rfb.ClientX509{TLS: rfb.Upgrade(layers.TLSClient(tlsConfig)), Inner: s})
-		if at < 0 {
-			at = len(list)
-		}
-	}
-	if at >= 0 {
-		list = slices.Insert(list, at, rfb.Security(rfb.ClientVeNCrypt{Subtypes: subtypes}))
-	}
-	return list
+	return side{
+		single: t.clientSecurity,
+		x509: func(inner rfb.Security) rfb.Security {
+			return rfb.ClientX509{TLS: rfb.Upgrade(layers.TLSClient(tlsConfig)), Inner: inner}
+		},
+		venCrypt: func(list []rfb.Security) rfb.Security { return rfb.ClientVeNCrypt{Subtypes: list} },
+		tight:    func(list []rfb.Security) rfb.Security { return rfb.ClientTight{Auths: list} },
+	}.assemble(names)
 }
 
 // automatic is everything down to the stated minimum.
 func (t *targetConfig) automatic() []string {
-	names := slices.Clone(displaySecurity)
+	names := slices.Clone(automaticSecurity)
 	if t.Minimum != "" {
 		names = names[:slices.Index(names, t.Minimum)+1]
 	}
@@ -147,6 +142,12 @@ func (t *targetConfig) clientSecurity(name string, overTLS bool) rfb.Security {
 		return rfb.ClientPlain{Credentials: t.credentials}
 	case "ra2", "ra2ne", "ra2-256", "ra2ne-256":
 		return rfb.ClientRSAAES{As: rsaTypes[name], VerifyKey: t.verifyRSAKey, Credentials: t.passwordAndUser, Key: t.ourKey}
+	case "ard":
+		return rfb.ClientARD{Credentials: t.credentials}
+	case "mslogon2":
+		return rfb.ClientMSLogonII{Credentials: t.credentials}
+	case "ident":
+		return rfb.ClientIdent{User: t.user}
 	case "sasl":
 		return rfb.ClientSASL{Choose: func(ctx context.Context, offered []string, c net.Conn) (rfb.SASLClientMechanism, error) {
 			return t.mechanism(ctx, offered, c, overTLS)
@@ -167,6 +168,13 @@ func (t *targetConfig) credentials(ctx context.Context) (user, password string, 
 		return "", "", errors.New("the display asks for a user and the target has none; set its user and password")
 	}
 	return t.passwordAndUser(ctx)
+}
+
+func (t *targetConfig) user(context.Context) (string, error) {
+	if t.User == "" {
+		return "", errors.New("the display asks for a user and the target has none; set its user")
+	}
+	return t.User, nil
 }
 
 // passwordAndUser is for types that may or may not ask for the user.
@@ -281,8 +289,8 @@ func resolver(targets map[string]*gateway.Target) func(context.Context, string) 
 func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(context.Context, []auth.Identity, string) (auth.Grant, error) {
 	return func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
 		for i, id := range ids {
-			if users == nil || id.Name == "" {
-				continue
+			if users == nil || id.Name == "" || strings.HasSuffix(id.Method, auth.OAuthBearer) {
+				continue // a token brings its own groups
 			}
 			if known, ok := users.Identity(id.Name); ok {
 				ids[i].Name, ids[i].Groups = known.Name, known.Groups

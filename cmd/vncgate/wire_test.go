@@ -73,9 +73,15 @@ func TestOrderTowardsDisplays(t *testing.T) {
 	names := func(target targetConfig) string {
 		var list []string
 		for _, s := range target.prove(nil) {
-			if v, ok := s.(rfb.ClientVeNCrypt); ok {
+			switch v := s.(type) {
+			case rfb.ClientVeNCrypt:
 				for _, sub := range v.Subtypes {
 					list = append(list, sub.Type().String())
+				}
+				continue
+			case rfb.ClientTight:
+				for _, sub := range v.Auths {
+					list = append(list, "tight-"+sub.Type().String())
 				}
 				continue
 			}
@@ -84,9 +90,9 @@ func TestOrderTowardsDisplays(t *testing.T) {
 		return strings.Join(list, " ")
 	}
 	for want, target := range map[string]targetConfig{
-		"x509-none x509-sasl x509-plain x509-vnc none ra2-256 ra2 sasl ra2ne-256 ra2ne vnc": {},
-		"x509-vnc x509-none x509-sasl x509-plain vnc none ra2-256 ra2 sasl ra2ne-256 ra2ne": {Password: &secret{text: "x"}},
-		"x509-sasl x509-plain x509-vnc x509-none sasl vnc none ra2-256 ra2 ra2ne-256 ra2ne": {User: "u", Password: &secret{text: "x"}},
+		"x509-none x509-sasl x509-plain x509-vnc none tight-none tight-vnc ra2-256 ra2 sasl ra2ne-256 ra2ne ard vnc": {},
+		"x509-vnc x509-none x509-sasl x509-plain vnc tight-vnc tight-none none ra2-256 ra2 sasl ra2ne-256 ra2ne ard": {Password: &secret{text: "x"}},
+		"x509-sasl x509-plain x509-vnc x509-none sasl ard vnc tight-vnc tight-none none ra2-256 ra2 ra2ne-256 ra2ne": {User: "u", Password: &secret{text: "x"}},
 		"x509-sasl x509-plain x509-vnc": {User: "u", Password: &secret{text: "x"}, RSAKey: "ab", Minimum: "x509-vnc"},
 		"vnc":                           {Security: []string{"vnc"}},
 	} {
