@@ -67,6 +67,7 @@ func newRealm(t testing.TB, enctypes string) *realm {
  dns_lookup_realm = false
  dns_canonicalize_hostname = false
  rdns = false
+ ignore_acceptor_hostname = true
  permitted_enctypes = %[2]s
 [realms]
  EXAMPLE.ORG = {
