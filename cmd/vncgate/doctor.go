@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ type doctorFlags struct {
 	passwordFile string
 	ca           string
 	name         string
+	pin, rsaKey  string
 	insecure     bool
 	tls          bool
 	cert, key    string
@@ -46,7 +46,8 @@ which of them would be used and why, the certificate, the log-in, the screen.
 TARGET is a name among the targets of --config. Without a configuration, give the
 ADDRESS of the display: HOST:PORT, unix:PATH, ws://… or wss://…, and what it
 demands by the flags --target-…, whose names may be shortened: --user,
---password-file, --ca, --name, --insecure, --tls, --cert, --key, --security.
+--password-file, --ca, --name, --pin, --rsa-key, --insecure, --tls, --cert, --key,
+--security.
 
 With --front it looks at a gateway, or any VNC server, as a viewer sees it: at
 HOST:PORT or unix:PATH as a native viewer, at http://…, https://…, ws://… or wss://…
@@ -57,10 +58,22 @@ not in order.
 
 --json prints one object: kind ("display" or "front"), address, target, ok, ms
 (all of it), steps. A step has name, ok, skipped, ms, summary, and where there are
-any notes and advice (lists of sentences) and details (an object of its own for
-each step). Steps, in order, as far as they apply: settings, address, connect, tls,
-certificate, page, websocket, origin, greeting, security, viewers, authentication,
-screen, screenshot.
+any notes and advice (lists of sentences) and details (an object). The steps, as
+far as they apply, and their details:
+  settings
+  address         addresses
+  connect         peer
+  tls             version, cipher
+  certificate     certificates (as 'cert show --json' has them), problems
+  page            status, type, server
+  websocket
+  origin          own, foreign: whether pages of that origin may connect
+  greeting        version
+  security        offered, subtypes (of VeNCrypt), tight, chosen, server (a guess)
+  viewers         viewers: the type that each would use, "" for none
+  authentication  type, method, channel
+  screen          width, height, name, format, server
+  screenshot      file, width, height
 
 The exit code is 0 if all is well, 1 if a step failed, 2 if it was told something
 that cannot be.`,
@@ -80,7 +93,7 @@ that cannot be.`,
 }
 
 func (f *doctorFlags) register(flags *pflag.FlagSet) {
-	short := strings.Fields("user password-file ca name insecure tls cert key security")
+	short := strings.Fields("user password-file ca name pin rsa-key insecure tls cert key security")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		for _, s := range short {
 			if name == s {
@@ -95,6 +108,8 @@ func (f *doctorFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.passwordFile, "target-password-file", "", "`FILE` with the password")
 	flags.StringVar(&f.ca, "target-ca", "", "`FILE` with the CA that the certificate must come from (default: the system's)")
 	flags.StringVar(&f.name, "target-name", "", "`NAME` that the certificate must bear (default: the address's host)")
+	flags.StringVar(&f.pin, "target-pin", "", "`SHA256` of the certificate, which then counts by itself")
+	flags.StringVar(&f.rsaKey, "target-rsa-key", "", "`SHA256` of the server's key for the ra2 types")
 	flags.BoolVar(&f.insecure, "target-insecure", false, "go on, and log in, whatever the certificate")
 	flags.BoolVar(&f.tls, "target-tls", false, "TLS from the first byte")
 	flags.StringVar(&f.cert, "target-cert", "", "`FILE` with our client certificate (PEM)")
@@ -142,7 +157,7 @@ func (f *doctorFlags) doctor(subject string) (*doctor, error) {
 	if f.timeout <= 0 {
 		return nil, usagef("--timeout: %v is no time at all", f.timeout)
 	}
-	d := &doctor{timeout: f.timeout, patience: min(3*time.Second, f.timeout/2), screenshot: f.screenshot, log: slog.New(slog.DiscardHandler)}
+	d := &doctor{timeout: f.timeout, patience: min(3*time.Second, f.timeout/2), screenshot: f.screenshot}
 	d.report = &report{Kind: "display", Address: subject, OK: true, Steps: []*step{}}
 	var err error
 	switch {
@@ -184,17 +199,18 @@ func (f *doctorFlags) configured(subject string, r *report) (targetConfig, error
 
 // described reports whether flags say anything of the display.
 func (f *doctorFlags) described() bool {
-	return f.user != "" || f.passwordFile != "" || f.ca != "" || f.name != "" || f.insecure || f.tls || f.cert != "" || len(f.security) > 0
+	return f.user != "" || f.passwordFile != "" || f.ca != "" || f.name != "" || f.pin != "" || f.rsaKey != "" ||
+		f.insecure || f.tls || f.cert != "" || len(f.security) > 0
 }
 
 // display makes a target of an address and flags.
 func (f *doctorFlags) display(subject string) (targetConfig, error) {
-	t := targetConfig{User: f.user, Password: secretFile(f.passwordFile), Security: f.security}
+	t := targetConfig{User: f.user, Password: secretFile(f.passwordFile), Security: f.security, RSAKey: f.rsaKey}
 	if (f.cert == "") != (f.key == "") {
 		return t, errors.New("--target-cert and --target-key belong together")
 	}
-	if f.ca != "" || f.name != "" || f.insecure || f.tls || f.cert != "" {
-		t.TLS = &clientTLSConfig{CA: f.ca, Name: f.name, Insecure: f.insecure, Certificate: f.cert, Key: f.key, Implicit: f.tls}
+	if f.ca != "" || f.name != "" || f.pin != "" || f.insecure || f.tls || f.cert != "" {
+		t.TLS = &clientTLSConfig{CA: f.ca, Name: f.name, Pin: f.pin, Insecure: f.insecure, Certificate: f.cert, Key: f.key, Implicit: f.tls}
 	}
 	switch scheme, _, isURL := strings.Cut(subject, "://"); {
 	case !isURL:

@@ -23,20 +23,22 @@ type doctor struct {
 	timeout    time.Duration
 	patience   time.Duration // with a peer that says nothing, before it is asked why
 	screenshot string
-	log        *slog.Logger
+	said       commandLog  // by a display's command, on standard error
 	finished   func(*step) // told of each step; nil is nobody
 
 	report  *report
 	current *step
 
-	target  *gateway.Target
-	tls     *tls.Config // of the target, with our hooks
-	trust   trust
-	seen    *inspection // of the latest certificate
-	offered []rfb.SecurityType
-	nested  []rfb.SecurityType // VeNCrypt's subtypes
-	version string
-	listed  bool // the viewers
+	target   *gateway.Target
+	tls      *tls.Config // of the target, with our hooks: for one handshake at a time
+	plainTLS *tls.Config // the same without
+	trust    trust
+	seen     *inspection // of the latest certificate
+	offered  []rfb.SecurityType
+	nested   []rfb.SecurityType // VeNCrypt's subtypes
+	tight    []rfb.SecurityType // what is in Tight's envelope
+	version  string
+	listed   bool // the viewers
 }
 
 // errFailed says that the step which failed has been told.
@@ -119,8 +121,8 @@ func (d *doctor) wire() error {
 	if d.front {
 		checked.InsecureSkipVerify = true
 	}
-	d.tls = d.watched(checked)
-	w := &wiring{cfg: &config{}, log: d.log}
+	d.tls, d.plainTLS = d.watched(checked), checked
+	w := &wiring{cfg: &config{}, log: slog.New(&d.said)}
 	if d.target, err = w.target("display", d.t); err != nil {
 		return err
 	}

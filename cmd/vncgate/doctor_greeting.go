@@ -43,6 +43,7 @@ func (d *doctor) greet(ctx context.Context, c net.Conn) (net.Conn, error) {
 		_, _, err = rfb.ParseVersion(head)
 	}
 	if err != nil {
+		_ = c.Close() // which collects the last words of a command
 		d.fail(d.noGreeting(head, err))
 		return nil, errFailed
 	}

@@ -18,6 +18,7 @@ const (
 type printer struct {
 	out    io.Writer
 	pretty bool
+	width  int // of a line, in columns; 0 is any
 	err    error
 }
 
@@ -25,6 +26,9 @@ func newPrinter(out io.Writer) *printer {
 	p := &printer{out: out}
 	if f, ok := out.(*os.File); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		p.pretty = term.IsTerminal(int(f.Fd()))
+		if width, _, err := term.GetSize(int(f.Fd())); p.pretty && err == nil {
+			p.width = max(width, 60)
+		}
 	}
 	return p
 }
@@ -45,13 +49,34 @@ func (p *printer) title(text string) {
 // step writes one step: its mark, name, time and summary, what was noted, and
 // what to do.
 func (p *printer) step(s *step) {
-	p.printf("%s %-14s %9s  %s\n", p.mark(s), s.Name, clock(s.MS), printable(s.Summary))
+	p.printf("%s %-14s %9s  %s\n", p.mark(s), s.Name, clock(s.MS), p.wrapped(s.Summary, 28))
 	for _, note := range s.Notes {
-		p.printf("       %s\n", printable(note))
+		p.printf("       %s\n", p.wrapped(note, 9))
 	}
 	for _, advice := range s.Advice {
-		p.printf("    -> %s\n", p.emphasis(printable(advice), s))
+		p.printf("    -> %s\n", p.emphasis(p.wrapped(advice, 7), s))
 	}
+}
+
+// wrapped breaks text between words where the terminal's line ends, and begins
+// the next one in column indent.
+func (p *printer) wrapped(text string, indent int) string {
+	text = printable(text)
+	room := p.width - indent
+	if p.width == 0 || len(text) <= room {
+		return text
+	}
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.SplitAfter(text, " ") {
+		if i > 0 && column+len(word) > room {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = 0
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
 }
 
 func (p *printer) mark(s *step) string {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"strings"
 	"syscall"
@@ -48,6 +47,16 @@ FAIL security           1.2 s  says ?[2J?
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("no %q in\n%s", part, out.String())
 		}
+	}
+}
+
+func TestPrinterWraps(t *testing.T) {
+	p := &printer{width: 20}
+	if got := p.wrapped("one two three four five", 7); got != "one two \n       three four \n       five" {
+		t.Errorf("%q", got)
+	}
+	if got := p.wrapped("short", 7); got != "short" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -138,10 +147,11 @@ func FuzzDoctor(f *testing.F) {
 		var out strings.Builder
 		p := &printer{out: &out}
 		d := &doctor{
-			front: front, timeout: time.Minute, patience: time.Minute, log: slog.New(slog.DiscardHandler),
+			front: front, timeout: time.Minute, patience: time.Minute,
 			report: &report{OK: true}, finished: p.step, trust: trust{checked: true}, target: &gateway.Target{},
 			t: targetConfig{Address: "localhost:1", User: "alice", Password: &secret{text: "sesame"}},
 		}
+		d.target.Security = func() []rfb.Security { return d.t.prove(nil) }
 		if conn, err := d.handshake(context.Background(), rfbtest.NewScript([]byte(said))); err == nil {
 			d.look(context.Background(), conn)
 		}

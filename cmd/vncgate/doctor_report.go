@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -100,6 +103,9 @@ func (d *doctor) fail(err error) {
 	d.current.OK = false
 	d.current.Summary = t.words
 	d.current.advise(t.advice...)
+	for _, line := range d.said.take() {
+		d.current.note("the command says: %s", line)
+	}
 	d.done()
 }
 
@@ -120,3 +126,45 @@ type trouble struct {
 func (t *trouble) Error() string { return t.words }
 
 func newTrouble(words string, advice ...string) error { return &trouble{words: words, advice: advice} }
+
+// maxSaid is how many lines of a command are kept.
+const maxSaid = 20
+
+// commandLog is the log that a target's wiring gets. It keeps what a display's
+// command writes to standard error, which often is the reason, and drops the
+// rest.
+type commandLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// Enabled is true: the rest is dropped later.
+func (*commandLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle keeps a record's attribute "stderr".
+func (l *commandLog) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stderr" && len(l.lines) < maxSaid {
+			l.lines = append(l.lines, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+// WithAttrs adds nothing.
+func (l *commandLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup adds nothing.
+func (l *commandLog) WithGroup(string) slog.Handler { return l }
+
+// take returns the lines so far and forgets them.
+func (l *commandLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := l.lines
+	l.lines = nil
+	return lines
+}

@@ -98,5 +98,7 @@ func (d *doctor) takePicture(ctx context.Context, conn *rfb.Conn, init rfb.Serve
 	size := img.Bounds().Size()
 	s.Summary = fmt.Sprintf("%d×%d pixels in %s", size.X, size.Y, d.screenshot)
 	s.detail("file", d.screenshot)
+	s.detail("width", size.X) // it may have changed since ServerInit
+	s.detail("height", size.Y)
 	d.done()
 }

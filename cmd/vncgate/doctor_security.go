@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 
+	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -67,31 +69,46 @@ func (d *doctor) attempt(ctx context.Context, c net.Conn, list []rfb.Security) (
 // ours is how we may prove ourselves, best first, with hooks that turn what
 // happens into steps.
 func (d *doctor) ours() []rfb.Security {
-	list := d.t.prove(d.tls)
+	list := d.target.Security()
 	if d.front {
 		list = d.withPlain(list)
 	}
 	for i, s := range list {
-		v, ok := s.(rfb.ClientVeNCrypt)
-		if !ok {
-			list[i] = d.guarded(s)
-			continue
-		}
-		v.Subtypes = slices.Clone(v.Subtypes)
-		for j, sub := range v.Subtypes {
-			if x, ok := sub.(rfb.ClientX509); ok {
-				x.TLS, x.Inner = d.watchedTLS(x.TLS), d.guarded(x.Inner)
-				sub = x
-			} else {
-				sub = d.guarded(sub)
-			}
-			v.Subtypes[j] = sub
-		}
-		subtypes := v.Subtypes
-		v.Offered = func(types []rfb.SecurityType) { d.offersNested(types, subtypes) }
-		list[i] = v
+		list[i] = d.hooked(s)
 	}
 	return list
+}
+
+func (d *doctor) hooked(s rfb.Security) rfb.Security {
+	switch s := s.(type) {
+	case rfb.ClientVeNCrypt:
+		s.Subtypes = slices.Clone(s.Subtypes)
+		for i, sub := range s.Subtypes {
+			s.Subtypes[i] = d.hookedSubtype(sub)
+		}
+		ours := s.Subtypes
+		s.Offered = func(types []rfb.SecurityType) { d.offersNested(types, ours) }
+		return s
+	case rfb.ClientTight:
+		s.Auths = slices.Clone(s.Auths)
+		for i, inner := range s.Auths {
+			s.Auths[i] = guardedSecurity{inner, d, "tight-" + inner.Type().String()}
+		}
+		ours := s.Auths
+		s.Offered = func(types []rfb.SecurityType) { d.offersTight(types, ours) }
+		return s
+	}
+	return guardedSecurity{s, d, s.Type().String()}
+}
+
+func (d *doctor) hookedSubtype(s rfb.Security) rfb.Security {
+	x, ok := s.(rfb.ClientX509)
+	if !ok {
+		return guardedSecurity{s, d, s.Type().String()}
+	}
+	x.TLS = d.watchedTLS(rfb.Upgrade(layers.TLSClient(d.tls)))
+	x.Inner = guardedSecurity{x.Inner, d, x.Type().String()}
+	return x
 }
 
 // withPlain adds VeNCrypt's Plain, which gateways offer to browsers inside
@@ -111,23 +128,20 @@ func (d *doctor) withPlain(list []rfb.Security) []rfb.Security {
 	return append(list, rfb.ClientVeNCrypt{Subtypes: []rfb.Security{plain}})
 }
 
-// guarded is s as a step of its own, which a front may have to do without.
-func (d *doctor) guarded(s rfb.Security) rfb.Security { return guardedSecurity{s, d} }
-
+// guardedSecurity is a type as a step of its own, which a front may have to do
+// without.
 type guardedSecurity struct {
 	rfb.Security
-	d *doctor
+	d    *doctor
+	name string // as the configuration names it
 }
 
 // Handshake begins the step and runs the type, if it may.
 func (g guardedSecurity) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, error) {
 	g.d.viewers()
-	g.d.begin("authentication").detail("type", g.Type().String())
-	if err := g.d.mayProve(g.Type()); err != nil {
+	g.d.begin("authentication").detail("type", g.name)
+	if err := g.d.mayProve(g.name); err != nil {
 		return rfb.Secured{}, err
-	}
-	if missing := g.d.missing(g.Type().String()); g.d.t.lacks(g.Type().String()) > 0 && missing != "" {
-		return rfb.Secured{}, newTrouble("it asks for "+asked(g.Type())+", which is not configured", "On this side: give "+missing+".")
 	}
 	return g.Security.Handshake(ctx, c)
 }
@@ -137,15 +151,18 @@ type leftOut string
 
 func (l leftOut) Error() string { return string(l) }
 
-// mayProve is an error where a viewer's user would be asked, and we have no
-// answer or should not give it.
-func (d *doctor) mayProve(t rfb.SecurityType) error {
+// mayProve is an error where we have nothing to prove ourselves with, or should
+// not.
+func (d *doctor) mayProve(name string) error {
+	missing := d.missing(name)
 	switch {
-	case !d.front || t == rfb.TypeNone:
+	case strings.HasSuffix(name, "none"):
 		return nil
-	case d.t.lacks(t.String()) > 0:
-		return leftOut("not tried: it asks for " + asked(t) + ", which was not given (--user, --password-file)")
-	case d.trust.checked && d.seen != nil && len(d.seen.faults) > 0:
+	case d.t.lacks(name) > 0 && d.front:
+		return leftOut("not tried: it asks for " + asked(name) + ", which was not given (--user, --password-file)")
+	case d.t.lacks(name) > 0 && missing != "":
+		return newTrouble("it asks for "+asked(name)+", which is not configured", "On this side: give "+missing+".")
+	case d.front && d.trust.checked && d.seen != nil && len(d.seen.faults) > 0:
 		return leftOut("not tried: no password is sent where the certificate is not in order (--insecure sends it)")
 	}
 	return nil
@@ -156,10 +173,12 @@ func (d *doctor) offers(types []rfb.SecurityType, ours []rfb.Security) {
 	if d.offered == nil {
 		d.offered = types
 		d.current.detail("offered", typeNames(types))
-		d.noteOffers(rfb.TypeInvalid)
+		d.noteOffers("")
 	}
-	if t := first(ours, types); t != rfb.TypeVeNCrypt && t != rfb.TypeInvalid {
-		d.noteOffers(t)
+	switch t := first(ours, types); t {
+	case rfb.TypeInvalid, rfb.TypeVeNCrypt, rfb.TypeTight: // more is to come
+	default:
+		d.noteOffers(t.String())
 	}
 }
 
@@ -167,30 +186,44 @@ func (d *doctor) offers(types []rfb.SecurityType, ours []rfb.Security) {
 func (d *doctor) offersNested(types []rfb.SecurityType, ours []rfb.Security) {
 	d.nested = types
 	d.current.detail("subtypes", typeNames(types))
-	d.noteOffers(first(ours, types))
+	taken := ""
+	if t := first(ours, types); t != rfb.TypeInvalid {
+		taken = t.String()
+	}
+	d.noteOffers(taken)
+}
+
+// offersTight notes what is in Tight's envelope.
+func (d *doctor) offersTight(types []rfb.SecurityType, ours []rfb.Security) {
+	d.tight = types
+	d.current.detail("tight", typeNames(types))
+	taken := ""
+	if t := first(ours, types); t != rfb.TypeInvalid {
+		taken = "tight-" + t.String()
+	}
+	d.noteOffers(taken)
 }
 
 // noteOffers writes what is known so far: all that is offered, and what is
-// taken of it, TypeInvalid for nothing yet.
-func (d *doctor) noteOffers(taken rfb.SecurityType) {
+// taken of it, "" for nothing yet.
+func (d *doctor) noteOffers(taken string) {
 	s := d.current
 	s.Summary, s.Notes = "it offers "+joined(d.offered), nil
-	if d.nested != nil {
-		s.Summary += "; inside VeNCrypt " + joined(d.nested)
-	}
+	inside := map[rfb.SecurityType][]rfb.SecurityType{rfb.TypeVeNCrypt: d.nested, rfb.TypeTight: d.tight}
 	for _, t := range d.offered {
 		s.note("%s", typeText(t))
-		if t == rfb.TypeVeNCrypt {
-			for _, sub := range d.nested {
-				s.note("  %s", typeText(sub))
-			}
+		for _, sub := range inside[t] {
+			s.note("  %s", typeText(sub))
+		}
+		if inside[t] != nil {
+			s.Summary += fmt.Sprintf("; inside %s %s", t, joined(inside[t]))
 		}
 	}
 	if server := serverOf(d.version, d.offered, d.nested, ""); server != "" {
 		s.note("looks like %s", server)
 		s.detail("server", server)
 	}
-	if taken != rfb.TypeInvalid {
+	if taken != "" {
 		d.takes(taken)
 	}
 }
@@ -207,40 +240,47 @@ func first(ours []rfb.Security, offered []rfb.SecurityType) rfb.SecurityType {
 
 // takes says what is chosen and why, and which stronger type is passed over for
 // want of what.
-func (d *doctor) takes(t rfb.SecurityType) {
+func (d *doctor) takes(name string) {
 	s := d.current
-	s.detail("chosen", t.String())
-	s.Summary += "; vncgate takes " + t.String()
-	if d.nested != nil && slices.Contains(d.offered, t) {
+	s.detail("chosen", name)
+	s.Summary += "; vncgate takes " + name
+	if d.nested != nil && slices.Contains(typeNames(d.offered), name) {
 		s.note("none of VeNCrypt's subtypes can be spoken here, so vncgate comes again without VeNCrypt")
 	}
 	switch {
 	case len(d.t.Security) > 0:
-		s.note("vncgate takes %s: the first of these among the security that it was told to use", t)
+		s.note("vncgate takes %s: the first of these among the security that it was told to use", name)
 		return
-	case d.t.lacks(t.String()) > 0:
-		s.note("vncgate takes %s: there is nothing better for which it has what is needed; this asks for %s", t, asked(t))
+	case d.t.lacks(name) > 0:
+		s.note("vncgate takes %s: there is nothing better for which it has what is needed; this asks for %s", name, asked(name))
 		return
 	}
-	s.note("vncgate takes %s: the strongest of these for which it has what is needed", t)
-	for _, name := range displaySecurity {
-		if name == t.String() || t == rfb.TypePlain {
+	s.note("vncgate takes %s: the strongest of these for which it has what is needed", name)
+	for _, stronger := range displaySecurity {
+		if stronger == name || name == "plain" {
 			break
 		}
-		if d.isOffered(name) && d.t.lacks(name) > 0 {
-			s.note("%s would be stronger, and needs %s", name, d.missing(name))
+		if d.isOffered(stronger) && d.t.lacks(stronger) > 0 {
+			s.note("%s would be stronger, and needs %s", stronger, d.missing(stronger))
 		}
 	}
 }
 
 func (d *doctor) isOffered(name string) bool {
-	return slices.ContainsFunc(slices.Concat(d.offered, d.nested), func(t rfb.SecurityType) bool { return t.String() == name })
+	inner, tight := strings.CutPrefix(name, "tight-")
+	if tight {
+		return slices.Contains(typeNames(d.tight), inner)
+	}
+	return slices.Contains(typeNames(slices.Concat(d.offered, d.nested)), name)
 }
 
-// asked is what a type asks its user for.
-func asked(t rfb.SecurityType) string {
-	if t == rfb.TypeVncAuth {
+// asked is what the named type asks its user for.
+func asked(name string) string {
+	switch {
+	case strings.HasSuffix(name, "vnc"):
 		return "a password"
+	case strings.HasSuffix(name, "ident"):
+		return "a user"
 	}
 	return "a user and a password"
 }
@@ -249,14 +289,14 @@ func asked(t rfb.SecurityType) string {
 // give it.
 func (d *doctor) missing(name string) string {
 	var what []string
-	if d.t.User == "" && (strings.HasSuffix(name, "plain") || strings.HasSuffix(name, "sasl")) {
+	if d.t.User == "" && !strings.HasSuffix(name, "vnc") && !strings.HasPrefix(name, "ra2") {
 		what = append(what, "a user: --target-user (in the configuration: user)")
 	}
-	if d.t.Password == nil {
+	if d.t.Password == nil && !strings.HasSuffix(name, "ident") {
 		what = append(what, "a password: --target-password-file (in the configuration: password: {file: …})")
 	}
-	if strings.HasPrefix(name, "ra2") {
-		what = append(what, "the fingerprint of the server's key (in the configuration: rsa_key)")
+	if strings.HasPrefix(name, "ra2") && d.t.RSAKey == "" {
+		what = append(what, "the fingerprint of its key: --target-rsa-key (in the configuration: rsa_key)")
 	}
 	return strings.Join(what, ", and ")
 }

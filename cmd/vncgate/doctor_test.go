@@ -147,12 +147,12 @@ func talks(c net.Conn, turns ...any) {
 	}
 }
 
-// bare is a security type that can only be offered.
-type bare rfb.SecurityType
+// onlyOffered is a security type that can only be offered.
+type onlyOffered rfb.SecurityType
 
-func (b bare) Type() rfb.SecurityType { return rfb.SecurityType(b) }
+func (b onlyOffered) Type() rfb.SecurityType { return rfb.SecurityType(b) }
 
-func (bare) Handshake(context.Context, net.Conn) (rfb.Secured, error) {
+func (onlyOffered) Handshake(context.Context, net.Conn) (rfb.Secured, error) {
 	return rfb.Secured{}, errors.New("it was only offered")
 }
 
@@ -162,9 +162,9 @@ func offering(t *testing.T, types ...rfb.SecurityType) string {
 	var nested []rfb.Security
 	for _, typ := range types {
 		if typ >= 256 {
-			nested = append(nested, bare(typ))
+			nested = append(nested, onlyOffered(typ))
 		} else {
-			d.Config.Security = append(d.Config.Security, bare(typ))
+			d.Config.Security = append(d.Config.Security, onlyOffered(typ))
 		}
 	}
 	if nested != nil {
@@ -293,12 +293,40 @@ func TestDoctorFindsRefusals(t *testing.T) {
 // TestDoctorComesAgain has it do without VeNCrypt as the gateway does.
 func TestDoctorComesAgain(t *testing.T) {
 	d := vncDisplay("sesame")
-	d.Config.Security = append([]rfb.Security{rfb.ServerVeNCrypt{Subtypes: []rfb.Security{bare(rfb.TypeTLSVnc)}}}, d.Config.Security...)
+	d.Config.Security = append([]rfb.Security{rfb.ServerVeNCrypt{Subtypes: []rfb.Security{onlyOffered(rfb.TypeTLSVnc)}}}, d.Config.Security...)
 	r := diagnose(t, d.Listen(t), "--password-file", passwordText(t, "sesame"))
 	s := r.step(t, "security")
 	if !r.OK || s.Details["chosen"] != "vnc" || !slices.Contains(s.Notes, "looks like TigerVNC") || !strings.Contains(r.text(), "comes again without VeNCrypt") {
 		t.Errorf("%s", r.text())
 	}
+}
+
+// TestDoctorLooksIntoTight has it open the envelope.
+func TestDoctorLooksIntoTight(t *testing.T) {
+	d := vncDisplay("sesame")
+	d.Config.Security = []rfb.Security{rfb.ServerTight{Auths: d.Config.Security}}
+	address := d.Listen(t)
+	r := diagnose(t, address, "--password-file", passwordText(t, "sesame"))
+	if s := r.step(t, "security"); !r.OK || s.Details["chosen"] != "tight-vnc" || !strings.Contains(s.Summary, "inside tight vnc") {
+		t.Errorf("%s", r.text())
+	}
+	diagnose(t, address).failsAt(t, "authentication", "it asks for a password", "--target-password-file")
+}
+
+// TestDoctorHearsCommands shows what a command says when it fails.
+func TestDoctorHearsCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vncgate.yaml")
+	text := "listeners: [{address: ':1', web: {}, target: desk}]\ntargets:\n  desk: {command: [sh, -c, 'echo no way to the host >&2']}\n" +
+		"  none: {command: [/nonexistent/program]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := diagnose(t, "desk", "--config", file)
+	r.failsAt(t, "greeting", "closes the connection without a word", "log")
+	if !strings.Contains(r.text(), "the command says: no way to the host") {
+		t.Errorf("%s", r.text())
+	}
+	diagnose(t, "none", "--config", file).failsAt(t, "connect", "no such file", "executable")
 }
 
 func TestDoctorFindsNoAddress(t *testing.T) {

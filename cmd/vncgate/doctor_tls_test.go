@@ -147,6 +147,17 @@ func TestDoctorGoesOnWhenInsecure(t *testing.T) {
 	}
 }
 
+// TestDoctorKnowsPins takes a certificate that is known by itself.
+func TestDoctorKnowsPins(t *testing.T) {
+	pair := certificatesFor(t, "vm.example")
+	address := x509Display(&tls.Config{Certificates: []tls.Certificate{pair.cert}}).Listen(t)
+	r := diagnose(t, address, "--pin", certs.Fingerprint(pair.cert.Leaf))
+	if s := r.step(t, "certificate"); !r.OK || !strings.Contains(s.Summary, "the pinned one") {
+		t.Errorf("%s", r.text())
+	}
+	diagnose(t, address, "--pin", certs.Fingerprint(pair.ca.cert)).failsAt(t, "certificate", "not the pinned one", "")
+}
+
 // TestDoctorClientCertificate meets servers that demand one, as TLS 1.2 and 1.3
 // say so, and as QEMU does, which just leaves.
 func TestDoctorClientCertificate(t *testing.T) {

@@ -90,7 +90,7 @@ type answer struct {
 func (d *doctor) fetch(ctx context.Context, page string) (answer, error) {
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return d.target.Dial(ctx) },
-		TLSClientConfig:   d.tls,
+		TLSClientConfig:   d.plainTLS,
 		DisableKeepAlives: true,
 	}
 	defer transport.CloseIdleConnections()
