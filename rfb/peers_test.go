@@ -95,7 +95,7 @@ func scramCredentials(user string) (scram.StoredCredentials, error) {
 	if err != nil {
 		return scram.StoredCredentials{}, err
 	}
-	return client.GetStoredCredentials(scram.KeyFactors{Salt: "salt", Iters: 4096}), nil
+	return client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "salt", Iters: 4096})
 }
 
 type scramServer struct {

@@ -270,6 +270,7 @@ func (x *rsaExchange) secure(c net.Conn) (*recordConn, error) {
 // sendHalf sends our half in one write: noVNC takes the ciphertext without
 // waiting for it once it has seen the length.
 func (x *rsaExchange) sendHalf(c net.Conn, half []byte) error {
+	//lint:ignore SA1019 the protocol has no other padding
 	sealed, err := rsa.EncryptPKCS1v15(rand.Reader, x.peer, half)
 	if err != nil {
 		return fmt.Errorf("rfb: %s: peer's key: %w", x.as, err)
@@ -296,6 +297,7 @@ func (x *rsaExchange) readHalf(c net.Conn) ([]byte, error) {
 	if _, err := rand.Read(half); err != nil {
 		return nil, fmt.Errorf("rfb: %s: session key: %w", x.as, err)
 	}
+	//lint:ignore SA1019 the protocol has no other padding
 	if err := rsa.DecryptPKCS1v15SessionKey(nil, x.key, sealed, half); err != nil {
 		return nil, fmt.Errorf("rfb: %s: session key: %w", x.as, err) // no number below our modulus: anyone can see that
 	}

@@ -318,10 +318,12 @@ func TestRSADecryptionTellsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 the protocol has no other padding
 	other, err := rsa.EncryptPKCS1v15(rand.Reader, &display.PublicKey, make([]byte, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 the protocol has no other padding
 	long, err := rsa.EncryptPKCS1v15(rand.Reader, &display.PublicKey, make([]byte, 17))
 	if err != nil {
 		t.Fatal(err)
