@@ -71,7 +71,7 @@ bench:
 # Every fuzz test for FUZZTIME each.
 FUZZTIME ?= 30s
 fuzz:
-	@for dir in ./layers ./rfb ./auth ./certs ./rfb/display/demo ./cmd/vncgate; do \
+	@for dir in ./layers ./rfb ./auth ./certs ./rfb/display ./rfb/display/demo ./cmd/vncgate; do \
 		for f in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
 			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
 		done; \

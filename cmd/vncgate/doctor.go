@@ -154,7 +154,10 @@ func (f *doctorFlags) run(ctx context.Context, subject string, out io.Writer) er
 
 // doctor finds out what the subject is.
 func (f *doctorFlags) doctor(subject string) (*doctor, error) {
-	if f.timeout <= 0 {
+	switch {
+	case f.front && f.config != "":
+		return nil, usagef("--config names displays; --front takes the address that viewers come to")
+	case f.timeout <= 0:
 		return nil, usagef("--timeout: %v is no time at all", f.timeout)
 	}
 	d := &doctor{timeout: f.timeout, patience: min(3*time.Second, f.timeout/2), screenshot: f.screenshot}

@@ -116,6 +116,7 @@ func (d *doctor) wire() error {
 	}
 	d.trust = trust{
 		roots: checked.RootCAs, name: checked.ServerName, checked: d.t.TLS == nil || !d.t.TLS.Insecure,
+		front:  d.front,
 		pinned: checked.InsecureSkipVerify && checked.VerifyConnection != nil,
 	}
 	if d.front {

@@ -33,7 +33,11 @@ func (d *doctor) noHandshake(err error) error {
 	case closed(err):
 		return newTrouble("it closed the connection in the middle of the handshake", "On the other side: its log says why.")
 	}
-	return newTrouble(strings.TrimPrefix(err.Error(), "rfb: "))
+	words := strings.TrimPrefix(err.Error(), "rfb: ")
+	if strings.Contains(words, "rsa_key") {
+		return newTrouble(words, "On this side: once the fingerprint has been compared, give it: --target-rsa-key (in the configuration: rsa_key).")
+	}
+	return newTrouble(words)
 }
 
 // wantsOurCertificate reports whether a server that asked for a certificate

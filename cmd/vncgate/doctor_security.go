@@ -158,8 +158,10 @@ func (d *doctor) mayProve(name string) error {
 	switch {
 	case strings.HasSuffix(name, "none"):
 		return nil
+	case isRSAAES(name) && !d.front:
+		return nil // its key is shown before anything is asked for
 	case d.t.lacks(name) > 0 && d.front:
-		return leftOut("not tried: it asks for " + asked(name) + ", which was not given (--user, --password-file)")
+		return leftOut("not tried: it asks for " + asked(name) + "; it takes " + missing)
 	case d.t.lacks(name) > 0 && missing != "":
 		return newTrouble("it asks for "+asked(name)+", which is not configured", "On this side: give "+missing+".")
 	case d.front && d.trust.checked && d.seen != nil && len(d.seen.faults) > 0:
@@ -285,18 +287,24 @@ func asked(name string) string {
 	return "a user and a password"
 }
 
-// missing says what the named type needs that is not configured, and how to
-// give it.
+// missing says what the named type needs that is not there, and how to give it.
 func (d *doctor) missing(name string) string {
 	var what []string
-	if d.t.User == "" && !strings.HasSuffix(name, "vnc") && !strings.HasPrefix(name, "ra2") {
-		what = append(what, "a user: --target-user (in the configuration: user)")
+	lacks := func(thing, flag, key string) {
+		thing += ": " + flag
+		if !d.front {
+			thing += " (in the configuration: " + key + ")"
+		}
+		what = append(what, thing)
+	}
+	if d.t.User == "" && !strings.HasSuffix(name, "vnc") && !isRSAAES(name) {
+		lacks("a user", "--target-user", "user")
 	}
 	if d.t.Password == nil && !strings.HasSuffix(name, "ident") {
-		what = append(what, "a password: --target-password-file (in the configuration: password: {file: …})")
+		lacks("a password", "--target-password-file", "password: {file: …}")
 	}
-	if strings.HasPrefix(name, "ra2") && d.t.RSAKey == "" {
-		what = append(what, "the fingerprint of its key: --target-rsa-key (in the configuration: rsa_key)")
+	if isRSAAES(name) && d.t.RSAKey == "" {
+		lacks("the fingerprint of its key", "--target-rsa-key", "rsa_key")
 	}
 	return strings.Join(what, ", and ")
 }

@@ -370,6 +370,7 @@ func TestDoctorUsage(t *testing.T) {
 		{[]string{"a:1", "--cert", "x"}, "belong together"},
 		{[]string{"a:1", "--security", "x509-vnk"}, `did you mean "x509-vnc"`},
 		{[]string{"a:1", "--timeout", "0s"}, "no time at all"},
+		{[]string{"--front", "gate:1", "--config", config}, "the address that viewers come to"},
 		{[]string{"--front", "ssh://gate"}, "http, https, ws or wss"},
 		{[]string{"--front", "http://"}, "no URL with a host"},
 		{[]string{"--front", "gate"}, "port is missing"},

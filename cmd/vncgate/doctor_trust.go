@@ -16,6 +16,7 @@ type trust struct {
 	roots   *x509.CertPool // nil is the system's
 	name    string
 	checked bool // false: the target says insecure
+	front   bool // it is viewers who have to trust it
 	pinned  bool // it is known by itself: neither names nor dates nor issuers count
 }
 
@@ -75,7 +76,7 @@ func (t trust) named(leaf *x509.Certificate) []fault {
 	return []fault{{
 		fmt.Sprintf("it is for %s, not for %s", strings.Join(names, ", "), t.name),
 		[]string{
-			fmt.Sprintf("On this side: use the address that it is for, or say the name: --target-name %s (in the configuration: tls: {name: %s}).", names[0], names[0]),
+			"On this side: use the address that it is for, or say the name: " + t.by("--target-name "+names[0], "name: "+names[0]),
 			"On the other side: or have the certificate issued for " + t.name + ".",
 		},
 	}}
@@ -126,18 +127,26 @@ func (t trust) unknown(chain []*x509.Certificate) fault {
 	if issuerName(chain[0]) == "itself" {
 		return fault{
 			"it is signed by itself, and not among " + against + " authorities",
-			[]string{"On this side: if its fingerprint is the right one, save it as a file and give that: --target-ca FILE (in the configuration: tls: {ca: FILE})."},
+			[]string{"On this side: if its fingerprint is the right one, save it as a file and give that: " + t.by("--target-ca FILE", "ca: FILE")},
 		}
 	}
 	name := issuerName(last)
 	if name == "itself" {
 		name = certs.Subject(last)
 	}
-	advice := []string{"On this side: get the certificate of " + name + " from whoever issued it and give it: --target-ca FILE (in the configuration: tls: {ca: FILE})."}
+	advice := []string{"On this side: get the certificate of " + name + " from whoever issued it and give it: " + t.by("--target-ca FILE", "ca: FILE")}
 	if issuerName(last) != "itself" {
 		advice = append(advice, "On the other side: if "+name+" is not a root, append its certificate to the server's file.")
 	}
 	return fault{"its issuer " + name + " is not among " + against + " authorities", advice}
+}
+
+// by says how to tell what to trust.
+func (t trust) by(flag, setting string) string {
+	if t.front {
+		return flag + " here, and the viewers by their own means ('vncgate cert export --ca' tells how)."
+	}
+	return flag + " (in the configuration: tls: {" + setting + "})."
 }
 
 // ending is a remark on a certificate that will not be good for long.
