@@ -73,7 +73,7 @@ FUZZTIME ?= 30s
 fuzz:
 	@for dir in ./layers ./rfb ./auth ./certs ./rfb/display ./rfb/display/demo ./cmd/vncgate; do \
 		for f in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
-			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir || exit 1; \
 		done; \
 	done
 

@@ -66,11 +66,12 @@ type matrix struct {
 	cert             *serverCertificate
 	caFile, dir      string
 	rsaKey           string
+	viewers          map[string]*gateway.Target // by security, since each makes a key of its own
 }
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{dir: t.TempDir()}
+	m := &matrix{dir: t.TempDir(), viewers: map[string]*gateway.Target{}}
 	ca, err := certs.OpenCA(m.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +95,7 @@ func newMatrix(t *testing.T) *matrix {
 		target.Name = back
 		target.Dial = func(context.Context) (net.Conn, error) { return m.enter(t, m.displays, back, "demo"), nil }
 		behind[back] = target
+		m.viewers[back] = m.target(t, back)
 	}
 	return m
 }
@@ -165,7 +167,7 @@ func (m *matrix) picture(t *testing.T, w *wiring, security, target string) image
 	defer cancel()
 	c := m.enter(t, w, security, target)
 	defer c.Close()
-	viewer, err := rfb.Client(ctx, c, &rfb.ClientConfig{Security: m.target(t, security).Security()})
+	viewer, err := rfb.Client(ctx, c, &rfb.ClientConfig{Security: m.viewers[security].Security()})
 	if err != nil {
 		t.Fatal(err)
 	}
