@@ -2,8 +2,10 @@ package auth
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +20,6 @@ import (
 	"github.com/jcmturner/gokrb5/v8/iana/etypeID"
 	"github.com/jcmturner/gokrb5/v8/iana/flags"
 	"github.com/jcmturner/gokrb5/v8/iana/keyusage"
-	"github.com/jcmturner/gokrb5/v8/keytab"
 	"github.com/jcmturner/gokrb5/v8/messages"
 	"github.com/jcmturner/gokrb5/v8/types"
 )
@@ -34,20 +35,39 @@ const (
 
 var spokenEnctypes = []int32{17, 18, 19, 20}
 
-// writeKeytab makes a keytab with a key, version 2, of each enctype for each
-// service.
-func writeKeytab(t testing.TB, enctypes []int32, services ...string) string {
-	t.Helper()
-	kt := keytab.New()
+// testKey is a service's key, made of a password faster than Kerberos does it.
+func testKey(service, password string, enctype int32) types.EncryptionKey {
+	sum := sha256.Sum256(fmt.Append(nil, service, password, enctype))
+	return types.EncryptionKey{KeyType: enctype, KeyValue: sum[:max(16, enctypeKeyLen(enctype))]}
+}
+
+// keytabOf is a keytab with a key, version 2, of each enctype for each service
+// (MIT Kerberos, "Keytab file format").
+func keytabOf(enctypes []int32, services ...string) []byte {
+	be := binary.BigEndian
+	counted := func(b []byte, s string) []byte { return append(be.AppendUint16(b, uint16(len(s))), s...) }
+	text := []byte{5, 2}
 	for _, service := range services {
 		for _, id := range enctypes {
-			must(t, kt.AddEntry(service, testRealm, "service", time.Now(), 2, id))
+			parts := strings.Split(service, "/")
+			entry := counted(be.AppendUint16(nil, uint16(len(parts))), testRealm)
+			for _, part := range parts {
+				entry = counted(entry, part)
+			}
+			entry = be.AppendUint32(entry, 1)            // name type
+			entry = append(be.AppendUint32(entry, 1), 2) // time, version
+			entry = be.AppendUint16(entry, uint16(id))   // enctype
+			entry = counted(entry, string(testKey(service, "service", id).KeyValue))
+			text = append(be.AppendUint32(text, uint32(len(entry))), entry...)
 		}
 	}
-	text, err := kt.Marshal()
-	must(t, err)
+	return text
+}
+
+func writeKeytab(t testing.TB, enctypes []int32, services ...string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "keytab")
-	must(t, os.WriteFile(path, text, 0o600))
+	must(t, os.WriteFile(path, keytabOf(enctypes, services...), 0o600))
 	return path
 }
 
@@ -82,9 +102,7 @@ func issue(t testing.TB, enctype int32, change func(*grant)) *krbTicket {
 	}
 	plain, err := asn1.Marshal(g.EncTicketPart)
 	must(t, err)
-	kt := keytab.New()
-	must(t, kt.AddEntry(g.service, g.realm, g.password, now, uint8(g.kvno), g.enctype))
-	enc, err := encryptKrb(asn1tools.AddASNAppTag(plain, asnAppTag.EncTicketPart), kt.Entries[0].Key, keyusage.KDC_REP_TICKET)
+	enc, err := encryptKrb(asn1tools.AddASNAppTag(plain, asnAppTag.EncTicketPart), testKey(g.service, g.password, g.enctype), keyusage.KDC_REP_TICKET)
 	must(t, err)
 	enc.KVNO = g.kvno
 	name, _ := types.ParseSPNString(g.service)
