@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -76,7 +77,7 @@ targets:
 	})
 	t.Run("native", func(t *testing.T) {
 		r := diagnose(t, "--front", "rfb://"+addresses[2])
-		if s := r.step(t, "authentication"); !r.OK || !s.Skipped || !strings.Contains(s.Summary, "it asks for a password") {
+		if s := r.step(t, "authentication"); !r.OK || !s.Skipped || !strings.Contains(s.Summary, "for want of a password") {
 			t.Errorf("%s", r.text())
 		}
 		if r := diagnose(t, "--front", addresses[2], "--password-file", passwordText(t, "sesame")); !r.OK {
@@ -89,6 +90,47 @@ targets:
 	t.Run("no such path", func(t *testing.T) {
 		diagnose(t, "--front", "ws://"+addresses[0]+"/elsewhere").failsAt(t, "websocket", "404 Not Found", "/websockify?target=NAME")
 	})
+}
+
+// TestDoctorChoosesAsTheGateway lets both come to the same displays.
+func TestDoctorChoosesAsTheGateway(t *testing.T) {
+	vnc := rfb.ServerVncAuth{Passwords: func(context.Context) ([]string, error) { return []string{"sesame"}, nil }}
+	anonymous := rfb.ServerVeNCrypt{Subtypes: []rfb.Security{onlyOffered(rfb.TypeTLSVnc)}}
+	for _, tt := range []struct {
+		name    string
+		offered []rfb.Security
+		want    string
+	}{
+		{"vnc before none", []rfb.Security{rfb.None{}, vnc}, "vnc"},
+		{"none alone", []rfb.Security{rfb.None{}}, "none"},
+		{"anonymous TLS and vnc", []rfb.Security{anonymous, vnc}, "vnc"},
+		{"tight", []rfb.Security{rfb.ServerTight{Auths: []rfb.Security{rfb.None{}, vnc}}}, "vnc"},
+		{"vnc inside VeNCrypt", []rfb.Security{rfb.ServerVeNCrypt{Subtypes: []rfb.Security{vnc, onlyOffered(rfb.TypeTLSVnc)}}, vnc}, "vnc"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var methods []string
+			d := &rfbtest.Display{Config: rfb.ServerConfig{Security: tt.offered, Approve: func(_ context.Context, s rfb.Secured) error {
+				mu.Lock()
+				defer mu.Unlock()
+				methods = append(methods, s.Method)
+				return nil
+			}}}
+			address := d.Listen(t)
+			if r := diagnose(t, address, "--password-file", passwordText(t, "sesame")); !r.OK {
+				t.Fatalf("%s", r.text())
+			}
+			gate := gatewayFor(t, fmt.Sprintf("listeners: [{address: '127.0.0.1:0', security: [none]}]\ntargets: {desk: {address: %q, password: sesame}}", address))
+			if r := diagnose(t, "--front", gate[0]); !r.OK {
+				t.Fatalf("%s", r.text())
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(methods) != 2 || methods[0] != methods[1] || !strings.HasSuffix(methods[0], tt.want) {
+				t.Errorf("doctor and gateway came by %v", methods)
+			}
+		})
+	}
 }
 
 // TestDoctorSendsNoPassword where the certificate of a front is not in order.

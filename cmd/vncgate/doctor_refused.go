@@ -95,7 +95,10 @@ func (d *doctor) wrongSecret(reason string) error {
 
 // nothingInCommon says what to change so that there is a type that both speak.
 func (d *doctor) nothingInCommon() error {
-	offered := slices.Concat(d.offered, d.nested)
+	offered := slices.Concat(d.offered, d.nested, d.tight)
+	if len(d.nested) > 0 { // the envelope is not what is in the way
+		offered = slices.DeleteFunc(offered, func(t rfb.SecurityType) bool { return t == rfb.TypeVeNCrypt })
+	}
 	words := "it offers nothing that can be spoken here: " + joined(offered)
 	var advice []string
 	for _, t := range offered {

@@ -161,7 +161,7 @@ func (d *doctor) mayProve(name string) error {
 	case isRSAAES(name) && !d.front:
 		return nil // its key is shown before anything is asked for
 	case d.t.lacks(name) > 0 && d.front:
-		return leftOut("not tried: it asks for " + asked(name) + "; it takes " + missing)
+		return leftOut("not tried, for want of " + missing)
 	case d.t.lacks(name) > 0 && missing != "":
 		return newTrouble("it asks for "+asked(name)+", which is not configured", "On this side: give "+missing+".")
 	case d.front && d.trust.checked && d.seen != nil && len(d.seen.faults) > 0:
@@ -243,21 +243,24 @@ func first(ours []rfb.Security, offered []rfb.SecurityType) rfb.SecurityType {
 // takes says what is chosen and why, and which stronger type is passed over for
 // want of what.
 func (d *doctor) takes(name string) {
-	s := d.current
+	s, who := d.current, "vncgate"
+	if d.front {
+		who = "the doctor"
+	}
 	s.detail("chosen", name)
-	s.Summary += "; vncgate takes " + name
+	s.Summary += "; " + who + " takes " + name
 	if d.nested != nil && slices.Contains(typeNames(d.offered), name) {
-		s.note("none of VeNCrypt's subtypes can be spoken here, so vncgate comes again without VeNCrypt")
+		s.note("none of VeNCrypt's subtypes can be spoken here, so %s comes again without VeNCrypt", who)
 	}
 	switch {
 	case len(d.t.Security) > 0:
-		s.note("vncgate takes %s: the first of these among the security that it was told to use", name)
+		s.note("%s takes %s: the first of these among the security that it was told to use", who, name)
 		return
 	case d.t.lacks(name) > 0:
-		s.note("vncgate takes %s: there is nothing better for which it has what is needed; this asks for %s", name, asked(name))
+		s.note("%s takes %s: there is nothing better for which it has what is needed; this asks for %s", who, name, asked(name))
 		return
 	}
-	s.note("vncgate takes %s: the strongest of these for which it has what is needed", name)
+	s.note("%s takes %s: the strongest of these for which it has what is needed", who, name)
 	for _, stronger := range displaySecurity {
 		if stronger == name || name == "plain" {
 			break
