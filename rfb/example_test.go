@@ -1,10 +1,14 @@
 package rfb_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rsa"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
+	"slices"
 
 	"vncgate/layers/layertest"
 	"vncgate/rfb"
@@ -63,6 +67,35 @@ func ExampleServerConfig() {
 	}
 	fmt.Println(cfg.Approve(context.Background(), rfb.Secured{User: "mary", Method: "x509-plain"}))
 	// Output: refused: The display does not answer.: file does not exist
+}
+
+// A display is known by the fingerprint of its key. Where that is not known
+// yet, the error tells the one to compare with the display's.
+func ExampleClientRSAAES() {
+	const pin = "5d0a…"
+	display := rfb.ClientRSAAES{
+		As: rfb.TypeRA256,
+		VerifyKey: func(key *rsa.PublicKey) error {
+			if sum := rfb.RSAFingerprint(key); fmt.Sprintf("%x", sum) != pin {
+				return fmt.Errorf("the display's key is %x, which its owner knows as %s", sum[:2], rfb.RSASignature(key))
+			}
+			return nil
+		},
+		Credentials: func(context.Context) (user, password string, err error) { return "mary", "sesame", nil },
+	}
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(bytes.Repeat([]byte{0xff}, 128)), E: 65537}
+	fmt.Println(display.Type(), display.VerifyKey(key))
+	// Output: ra2-256 the display's key is d811, which its owner knows as ef-28-a0-99-06-ae-7b-83
+}
+
+// The strongest type that both sides have, and nothing below a password that
+// is safe on its way.
+func ExampleStrength() {
+	types := []rfb.SecurityType{rfb.TypeVncAuth, rfb.TypeX509Plain, rfb.TypeRA2ne, rfb.TypeNone}
+	types = slices.DeleteFunc(types, func(t rfb.SecurityType) bool { return rfb.Strength(t) < rfb.Strength(rfb.TypeRA2ne) })
+	slices.SortFunc(types, func(a, b rfb.SecurityType) int { return rfb.Strength(b) - rfb.Strength(a) })
+	fmt.Println(types)
+	// Output: [x509-plain ra2ne]
 }
 
 // A view-only session: requests pass, keys do not.

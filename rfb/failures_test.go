@@ -3,7 +3,9 @@ package rfb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"strings"
 	"testing"
@@ -23,6 +25,7 @@ func TestSecretsThatCannotBeHad(t *testing.T) {
 	noMechanism := func(context.Context, []string, net.Conn) (rfb.SASLClientMechanism, error) { return nil, errLookup }
 	noUpgrade := func(context.Context, net.Conn) (net.Conn, error) { return nil, errLookup }
 	long := strings.Repeat("x", 1025)
+	ardOf5 := fmt.Sprintf("%x", ardHello(2, 128, hexNumber(t, oakley2), big.NewInt(5)))
 	for _, tt := range []struct {
 		name string
 		s    rfb.Security
@@ -39,6 +42,9 @@ func TestSecretsThatCannotBeHad(t *testing.T) {
 		{"x509", rfb.ClientX509{TLS: noUpgrade, Inner: rfb.None{}}, "01", "cannot look it up"},
 		{"x509, server", rfb.ServerX509{TLS: noUpgrade, Inner: rfb.None{}}, "", "cannot look it up"},
 		{"vnc, no randomness", rfb.ServerVncAuth{Rand: strings.NewReader("short")}, "", "challenge: unexpected EOF"},
+		{"ard", rfb.ClientARD{Credentials: noCredentials}, ardOf5, "cannot look it up"},
+		{"mslogon2", rfb.ClientMSLogonII{Credentials: noCredentials}, "0000000000000005 000000007fffffff 000000000000004d", "cannot look it up"},
+		{"ident", rfb.ClientIdent{User: noPassword}, "", "cannot look it up"},
 		{"sasl, nothing to offer", rfb.ServerSASL{}, "", "cannot be offered"},
 	} {
 		_, err := tt.s.Handshake(context.Background(), rfbtest.NewScript(unhex(t, tt.in)))
@@ -91,6 +97,9 @@ func TestPeerStopsReading(t *testing.T) {
 	for _, in := range []string{
 		line38 + `14 00000005 "PLAIN" 00000002 "x" 00`,
 		line38 + `13 0002 00000106 00000004 00000006 "marysesame"`,
+		line38 + `10 00000081 00000004 00000006 "marysesame"`,
+		line38 + "1e" + strings.Repeat("07", 128+256),
+		line38 + "05" + fmt.Sprintf("%x", displayHello(rsaKeys().viewer)) + "0080" + strings.Repeat("00", 128),
 	} {
 		for n := range 8 {
 			c := &brokenAfter{Script: rfbtest.NewScript(unhex(t, in)), writes: n}
@@ -103,6 +112,11 @@ func TestPeerStopsReading(t *testing.T) {
 		line38 + `01 14 00000005 "PLAIN" 00000002 "x" 00 00 00000001 00 01 00000000`,
 		line38 + "01 13 0002 00 01 00000106 01 00000000",
 		line33 + "00000002" + challenge + "00000000",
+		line38 + `01 10 00000001 00000000 "TGHTNOTUNNEL" 00000001 00000081 "TGHTULGNAUTH" 00000000`,
+		line38 + "01 71 0000000000000005 000000007fffffff 000000000000004d 00000000",
+		line38 + "01 1e" + fmt.Sprintf("%x", ardHello(2, 128, hexNumber(t, oakley2), big.NewInt(5))) + "00000000",
+		line38 + "01 13 0002 00 01 0000010b 01 00000000",
+		line38 + "01 05" + fmt.Sprintf("%x", displayHello(rsaKeys().display)) + "0081" + strings.Repeat("00", 129),
 	} {
 		for n := range 8 {
 			c := &brokenAfter{Script: rfbtest.NewScript(unhex(t, in)), writes: n}

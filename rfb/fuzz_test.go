@@ -43,6 +43,7 @@ func everyServer() []rfb.Security {
 		rfb.None{}, inner[1], rfb.ServerVeNCrypt{Subtypes: subtypes},
 		rfb.ServerARD{Verify: accept}, rfb.ServerTight{Auths: append(inner, rfb.None{})},
 	}
+	rsaKeys() // now, and not out of randomness that is to be the same each time
 	for _, as := range rsaTypes {
 		list = append(list, rfb.ServerRSAAES{As: as, Key: displayKey, Verify: accept})
 	}
@@ -78,6 +79,7 @@ func everyClient() []rfb.Security {
 		rfb.ClientMSLogonII{Credentials: credentials(goodUser, goodPassword)},
 		rfb.ClientTight{Auths: inner},
 	}
+	rsaKeys()
 	for _, as := range rsaTypes {
 		list = append(list, rfb.ClientRSAAES{
 			As: as, Key: viewerKey, VerifyKey: func(*rsa.PublicKey) error { return nil },

@@ -75,6 +75,26 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelTight ends the context at each byte of the handshake of Tight.
+func TestCancelTight(t *testing.T) {
+	server := &rfb.ServerConfig{Security: []rfb.Security{rfb.ServerTight{Auths: []rfb.Security{rfb.ServerPlain{Verify: verify}}}}}
+	client := &rfb.ClientConfig{Security: []rfb.Security{rfb.ClientTight{Auths: everyTight()}}}
+	for n := range 12 + 2 + 8 + 16 + 4 {
+		err := cancelAt(t, n, func(ctx context.Context, c net.Conn) { _, _ = rfb.Server(ctx, c, server) },
+			func(ctx context.Context, c net.Conn) error { _, err := rfb.Client(ctx, c, client); return err })
+		if !errors.Is(err, errGaveUp) {
+			t.Errorf("viewer, display silent after %d bytes: %v", n, err)
+		}
+	}
+	for n := range 12 + 1 + 4 + 8 + len(goodUser+goodPassword) {
+		err := cancelAt(t, n, func(ctx context.Context, c net.Conn) { _, _ = rfb.Client(ctx, c, client) },
+			func(ctx context.Context, c net.Conn) error { _, err := rfb.Server(ctx, c, server); return err })
+		if !errors.Is(err, errGaveUp) {
+			t.Errorf("display, viewer silent after %d bytes: %v", n, err)
+		}
+	}
+}
+
 func TestCancelledBefore(t *testing.T) {
 	ours, _ := layertest.Pipe()
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -21,10 +21,19 @@ import (
 )
 
 // displayKey and viewerKey are as short as they may be, for speed.
-var displayKey, viewerKey = makeKey(1024), makeKey(1032)
+func displayKey() (*rsa.PrivateKey, error) { return rsaKeys().display, nil }
+func viewerKey() (*rsa.PrivateKey, error)  { return rsaKeys().viewer, nil }
 
-func makeKey(bits int) func() (*rsa.PrivateKey, error) {
-	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
+type keyPairs struct{ display, viewer *rsa.PrivateKey }
+
+var rsaKeys = sync.OnceValue(func() keyPairs { return keyPairs{makeKey(1024), makeKey(1032)} })
+
+func makeKey(bits int) *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 func serverRSA(as rfb.SecurityType) rfb.ServerRSAAES {
@@ -39,11 +48,10 @@ var rsaTypes = []rfb.SecurityType{rfb.TypeRA2, rfb.TypeRA2ne, rfb.TypeRA256, rfb
 
 // pinned knows the display's key by its fingerprint.
 func pinned(key *rsa.PublicKey) error {
-	ours, err := displayKey()
-	if err == nil && rfb.RSAFingerprint(key) != rfb.RSAFingerprint(&ours.PublicKey) {
-		err = errors.New("not the key that is pinned")
+	if rfb.RSAFingerprint(key) != rfb.RSAFingerprint(&rsaKeys().display.PublicKey) {
+		return errors.New("not the key that is pinned")
 	}
-	return err
+	return nil
 }
 
 // TestRSAPasswordOnly: a display may ask for no user, and hears none.
@@ -167,10 +175,7 @@ func TestRSAWrites(t *testing.T) {
 
 // TestRSAKeys: keys that are not keys are refused by both sides.
 func TestRSAKeys(t *testing.T) {
-	good, err := displayKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	good := rsaKeys().display
 	number := func(n *big.Int, size int) []byte { return n.FillBytes(make([]byte, size)) }
 	even := new(big.Int).Sub(good.N, big.NewInt(1))
 	e := big.NewInt(65537)
@@ -202,10 +207,7 @@ func TestRSAKeys(t *testing.T) {
 // TestRSAOwnFaults: what is missing on our side is an error before a secret is
 // told.
 func TestRSAOwnFaults(t *testing.T) {
-	good, err := displayKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	good := rsaKeys().display
 	hello := displayHello(good)
 	noKey := func() (*rsa.PrivateKey, error) { return nil, errLookup }
 	small := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(77), E: 3}}
@@ -277,10 +279,7 @@ func (c *tamper) Read(b []byte) (int, error) {
 // TestRSATampered: a bit that changes on the way ends the handshake, wherever
 // it is, and no password is believed.
 func TestRSATampered(t *testing.T) {
-	viewerKey, err := viewerKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	viewerKey := rsaKeys().viewer
 	size := viewerKey.Size()
 	for _, at := range []int{3, 4, 4 + size - 1, 4 + 2*size - 1, 4 + 2*size, 4 + 2*size + 1, 4 + 2*size + 2, 4 + 2*size + 80, 4 + 2*size + 2 + 127,
 		4 + 2*size + 130, 4 + 2*size + 131, 4 + 2*size + 132, 4 + 2*size + 130 + 37, 4 + 2*size + 130 + 38 + 1, 4 + 2*size + 130 + 38 + 3} {
@@ -310,14 +309,8 @@ func TestRSATampered(t *testing.T) {
 // with good padding that is another: at the first record, and after the same
 // bytes of ours.
 func TestRSADecryptionTellsNothing(t *testing.T) {
-	display, err := displayKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	viewer, err := viewerKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	display := rsaKeys().display
+	viewer := rsaKeys().viewer
 	//lint:ignore SA1019 the protocol has no other padding
 	other, err := rsa.EncryptPKCS1v15(rand.Reader, &display.PublicKey, make([]byte, 16))
 	if err != nil {
@@ -413,11 +406,7 @@ func TestRSACancel(t *testing.T) {
 
 // FuzzRSAAES: both sides with anything at all.
 func FuzzRSAAES(f *testing.F) {
-	key, err := viewerKey()
-	if err != nil {
-		f.Fatal(err)
-	}
-	hello := displayHello(key)
+	hello := displayHello(rsaKeys().viewer)
 	f.Add(hello)
 	f.Add(append(bytes.Clone(hello), append([]byte{0, 128}, make([]byte, 128+38)...)...))
 	f.Add(append(bytes.Clone(hello), append([]byte{0, 129}, make([]byte, 129+38)...)...))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"vncgate/layers/layertest"
@@ -243,6 +244,91 @@ func TestLongRecords(t *testing.T) {
 	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, long) {
 		t.Errorf("%v", err)
 	}
+}
+
+// said is a connection whose peer has said all it will ever say.
+type said struct {
+	net.Conn
+	io.Reader
+	out bytes.Buffer
+}
+
+func (s *said) Read(b []byte) (int, error)  { return s.Reader.Read(b) }
+func (s *said) Write(b []byte) (int, error) { return s.out.Write(b) }
+
+// sealed returns the records of a stream, each of at most size bytes.
+func sealed(t testing.TB, stream []byte, size int) []byte {
+	r, err := newRecordConn(nil, make([]byte, 16), make([]byte, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []byte
+	for len(stream) > 0 {
+		n := min(len(stream), size)
+		out = append(out, r.sealOne(stream[:n])...)
+		stream = stream[n:]
+	}
+	return out
+}
+
+// opened puts records over what a peer said.
+func opened(t testing.TB, r io.Reader) *recordConn {
+	c, err := newRecordConn(&said{Reader: r}, make([]byte, 16), make([]byte, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// FuzzRecords: a stream comes out as it went in, in whatever records and
+// pieces; a bit that changes ends it, with nothing that was not sent; and bytes
+// that are no records at all are none.
+func FuzzRecords(f *testing.F) {
+	f.Add([]byte("a stream"), uint16(3), uint32(0))
+	f.Add(bytes.Repeat([]byte("x"), 300), uint16(127), uint32(1234))
+	f.Add([]byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, uint16(1), uint32(7))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint16, bit uint32) {
+		records := sealed(t, stream, 1+int(size)%maxRecord)
+		for _, r := range []io.Reader{bytes.NewReader(records), iotest.OneByteReader(bytes.NewReader(records)), iotest.DataErrReader(bytes.NewReader(records))} {
+			if got, err := io.ReadAll(opened(t, r)); err != nil || !bytes.Equal(got, stream) {
+				t.Fatalf("%d bytes of %d, %v", len(got), len(stream), err)
+			}
+		}
+		if len(records) > 0 {
+			records[int(bit/8)%len(records)] ^= 1 << (bit % 8)
+			if got, err := io.ReadAll(opened(t, bytes.NewReader(records))); err == nil || !bytes.HasPrefix(stream, got) || len(got) == len(stream) {
+				t.Fatalf("changed, and %d bytes of %d, %v", len(got), len(stream), err)
+			}
+		}
+		if got, err := io.ReadAll(opened(t, bytes.NewReader(stream))); len(got) > 0 || len(stream) > 0 && err == nil {
+			t.Fatalf("no records, and %q, %v", got, err)
+		}
+	})
+}
+
+// FuzzRSACredentials: what a viewer says inside its records is cut where its
+// lengths say; what a display asks for is answered or refused.
+func FuzzRSACredentials(f *testing.F) {
+	f.Add([]byte("\x04mary\x06sesame"), uint16(100))
+	f.Add([]byte("\x00\x06sesame"), uint16(1))
+	f.Add([]byte("\xffmary"), uint16(1))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
+		r := bytes.NewReader(sealed(t, stream, 1+int(size)%maxRecord))
+		user, password, err := ServerRSAAES{As: TypeRA2}.ask(opened(t, r))
+		if err == nil {
+			want := string([]byte{byte(len(user))}) + user + string([]byte{byte(len(password))}) + password
+			if !bytes.HasPrefix(stream, []byte(want)) {
+				t.Fatalf("%q read as %q and %q", stream, user, password)
+			}
+		}
+		r = bytes.NewReader(sealed(t, stream, 1+int(size)%maxRecord))
+		err = ClientRSAAES{As: TypeRA2, Credentials: func(context.Context) (string, string, error) {
+			return "mary", "sesame", nil
+		}}.tell(context.Background(), opened(t, r))
+		if asked := len(stream) > 0 && (stream[0] == 1 || stream[0] == 2); asked != (err == nil) {
+			t.Fatalf("%q: %v", stream, err)
+		}
+	})
 }
 
 func BenchmarkRecords(b *testing.B) {
