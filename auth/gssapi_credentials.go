@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -151,12 +152,9 @@ func (k KerberosCredentials) client(conf *krbconfig.Config) (types.PrincipalName
 	return name, realm, nil
 }
 
-// maxS2K bounds the iterations that a KDC, or who plays one, can make us do for
-// a password's key.
-const maxS2K = 1 << 20
-
 // secretKey is our own key: out of the keytab, or made of the password as the
-// KDC says in hint.
+// KDC says in hint. Who plays the KDC can ask neither for so many iterations that
+// they keep a core busy, nor for so few that the password is soon guessed.
 func (k KerberosCredentials) secretKey(name types.PrincipalName, realm string, hint types.ETypeInfo2Entry) (types.EncryptionKey, error) {
 	if k.Keytab != "" {
 		kt, err := loadKeytab(k.Keytab)
@@ -177,11 +175,11 @@ func (k KerberosCredentials) secretKey(name types.PrincipalName, realm string, h
 	if salt == "" {
 		salt = name.GetSalt(realm)
 	}
-	if len(hint.S2KParams) > 0 {
-		params = hex.EncodeToString(hint.S2KParams)
-	}
-	if n := hint.S2KParams; len(n) > 0 && (len(n) != 4 || n[0] != 0 || n[1] > maxS2K>>16) {
-		return types.EncryptionKey{}, fmt.Errorf("the KDC wants more than %d iterations on the password", maxS2K)
+	if n := hint.S2KParams; len(n) > 0 {
+		if len(n) != 4 || binary.BigEndian.Uint32(n) < minIterations || binary.BigEndian.Uint32(n) > maxIterations {
+			return types.EncryptionKey{}, fmt.Errorf("the KDC wants iterations on the password that are not %d to %d", minIterations, maxIterations)
+		}
+		params = hex.EncodeToString(n)
 	}
 	value, err := kind.StringToKey(k.Password, salt, params)
 	if err != nil {

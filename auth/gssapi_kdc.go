@@ -50,8 +50,12 @@ func (k KerberosCredentials) login(ctx context.Context, conf *krbconfig.Config) 
 	}
 	reply, err := exchangeAS(ctx, conf, &req)
 	var refused *kdcRefusal
+	var hints types.PADataSequence
 	if errors.As(err, &refused) && refused.ErrorCode == errorcode.KDC_ERR_PREAUTH_REQUIRED {
-		if err := k.preauthenticate(&req, refused.EData); err != nil {
+		if hints.Unmarshal(refused.EData) != nil {
+			return nil, errors.New("malformed KRB-ERROR")
+		}
+		if err := k.preauthenticate(&req, hints); err != nil {
 			return nil, err
 		}
 		reply, err = exchangeAS(ctx, conf, &req)
@@ -59,7 +63,7 @@ func (k KerberosCredentials) login(ctx context.Context, conf *krbconfig.Config) 
 	if err != nil {
 		return nil, err
 	}
-	return k.openASRep(reply, req)
+	return k.openASRep(reply, req, hints)
 }
 
 func exchangeAS(ctx context.Context, conf *krbconfig.Config, req *messages.ASReq) ([]byte, error) {
@@ -71,11 +75,7 @@ func exchangeAS(ctx context.Context, conf *krbconfig.Config, req *messages.ASReq
 }
 
 // preauthenticate puts the time under our key into a request (RFC 4120, 5.2.7.2).
-func (k KerberosCredentials) preauthenticate(req *messages.ASReq, data []byte) error {
-	var hints types.PADataSequence
-	if hints.Unmarshal(data) != nil {
-		return errors.New("malformed KRB-ERROR")
-	}
+func (k KerberosCredentials) preauthenticate(req *messages.ASReq, hints types.PADataSequence) error {
 	key, err := k.secretKey(req.ReqBody.CName, req.ReqBody.Realm, keyHint(hints, 0))
 	if err != nil {
 		return err
@@ -116,8 +116,9 @@ func keyHint(hints types.PADataSequence, enctype int32) types.ETypeInfo2Entry {
 	return types.ETypeInfo2Entry{EType: enctype}
 }
 
-// openASRep checks that the answer is the KDC's, and to this request.
-func (k KerberosCredentials) openASRep(reply []byte, req messages.ASReq) (*krbTicket, error) {
+// openASRep checks that the answer is the KDC's, and to this request. hints are
+// those that came before, for a KDC that does not repeat them.
+func (k KerberosCredentials) openASRep(reply []byte, req messages.ASReq, hints types.PADataSequence) (*krbTicket, error) {
 	var rep messages.ASRep
 	if rep.Unmarshal(reply) != nil {
 		return nil, errors.New("malformed AS-REP")
@@ -126,7 +127,7 @@ func (k KerberosCredentials) openASRep(reply []byte, req messages.ASReq) (*krbTi
 	if !rep.CName.Equal(name) || rep.CRealm != realm {
 		return nil, errors.New("AS-REP for another principal")
 	}
-	key, err := k.secretKey(name, realm, keyHint(rep.PAData, rep.EncPart.EType))
+	key, err := k.secretKey(name, realm, keyHint(append(rep.PAData, hints...), rep.EncPart.EType))
 	if err != nil {
 		return nil, err
 	}

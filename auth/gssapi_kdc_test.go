@@ -91,6 +91,7 @@ func TestHostileKDC(t *testing.T) {
 		"RC4 alone":               {send(preauthError(t, types.ETypeInfo2Entry{EType: 23})), "enctype 0"},
 		"a million years of work": {send(preauthError(t, types.ETypeInfo2Entry{EType: 18, S2KParams: []byte{0xff, 0xff, 0xff, 0xff}})), "iterations on the password"},
 		"a little too much work":  {send(preauthError(t, types.ETypeInfo2Entry{EType: 18, S2KParams: []byte{0, 0x11, 0, 0}})), "iterations on the password"},
+		"hardly any work":         {send(preauthError(t, types.ETypeInfo2Entry{EType: 18, S2KParams: []byte{0, 0, 0x0f, 0xff}})), "iterations on the password"},
 		"odd work":                {send(preauthError(t, types.ETypeInfo2Entry{EType: 18, S2KParams: []byte{1}})), "iterations on the password"},
 		"the same wish for ever":  {send(preauthError(t, types.ETypeInfo2Entry{EType: 23}, types.ETypeInfo2Entry{EType: 18, Salt: "x"})), "KDC_ERR_PREAUTH_REQUIRED"},
 	} {
@@ -153,7 +154,7 @@ func TestFalseASRep(t *testing.T) {
 			must(t, err)
 			reply, err := rep.Marshal()
 			must(t, err)
-			_, err = k.openASRep(reply, req)
+			_, err = k.openASRep(reply, req, nil)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v; want %q", err, c.want)
 			}
@@ -180,7 +181,7 @@ func FuzzKDCReplies(f *testing.F) {
 		if hints.Unmarshal(b) == nil && keyHint(hints, 0).EType != 0 && enctypeKeyLen(keyHint(hints, 0).EType) == 0 {
 			t.Error("a hint at a key that is not AES")
 		}
-		if _, err := k.openASRep(b, req); err == nil {
+		if _, err := k.openASRep(b, req, hints); err == nil {
 			t.Error("a ticket from nobody")
 		}
 	})

@@ -38,9 +38,10 @@ func loadKeytab(path string) (kt *keytab.Keytab, err error) {
 	return kt, nil
 }
 
-// readKrbFile reads one of Kerberos' files.
+// readKrbFile reads one of Kerberos' files. Their names may begin with FILE: as
+// Kerberos' own programs write them.
 func readKrbFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(strings.TrimPrefix(path, "FILE:"))
 	if err != nil {
 		return nil, err
 	}

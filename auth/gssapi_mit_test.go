@@ -20,23 +20,29 @@ import (
 	"time"
 )
 
-// needKerberos asks for the programs of MIT Kerberos and of Cyrus SASL. They are
-// in the packages' sbin, which a user's PATH may leave out.
+// needKerberos asks for the programs of MIT Kerberos and of Cyrus SASL.
 func needKerberos(t testing.TB) {
 	t.Helper()
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	packages := [][2]string{
 		{"krb5kdc", "krb5-kdc"}, {"kdb5_util", "krb5-kdc"}, {"kadmin.local", "krb5-admin-server"}, {"kinit", "krb5-user"},
 		{"sasl-sample-client", "sasl2-bin"}, {"sasl-sample-server", "sasl2-bin"}, {"stdbuf", "coreutils"},
 	}
 	for _, p := range packages {
-		if _, err := exec.LookPath(p[0]); err != nil {
+		if _, err := exec.LookPath(systemProgram(p[0])); err != nil {
 			missingPeer(t, p[0], p[1])
 		}
 	}
 	if found, _ := filepath.Glob("/usr/lib/*/sasl2/libgssapiv2.so"); len(found) == 0 {
 		missingPeer(t, "Cyrus SASL's GSSAPI", "libsasl2-modules-gssapi-mit")
 	}
+}
+
+// systemProgram finds a program where a user's PATH may not look.
+func systemProgram(name string) string {
+	if path, err := exec.LookPath("/usr/sbin/" + name); err == nil {
+		return path
+	}
+	return name
 }
 
 func missingPeer(t testing.TB, what, debianPackage string) {
@@ -123,7 +129,7 @@ func (r *realm) run(t testing.TB, input, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, systemProgram(program), args...)
 	cmd.Env, cmd.Stdin = r.env, strings.NewReader(input)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal to ask for passwords on
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -134,7 +140,7 @@ func (r *realm) run(t testing.TB, input, program string, args ...string) {
 // serve runs the KDC until the test is over.
 func (r *realm) serve(t testing.TB, port int) {
 	t.Helper()
-	cmd := exec.Command("krb5kdc", "-n")
+	cmd := exec.Command(systemProgram("krb5kdc"), "-n")
 	cmd.Env = r.env
 	must(t, cmd.Start())
 	t.Cleanup(func() {
@@ -173,7 +179,7 @@ type sample struct {
 func (r *realm) sample(t testing.TB, program string, args ...string) *sample {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	cmd := exec.CommandContext(ctx, "stdbuf", append([]string{"-oL", program, "-s", "vnc", "-m", GSSAPI}, args...)...)
+	cmd := exec.CommandContext(ctx, "stdbuf", append([]string{"-oL", systemProgram(program), "-s", "vnc", "-m", GSSAPI}, args...)...)
 	cmd.Env = r.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()
@@ -265,6 +271,7 @@ var allEnctypes = []string{"aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96",
 func TestGSSAPISampleClient(t *testing.T) {
 	for _, enctype := range allEnctypes {
 		t.Run(enctype, func(t *testing.T) {
+			t.Parallel()
 			r := newRealm(t, enctype)
 			r.kinit(t)
 			service := &KerberosService{Keytab: r.path("vnc.keytab"), Realm: testRealm}
@@ -338,6 +345,7 @@ func loginToSample(s *sample, client *GSSAPIClient) error {
 func TestGSSAPISampleServer(t *testing.T) {
 	for _, enctype := range allEnctypes {
 		t.Run(enctype, func(t *testing.T) {
+			t.Parallel()
 			r := newRealm(t, enctype)
 			r.kinit(t)
 			r.service(t, "gateway", "gateway.keytab")

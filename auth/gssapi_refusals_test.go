@@ -89,7 +89,7 @@ func TestCachedServiceTicket(t *testing.T) {
 	r.kinit(t)
 	r.run(t, "", "kvno", testService)
 	r.write(t, "offline.conf", "[libdefaults]\n default_realm = EXAMPLE.ORG\n")
-	k := KerberosCredentials{Config: r.path("offline.conf"), CCache: r.path("ccache")}
+	k := KerberosCredentials{Config: r.path("offline.conf"), CCache: "FILE:" + r.path("ccache")}
 	client, err := k.Client(t.Context(), testService, false)
 	must(t, err)
 	server := (&KerberosService{Keytab: r.path("vnc.keytab")}).begin(false)

@@ -65,7 +65,7 @@ func (s *KerberosService) openTicket(t *messages.Ticket) error {
 	if enctypeKeyLen(t.EncPart.EType) == 0 {
 		return denied{fmt.Sprintf("the ticket is encrypted with enctype %d, which is none of AES: give the service AES keys", t.EncPart.EType)}
 	}
-	kt, err := loadKeytab(s.Keytab)
+	kt, err := loadKeytab(s.keytab())
 	if err != nil {
 		return fmt.Errorf("keytab: %w", err)
 	}

@@ -19,7 +19,7 @@ const defaultSkew = 5 * time.Minute
 // counts at once. It needs no KDC. One value serves all connections, since it
 // remembers who has logged in lately; its fields are not changed then.
 type KerberosService struct {
-	// Keytab is the file with the service's keys.
+	// Keytab is the file with the service's keys; "" is DefaultKeytab.
 	Keytab string
 	// Principal is the service, "vnc/host.example.org", with @REALM or without;
 	// empty stands for each that is called vnc in the keytab.
@@ -36,7 +36,7 @@ type KerberosService struct {
 
 // Check says whether the keytab can be read and has keys of the service.
 func (s *KerberosService) Check() error {
-	kt, err := loadKeytab(s.Keytab)
+	kt, err := loadKeytab(s.keytab())
 	if err != nil {
 		return fmt.Errorf("auth: keytab: %w", err)
 	}
@@ -50,9 +50,9 @@ func (s *KerberosService) Check() error {
 		}
 	}
 	if s.Principal == "" {
-		return fmt.Errorf("auth: keytab %s: no AES key of a service called %s", s.Keytab, defaultService)
+		return fmt.Errorf("auth: keytab %s: no AES key of a service called %s", s.keytab(), defaultService)
 	}
-	return fmt.Errorf("auth: keytab %s: no AES key of %s", s.Keytab, s.Principal)
+	return fmt.Errorf("auth: keytab %s: no AES key of %s", s.keytab(), s.Principal)
 }
 
 func (s *KerberosService) principal() (servicePrincipal, error) {
@@ -61,6 +61,13 @@ func (s *KerberosService) principal() (servicePrincipal, error) {
 	}
 	name, realm, err := serviceName(s.Principal)
 	return servicePrincipal{name.NameString, realm}, err
+}
+
+func (s *KerberosService) keytab() string {
+	if s.Keytab == "" {
+		return DefaultKeytab
+	}
+	return s.Keytab
 }
 
 func (s *KerberosService) skew() time.Duration {
