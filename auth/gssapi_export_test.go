@@ -14,3 +14,13 @@ func KerberosRealm(t testing.TB) (dir string, env []string, alice KerberosCreden
 
 // KerberosTestService is the service of a KerberosRealm, its keys in vnc.keytab.
 const KerberosTestService = testService
+
+// KerberosTickets is a KerberosRealm in which alice has logged in, with one more
+// service, whose keys are in localhost.keytab.
+func KerberosTickets(t testing.TB, service string) (dir string, env []string) {
+	t.Helper()
+	r := newRealm(t, allEnctypes[0])
+	r.service(t, service, "localhost.keytab")
+	r.kinit(t)
+	return r.dir, r.env
+}

@@ -66,12 +66,13 @@ func must(t testing.TB, err error) {
 // layered is a client as package rfb wants it.
 type layered struct{ *auth.GSSAPIClient }
 
-func (l layered) SecurityLayer() rfb.Upgrade {
-	layer, ok := l.Layer()
+func (l layered) SecurityLayer() rfb.Upgrade { return upgrade(l.Layer()) }
+
+func upgrade(l auth.SecurityLayer, ok bool) rfb.Upgrade {
 	if !ok {
 		return nil
 	}
-	return layers.SASL(layers.SASLCodec(layer))
+	return layers.SASL(layers.SASLCodec(l))
 }
 
 func gssapiSecurity(who auth.KerberosCredentials, encrypted bool) rfb.Security {
