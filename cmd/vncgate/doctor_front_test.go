@@ -229,6 +229,7 @@ func TestDoctorFindsWebServers(t *testing.T) {
 }
 
 func TestDoctorFindsNoWebServer(t *testing.T) {
+	t.Parallel()
 	pair := certificatesFor(t)
 	for _, tt := range []struct {
 		name            string
@@ -244,7 +245,11 @@ func TestDoctorFindsNoWebServer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address := tt.scheme + "://" + listen(t, tt.serve)
-			diagnose(t, "--front", address, "--timeout", "300ms").failsAt(t, "websocket", tt.summary, tt.advice)
+			timeout := "10s"
+			if tt.name == "silence" {
+				timeout = "300ms"
+			}
+			diagnose(t, "--front", address, "--timeout", timeout).failsAt(t, "websocket", tt.summary, tt.advice)
 		})
 	}
 	t.Run("HTTP without TLS", func(t *testing.T) {

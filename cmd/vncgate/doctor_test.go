@@ -219,6 +219,7 @@ func TestDoctorOfTarget(t *testing.T) {
 
 // TestDoctorFindsOtherProtocols has it meet what is no display.
 func TestDoctorFindsOtherProtocols(t *testing.T) {
+	t.Parallel()
 	pair := certificatesFor(t)
 	for _, tt := range []struct {
 		name            string
@@ -240,7 +241,12 @@ func TestDoctorFindsOtherProtocols(t *testing.T) {
 		{"tls", func(c net.Conn) { _ = pair.server(c, nil) }, "speaks TLS from the first byte", "tls: {implicit: true}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			diagnose(t, listen(t, tt.serve), "--timeout", "400ms").failsAt(t, "greeting", tt.summary, tt.advice)
+			t.Parallel() // some wait out their time
+			timeout := "4s"
+			if tt.name == "silence" || tt.name == "short" {
+				timeout = "400ms"
+			}
+			diagnose(t, listen(t, tt.serve), "--timeout", timeout).failsAt(t, "greeting", tt.summary, tt.advice)
 		})
 	}
 }
@@ -254,6 +260,7 @@ func answersHTTP(c net.Conn) {
 }
 
 func TestDoctorFindsRefusals(t *testing.T) {
+	t.Parallel()
 	locked := &rfbtest.Display{Config: rfb.ServerConfig{Security: []rfb.Security{}, NoSecurity: "Too many security failures"}}
 	unset := &rfbtest.Display{Config: rfb.ServerConfig{Security: []rfb.Security{}, NoSecurity: "No password configured for VNC Auth"}}
 	denied := &rfbtest.Display{Config: rfb.ServerConfig{Approve: func(context.Context, rfb.Secured) error {
@@ -277,10 +284,11 @@ func TestDoctorFindsRefusals(t *testing.T) {
 		{"unknown", offering(t, 99), nil, "security", "type-99", "allow one of x509-sasl"},
 		{"not wanted", offering(t, rfb.TypeVncAuth), []string{"--security", "x509-vnc"}, "security", "the target's settings allow: vnc", "leaves vnc out"},
 		{"gone in the middle", listen(t, func(c net.Conn) { talks(c, "RFB 003.008\n", 12) }), nil, "security", "closed the connection", "log"},
-		{"hanging", listen(t, says("RFB 003.008\n\x01\x02")), []string{"--password-file", wrong, "--timeout", "300ms"}, "authentication", "no answer in time", "at the screen"},
+		{"hanging", listen(t, says("RFB 003.008\n\x01\x02")), []string{"--password-file", wrong, "--timeout", "2s"}, "authentication", "no answer in time", "at the screen"},
 		{"gone after the log-in", listen(t, func(c net.Conn) { talks(c, "RFB 003.003\n\x00\x00\x00\x01", 13) }), nil, "screen", "right after the log-in", "-shared"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			r := diagnose(t, append(tt.args, tt.address)...)
 			r.failsAt(t, tt.step, tt.summary, tt.advice)
 			if strings.Contains(r.text(), "\x1b") {

@@ -156,15 +156,17 @@ func TestMissing(t *testing.T) {
 
 // TestDoctorTakesNoPicture of displays that send none, and into no file.
 func TestDoctorTakesNoPicture(t *testing.T) {
+	t.Parallel()
 	address := (&rfbtest.Display{}).Listen(t)
 	diagnose(t, address, "--screenshot", filepath.Join(t.TempDir(), "none", "x.png")).failsAt(t, "screenshot", "no such file", "")
 	silent := &rfbtest.Display{Answer: func([]byte) []byte { return nil }}
-	diagnose(t, silent.Listen(t), "--screenshot", filepath.Join(t.TempDir(), "x.png"), "--timeout", "300ms").
+	diagnose(t, silent.Listen(t), "--screenshot", filepath.Join(t.TempDir(), "x.png"), "--timeout", "2s").
 		failsAt(t, "screenshot", "no answer in time", "--timeout 1m")
 }
 
 // TestDoctorOfRSAAES shows the key that the display has, and compares it.
 func TestDoctorOfRSAAES(t *testing.T) {
+	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
