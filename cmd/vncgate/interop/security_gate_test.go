@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ type block = map[string]any
 type setup struct {
 	listeners map[string]block // by names of the test, without addresses
 	targets   map[string]block
+	users     []string // beside alice, with her password
 	more      block
 }
 
@@ -69,8 +71,10 @@ func (g *securedGate) configure(s *scope, binary string, set setup) (path string
 		return "", err
 	}
 	users := filepath.Join(g.dir, "users")
-	if err := addUser(binary, users, "alice", secrets.user); err != nil {
-		return "", err
+	for _, user := range append([]string{"alice"}, set.users...) {
+		if err := addUser(binary, users, user, secrets.user); err != nil {
+			return "", err
+		}
 	}
 	cfg := block{
 		"users": block{"file": users}, "log": block{"level": "debug"}, "targets": set.targets,
@@ -161,33 +165,37 @@ func (g *securedGate) enterWeb(name, security string) endpoint {
 	return at
 }
 
-// session waits for the line of a session that was opened behind offset.
-func (g *securedGate) session(t testing.TB, offset int) map[string]string {
+// session waits for the line of a session that was opened behind offset, at
+// the listener on port.
+func (g *securedGate) session(t testing.TB, offset, port int) map[string]string {
 	t.Helper()
-	return g.line(t, offset, "session opened", "session refused")
+	return g.line(t, offset, port, "session opened", "session refused")
 }
 
 // refusal waits for the line of a viewer that was turned away.
-func (g *securedGate) refusal(t testing.TB, offset int) map[string]string {
+func (g *securedGate) refusal(t testing.TB, offset, port int) map[string]string {
 	t.Helper()
-	return g.line(t, offset, "session refused", "session opened")
+	return g.line(t, offset, port, "session refused", "session opened")
 }
 
 // line waits for a line of the log with message, and takes it apart. One with
 // another message in its place ends the test.
-func (g *securedGate) line(t testing.TB, offset int, message, other string) (values map[string]string) {
+func (g *securedGate) line(t testing.TB, offset, port int, message, other string) (values map[string]string) {
 	t.Helper()
+	listener := fmt.Sprintf("127.0.0.1:%d", port)
 	eventually(t, "the log has "+message, func() error {
 		for line := range strings.Lines(g.log.String()[offset:]) {
-			switch v := logValues(line); v["msg"] {
-			case message:
+			v := logValues(line)
+			switch {
+			case v["listener"] != listener || strings.Contains(v["error"], "read version"): // that was us, looking whether it listens
+			case v["msg"] == message:
 				values = v
 				return nil
-			case other:
+			case v["msg"] == other:
 				return fatal{errors.New(line)}
 			}
 		}
-		return g.alive()
+		return errors.Join(errors.New("it has not yet"), g.alive())
 	})
 	return values
 }
@@ -200,19 +208,12 @@ func logValues(line string) map[string]string {
 		if !ok {
 			break
 		}
-		end := strings.IndexByte(value+" ", ' ')
-		if strings.HasPrefix(value, `"`) {
-			end = 1
-			for end < len(value) && value[end] != '"' {
-				if value[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end++
+		if quoted, err := strconv.QuotedPrefix(value); err == nil {
+			values[key], _ = strconv.Unquote(quoted)
+			rest = value[len(quoted):]
+			continue
 		}
-		end = min(end, len(value))
-		values[key], rest = strings.ReplaceAll(strings.Trim(value[:end], `"`), `\"`, `"`), value[end:]
+		values[key], rest, _ = strings.Cut(value, " ")
 	}
 	return values
 }

@@ -105,7 +105,7 @@ func testRow(t *testing.T, rows *proofs, g *securedGate, kind viewerKind, at end
 		t.Fatal(err)
 	}
 	sees(t, v, want)
-	opened := g.session(t, said)
+	opened := g.session(t, said, at.port)
 	row.front, row.back = opened["security"], opened["display_security"]
 	if row.back != by {
 		t.Errorf("the display was reached by %s, not %s", row.back, by)

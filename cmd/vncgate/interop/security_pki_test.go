@@ -95,6 +95,13 @@ func (a *authority) client() block {
 	}
 }
 
+// behind is a as it would be if by had signed its certificates.
+func (a *authority) behind(by *authority) *authority {
+	other := *a
+	other.ca, other.caKey = by.ca, by.caKey
+	return &other
+}
+
 var sharedAuthority shared[*authority]
 
 // theAuthority has a directory that QEMU takes.
