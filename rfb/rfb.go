@@ -94,7 +94,7 @@ type Security interface {
 // Secured is what a security handshake has led to.
 type Secured struct {
 	// Conn carries the SecurityResult: the connection the handshake was
-	// given, or TLS above it.
+	// given, or TLS or RSA-AES's records above it.
 	Conn net.Conn
 	// After is run behind the SecurityResult and returns the connection for
 	// the rest of the session; nil leaves it as it is. SASL's security layer

@@ -106,6 +106,27 @@ func TestTightServer(t *testing.T) {
 	}
 }
 
+// TestTightNone: no SecurityResult stands behind None before 3.8.
+func TestTightNone(t *testing.T) {
+	const lists = `00000000 00000001 00000001 "STDVNOAUTH__"`
+	for line, result := range map[string]string{line37: "", line38: "00000000"} {
+		c := rfbtest.NewScript(unhex(t, line+"10 00000001"))
+		_, err := rfb.Server(context.Background(), c, &rfb.ServerConfig{
+			Security: []rfb.Security{rfb.ServerTight{Auths: []rfb.Security{rfb.None{}}}},
+		})
+		if want := unhex(t, line38+"01 10"+lists+result); err != nil || c.Out.String() != string(want) {
+			t.Errorf("%s: sent %x, want %x, %v", line, c.Out.Bytes(), want, err)
+		}
+		c = rfbtest.NewScript(unhex(t, line+"01 10"+lists+result))
+		_, err = rfb.Client(context.Background(), c, &rfb.ClientConfig{
+			Security: []rfb.Security{rfb.ClientTight{Auths: []rfb.Security{rfb.None{}}}},
+		})
+		if err != nil || c.Left() != 0 {
+			t.Errorf("%s: %d bytes left, %v", line, c.Left(), err)
+		}
+	}
+}
+
 // TestTightInit: ServerInit has more behind it under Tight, and both sides know.
 func TestTightInit(t *testing.T) {
 	ctx := context.Background()

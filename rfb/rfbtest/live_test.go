@@ -91,10 +91,19 @@ func TestNoVNC(t *testing.T) {
 func TestX0vncserver(t *testing.T) {
 	built(t, envX0vncserver)
 	installed(t, "Xvfb", "vncpasswd")
-	for _, as := range []rfb.SecurityType{rfb.TypeRA2, rfb.TypeRA2ne, rfb.TypeRA256, rfb.TypeRAne256} {
-		t.Run(as.String(), func(t *testing.T) {
-			r := &recording{t: t, name: "x0vncserver-" + as.String(), dir: t.TempDir(), port: freePort(t)}
-			r.x0vncserver()
+	for _, tt := range []struct {
+		as    rfb.SecurityType
+		user  string // "-user" where one is asked for
+		start func(*recording)
+	}{
+		{rfb.TypeRA2, "", (*recording).x0vncserver}, {rfb.TypeRA2ne, "", (*recording).x0vncserver},
+		{rfb.TypeRA256, "", (*recording).x0vncserver}, {rfb.TypeRAne256, "", (*recording).x0vncserver},
+		{rfb.TypeRA2, "-user", (*recording).x0vncserverOfUsers}, {rfb.TypeRAne256, "-user", (*recording).x0vncserverOfUsers},
+	} {
+		as := tt.as
+		t.Run(as.String()+tt.user, func(t *testing.T) {
+			r := &recording{t: t, name: "x0vncserver-" + as.String() + tt.user, dir: t.TempDir(), port: freePort(t)}
+			tt.start(r)
 			c := r.dial()
 			defer c.Close()
 			v, err := rfbtest.NewViewer(within(t), c, theirRSA(as, secret))

@@ -55,8 +55,30 @@ func installed(t *testing.T, names ...string) {
 var tigerTypes = map[string]string{"ra2": "RA2", "ra2ne": "RA2ne", "ra2-256": "RA2_256", "ra2ne-256": "RA2ne_256", "ard": "DH"}
 
 // x0vncserver shows an X server's screen, to whoever knows the password.
-func (r *recording) x0vncserver() {
-	kind := strings.TrimSuffix(strings.TrimPrefix(r.name, "x0vncserver-"), "-wrong")
+func (r *recording) x0vncserver() { r.startX0vncserver(nil) }
+
+// x0vncserverOfUsers asks for a user as well, whom PAM knows. Debian's
+// libpam-wrapper makes it look for services and users in a folder of ours.
+func (r *recording) x0vncserverOfUsers() {
+	const modules = "/usr/lib/x86_64-linux-gnu/"
+	if _, err := os.Stat(modules + "libpam_wrapper.so"); err != nil {
+		r.t.Skip("libpam-wrapper is not installed")
+	}
+	users := r.file("users", user+":"+secret+":vnc\n")
+	matrix := modules + "pam_wrapper/pam_matrix.so passdb=" + users + "\n"
+	rules := "auth required " + matrix + "account required " + matrix
+	service := r.file("services/vnc", rules)
+	r.file("services/other", rules)
+	r.startX0vncserver([]string{
+		"LD_PRELOAD=libpam_wrapper.so", "PAM_WRAPPER=1", "PAM_WRAPPER_SERVICE_DIR=" + filepath.Dir(service),
+	}, "-RequireUsername", "-PlainUsers="+user)
+}
+
+func (r *recording) startX0vncserver(env []string, more ...string) {
+	kind := r.name
+	for _, part := range []string{"x0vncserver-", "-wrong", "-user"} {
+		kind = strings.ReplaceAll(kind, part, "")
+	}
 	obfuscate := exec.Command("vncpasswd", "-f")
 	obfuscate.Stdin = strings.NewReader(secret + "\n")
 	password, err := obfuscate.Output()
@@ -67,8 +89,9 @@ func (r *recording) x0vncserver() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.run([]string{r.xvfb(), "HOME=" + r.dir}, built(r.t, envX0vncserver), "-rfbport", fmt.Sprint(r.port), "-localhost", "-Geometry", "32x32",
-		"-desktop", "transcript", "-SecurityTypes", tigerTypes[kind], "-RSAKey", key, "-PasswordFile", r.file("passwd", string(password)))
+	r.run(append(env, r.xvfb(), "HOME="+r.dir), built(r.t, envX0vncserver), append(more,
+		"-rfbport", fmt.Sprint(r.port), "-localhost", "-Geometry", "32x32", "-desktop", "transcript",
+		"-SecurityTypes", tigerTypes[kind], "-RSAKey", key, "-PasswordFile", r.file("passwd", string(password)))...)
 }
 
 // vncviewer16 has the viewer accept our key and look.

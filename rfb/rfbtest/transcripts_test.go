@@ -85,6 +85,8 @@ var displays = []session{
 	{"x0vncserver-ra2ne", "TigerVNC x0vncserver 1.16.80, RA2ne", plain(theirRSA(rfb.TypeRA2ne, secret)), (*recording).x0vncserver},
 	{"x0vncserver-ra2ne-wrong", "TigerVNC x0vncserver 1.16.80, RA2ne, a wrong password", plain(theirRSA(rfb.TypeRA2ne, "wrong")), (*recording).x0vncserver},
 	{"x0vncserver-ra2-256", "TigerVNC x0vncserver 1.16.80, RA2_256", plain(theirRSA(rfb.TypeRA256, secret)), (*recording).x0vncserver},
+	{"x0vncserver-ra2-user", "TigerVNC x0vncserver 1.16.80, RA2 with a user", plain(theirRSA(rfb.TypeRA2, secret)), (*recording).x0vncserverOfUsers},
+	{"x0vncserver-ra2ne-256-user-wrong", "TigerVNC x0vncserver 1.16.80, RA2ne_256 with a user and a wrong password", plain(theirRSA(rfb.TypeRAne256, "wrong")), (*recording).x0vncserverOfUsers},
 	{"x0vncserver-ra2ne-256", "TigerVNC x0vncserver 1.16.80, RA2ne_256", plain(theirRSA(rfb.TypeRAne256, secret)), (*recording).x0vncserver},
 }
 
