@@ -66,7 +66,26 @@ func newRealm(t testing.TB, enctypes string) *realm {
 	needKerberos(t)
 	dir := t.TempDir()
 	r := &realm{dir: dir, config: dir + "/krb5.conf"}
-	port := freePort(t)
+	r.env = append(os.Environ(), "KRB5_CONFIG="+r.config, "KRB5_KDC_PROFILE="+dir+"/kdc.conf",
+		"KRB5CCNAME=FILE:"+dir+"/ccache", "KRB5_KTNAME=FILE:"+dir+"/vnc.keytab", "KRB5RCACHENAME=none:")
+	port := r.configure(t, enctypes)
+	r.run(t, "", "kdb5_util", "create", "-s", "-P", "master", "-r", testRealm)
+	r.run(t, "", "kadmin.local", "-q", "addprinc -pw wonderland +requires_preauth alice")
+	r.service(t, testService, "vnc.keytab")
+	for range 5 {
+		if r.serve(t, port) {
+			return r
+		}
+		port = r.configure(t, enctypes) // somebody else has taken it
+	}
+	t.Fatal("the KDC does not start")
+	return nil
+}
+
+// configure writes the configurations, with a free port for the KDC.
+func (r *realm) configure(t testing.TB, enctypes string) (port int) {
+	t.Helper()
+	port = freePort(t)
 	r.write(t, "krb5.conf", `[libdefaults]
  default_realm = EXAMPLE.ORG
  dns_lookup_kdc = false
@@ -95,14 +114,8 @@ func newRealm(t testing.TB, enctypes string) *realm {
  }
 [logging]
  kdc = FILE:%[2]s/kdc.log
-`, port, dir, enctypes)
-	r.env = append(os.Environ(), "KRB5_CONFIG="+r.config, "KRB5_KDC_PROFILE="+dir+"/kdc.conf",
-		"KRB5CCNAME=FILE:"+dir+"/ccache", "KRB5_KTNAME=FILE:"+dir+"/vnc.keytab", "KRB5RCACHENAME=none:")
-	r.run(t, "", "kdb5_util", "create", "-s", "-P", "master", "-r", testRealm)
-	r.run(t, "", "kadmin.local", "-q", "addprinc -pw wonderland +requires_preauth alice")
-	r.service(t, testService, "vnc.keytab")
-	r.serve(t, port)
-	return r
+`, port, r.dir, enctypes)
+	return port
 }
 
 func (r *realm) path(name string) string { return filepath.Join(r.dir, name) }
@@ -137,24 +150,30 @@ func (r *realm) run(t testing.TB, input, program string, args ...string) {
 	}
 }
 
-// serve runs the KDC until the test is over.
-func (r *realm) serve(t testing.TB, port int) {
+// serve runs the KDC until the test is over, and says whether it listens.
+func (r *realm) serve(t testing.TB, port int) bool {
 	t.Helper()
 	cmd := exec.Command(systemProgram("krb5kdc"), "-n")
 	cmd.Env = r.env
 	must(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait()
+		<-ended
 	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
-		if err == nil {
+	for {
+		if c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
 			c.Close()
-			return
+			return true
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the KDC does not start: %v", err)
+		select {
+		case <-ended:
+			return false
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

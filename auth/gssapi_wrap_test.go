@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
+	"sync"
 	"testing"
 
 	krbcrypto "github.com/jcmturner/gokrb5/v8/crypto"
@@ -271,6 +272,39 @@ func TestLayerTokens(t *testing.T) {
 	if _, err := l.Unwrap(own); err == nil {
 		t.Error("takes its own token")
 	}
+}
+
+// A connection is read and written at the same time.
+func TestLayerBothWays(t *testing.T) {
+	initiator, acceptor := contexts(t, aes256, true)
+	a, b := initiator.securityLayer(8192), acceptor.securityLayer(8192)
+	there, back := make(chan []byte, 100), make(chan []byte, 100)
+	pass := func(wrap func([]byte) ([]byte, error), tokens chan<- []byte) {
+		defer close(tokens)
+		for i := range 100 {
+			token, err := wrap([]byte{byte(i)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			tokens <- token
+		}
+	}
+	take := func(unwrap func([]byte) ([]byte, error), tokens <-chan []byte) {
+		next := byte(0)
+		for token := range tokens {
+			if text, err := unwrap(token); err != nil || !bytes.Equal(text, []byte{next}) {
+				t.Errorf("%x instead of %x, %v", text, next, err)
+			}
+			next++
+		}
+	}
+	var all sync.WaitGroup
+	all.Go(func() { pass(a.Wrap, there) })
+	all.Go(func() { pass(b.Wrap, back) })
+	all.Go(func() { take(b.Unwrap, there) })
+	all.Go(func() { take(a.Unwrap, back) })
+	all.Wait()
 }
 
 func FuzzWrapToken(f *testing.F) {
