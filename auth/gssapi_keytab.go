@@ -61,14 +61,14 @@ func readKrbFile(path string) ([]byte, error) {
 func serviceName(principal string) (name types.PrincipalName, realm string, err error) {
 	name, realm = types.ParseSPNString(principal)
 	if len(name.NameString) < 2 || slices.Contains(name.NameString, "") {
-		return name, "", fmt.Errorf("auth: %s: %.100q is no service's principal (vnc/host.example.org, with @REALM or without)", GSSAPI, principal)
+		return name, "", fmt.Errorf("%.100q is no service's principal (vnc/host.example.org, with @REALM or without)", principal)
 	}
 	return name, realm, nil
 }
 
-// serviceKeys returns the keys of a keytab that can open tickets for service in
-// realm. Both may be empty: all services called vnc, and all realms. The key
-// version 0 stands for all, as KDCs do not always state it.
+// serviceKeys returns the keys of a keytab that can open a ticket, if it is for
+// the service that is wanted. The key version 0 stands for all, as KDCs do not
+// always state it.
 func serviceKeys(kt *keytab.Keytab, want servicePrincipal, ticket ticketKey) ([]types.EncryptionKey, error) {
 	var keys []types.EncryptionKey
 	var names, versions []string

@@ -42,7 +42,7 @@ func (s *KerberosService) Check() error {
 	}
 	want, err := s.principal()
 	if err != nil {
-		return err
+		return fmt.Errorf("auth: principal: %w", err)
 	}
 	for _, e := range kt.Entries {
 		if want.covers(servicePrincipal{e.Principal.Components, e.Principal.Realm}) && checkKrbKey(e.Key) == nil {
