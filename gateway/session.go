@@ -227,7 +227,7 @@ func (s *Session) passInit(ctx context.Context) error {
 // relay moves messages until the first end, and closes both connections.
 func (s *Session) relay(ctx context.Context) ending {
 	s.logger().Info("session opened",
-		"security", s.viewer.Secured.Method, "display_security", s.display.Secured.Method,
+		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
 		"display_stack", layers.Describe(s.display.Conn), "rights", s.grant.Rights.String())
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, filterPolicy(s.grant.Rights), s.g.Limits.Stall)
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
@@ -236,6 +236,15 @@ func (s *Session) relay(ctx context.Context) ending {
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
 	return end
+}
+
+// methodOf names what was run as the configuration does, the envelope of Tight
+// included.
+func methodOf(s rfb.Secured) string {
+	if s.Tight {
+		return "tight-" + s.Method
+	}
+	return s.Method
 }
 
 // filterPolicy is what the filter on the viewer's messages lets through.
