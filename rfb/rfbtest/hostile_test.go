@@ -66,7 +66,8 @@ func TestTruncatedSessions(t *testing.T) {
 
 // newer tells the sessions without TLS of the types that came last.
 func newer(name string) bool {
-	return strings.HasPrefix(name, "vncviewer16-") || strings.HasPrefix(name, "novnc17-") || strings.HasPrefix(name, "x0vncserver-")
+	return strings.HasPrefix(name, "vncviewer16-") || strings.HasPrefix(name, "novnc17-") || strings.HasPrefix(name, "x0vncserver-") ||
+		strings.HasPrefix(name, "libvncserver-")
 }
 
 func testTruncated(t *testing.T, said []byte, handshake func(*rfbtest.Script) error) {

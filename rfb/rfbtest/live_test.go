@@ -126,6 +126,32 @@ func TestX0vncserver(t *testing.T) {
 	}
 }
 
+// TestLibvncserver enters libvncserver's Tight and waits for a picture: what
+// stands behind its ServerInit must not be taken for one.
+func TestLibvncserver(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		inner rfb.Security
+	}{{"libvncserver-tight-none", rfb.None{}}, {"libvncserver-tight-vnc", theirVncAuth(secret)}} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &recording{t: t, name: tt.name, dir: t.TempDir(), port: freePort(t)}
+			r.libvncserver()
+			c := r.dial()
+			defer c.Close()
+			v, err := rfbtest.NewViewer(within(t), c, theirTight(tt.inner))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Send(rfb.AppendSetEncodings(nil, rfb.EncodingRaw), rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, 32, 32)); err != nil {
+				t.Fatal(err)
+			}
+			if rects, err := v.ReadUpdate(); err != nil || len(rects) == 0 {
+				t.Errorf("%d rectangles, %v", len(rects), err)
+			}
+		})
+	}
+}
+
 // TestVncviewer has TigerVNC's viewer log in to our display by each type that
 // it has and Debian's has not.
 func TestVncviewer(t *testing.T) {

@@ -94,6 +94,21 @@ func (r *recording) startX0vncserver(env []string, more ...string) {
 		"-SecurityTypes", tigerTypes[kind], "-RSAKey", key, "-PasswordFile", r.file("passwd", string(password)))...)
 }
 
+// libvncserver offers Tight, which none of the programs built on it in Debian
+// does. Without its headers there is nothing to build.
+func (r *recording) libvncserver() {
+	installed(r.t, "gcc")
+	program := filepath.Join(r.dir, "tightserver")
+	if out, err := exec.Command("gcc", "-o", program, filepath.Join("testdata", "tightserver.c"), "-lvncserver").CombinedOutput(); err != nil {
+		r.t.Skipf("libvncserver-dev is not installed: %s", out)
+	}
+	args := []string{fmt.Sprint(r.port)}
+	if !strings.HasSuffix(r.name, "-none") {
+		args = append(args, secret)
+	}
+	r.run(nil, program, args...)
+}
+
 // vncviewer16 has the viewer accept our key and look.
 func (r *recording) vncviewer16() {
 	x := r.xvfb()

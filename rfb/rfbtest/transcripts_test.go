@@ -52,6 +52,7 @@ var viewers = []session{
 	{"vncviewer-x509-vnc", "TigerVNC vncviewer 1.12, VeNCrypt X509Vnc", x509Server(ourVncAuth()), (*recording).vncviewer},
 	{"gtk-vnc-x509-sasl", "gtk-vnc 1.3, VeNCrypt X509SASL with SCRAM-SHA-256", x509Server(rfb.ServerSASL{Mechanisms: []string{"SCRAM-SHA-256"}, Start: startScram}), (*recording).gtkvnc},
 	{"gtk-vnc-x509-plain", "gtk-vnc 1.3, VeNCrypt X509Plain", x509Server(rfb.ServerPlain{Verify: verify}), (*recording).gtkvnc},
+	{"gtk-vnc-ard", "gtk-vnc 1.3, Apple's Diffie-Hellman", plain(rfb.ServerARD{Verify: verify}), (*recording).gtkvnc},
 	{"novnc-vnc", "noVNC 1.3 in Chromium, VncAuth", plain(ourVncAuth()), (*recording).novnc},
 	{"gvnccapture-none", "gvnccapture of gtk-vnc 1.3, None", plain(rfb.None{}), (*recording).gvnccapture},
 	{"vncviewer16-ra2", "TigerVNC vncviewer 1.16.80, RA2", plain(ourRSA(rfb.TypeRA2)), (*recording).vncviewer16},
@@ -80,6 +81,9 @@ var displays = []session{
 	{"qemu-x509-sasl-wrong", "QEMU 7.2, VeNCrypt X509SASL with SCRAM-SHA-256, a wrong password", x509Client(rfb.ClientSASL{Choose: chooseScram("wrong")}), (*recording).qemu},
 	{"x11vnc-vnc", "x11vnc 0.9 (libvncserver), VncAuth", plain(theirVncAuth(secret)), (*recording).x11vnc},
 	{"x11vnc-none", "x11vnc 0.9 (libvncserver), None", plain(rfb.None{}), (*recording).x11vnc},
+	{"libvncserver-tight-none", "libvncserver 0.9, Tight with None", plain(theirTight(rfb.None{})), (*recording).libvncserver},
+	{"libvncserver-tight-vnc", "libvncserver 0.9, Tight with VncAuth", plain(theirTight(theirVncAuth(secret))), (*recording).libvncserver},
+	{"libvncserver-tight-vnc-wrong", "libvncserver 0.9, Tight with VncAuth, a wrong password", plain(theirTight(theirVncAuth("wrong"))), (*recording).libvncserver},
 	{"x0vncserver-ra2", "TigerVNC x0vncserver 1.16.80, RA2", plain(theirRSA(rfb.TypeRA2, secret)), (*recording).x0vncserver},
 	{"x0vncserver-ra2-wrong", "TigerVNC x0vncserver 1.16.80, RA2, a wrong password", plain(theirRSA(rfb.TypeRA2, "wrong")), (*recording).x0vncserver},
 	{"x0vncserver-ra2ne", "TigerVNC x0vncserver 1.16.80, RA2ne", plain(theirRSA(rfb.TypeRA2ne, secret)), (*recording).x0vncserver},
@@ -159,6 +163,10 @@ func theirRSA(as rfb.SecurityType, password string) rfb.Security {
 }
 
 func ourTight(inner rfb.Security) rfb.Security { return rfb.ServerTight{Auths: []rfb.Security{inner}} }
+
+func theirTight(inner rfb.Security) rfb.Security {
+	return rfb.ClientTight{Auths: []rfb.Security{inner}}
+}
 
 func theirVncAuth(password string) rfb.Security {
 	return rfb.ClientVncAuth{Password: func(context.Context) (string, error) { return password, nil }}
