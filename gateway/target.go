@@ -59,7 +59,8 @@ func (u *Unreachable) words() string {
 // where the target's list has something else.
 func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
 	display, err := t.attempt(ctx, t.Security())
-	if !lacksSubtype(err) {
+	var none *rfb.NoCommonSecurityError
+	if !errors.As(err, &none) || !none.InVeNCrypt() {
 		return display, err
 	}
 	rest := slices.DeleteFunc(slices.Clone(t.Security()), func(s rfb.Security) bool { return s.Type() == rfb.TypeVeNCrypt })
@@ -67,18 +68,10 @@ func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
 		return nil, err
 	}
 	display, again := t.attempt(ctx, rest)
-	var none *rfb.NoCommonSecurityError
 	if errors.As(again, &none) {
 		return nil, err // the first error says why the display's VeNCrypt would not do
 	}
 	return display, again
-}
-
-// lacksSubtype reports whether VeNCrypt was agreed on and then none of its
-// subtypes.
-func lacksSubtype(err error) bool {
-	var none *rfb.NoCommonSecurityError
-	return errors.As(err, &none) && len(none.Wanted) > 0 && none.Wanted[0] >= rfb.TypePlain
 }
 
 func (t *Target) attempt(ctx context.Context, security []rfb.Security) (*rfb.Conn, error) {

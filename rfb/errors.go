@@ -45,6 +45,12 @@ func (e *NoCommonSecurityError) Error() string {
 	return s
 }
 
+// InVeNCrypt reports whether VeNCrypt was agreed on and then none of its
+// subtypes, which a display names only after that choice.
+func (e *NoCommonSecurityError) InVeNCrypt() bool {
+	return len(e.Wanted) > 0 && e.Wanted[0] >= TypePlain
+}
+
 // anonymousTLS reports whether t encrypts by anonymous Diffie-Hellman, which
 // crypto/tls has on purpose never had.
 func anonymousTLS(t SecurityType) bool {

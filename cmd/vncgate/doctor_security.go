@@ -17,7 +17,8 @@ import (
 func (d *doctor) handshake(ctx context.Context, c net.Conn) (*rfb.Conn, error) {
 	list := d.ours()
 	conn, err := d.attempt(ctx, c, list)
-	if !lacksSubtypes(err) {
+	var none *rfb.NoCommonSecurityError
+	if !errors.As(err, &none) || !none.InVeNCrypt() {
 		return conn, d.settle(err)
 	}
 	rest := slices.DeleteFunc(list, func(s rfb.Security) bool { return s.Type() == rfb.TypeVeNCrypt })
@@ -34,13 +35,6 @@ func (d *doctor) handshake(ctx context.Context, c net.Conn) (*rfb.Conn, error) {
 	}
 	conn, err = d.attempt(ctx, again, rest)
 	return conn, d.settle(err)
-}
-
-// lacksSubtypes reports whether VeNCrypt was agreed on and then none of its
-// subtypes.
-func lacksSubtypes(err error) bool {
-	var none *rfb.NoCommonSecurityError
-	return errors.As(err, &none) && len(none.Wanted) > 0 && none.Wanted[0] >= rfb.TypePlain
 }
 
 // attempt is one connection's handshake. The steps follow its course, so that
