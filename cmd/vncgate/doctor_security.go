@@ -96,13 +96,14 @@ func (d *doctor) hooked(s rfb.Security) rfb.Security {
 }
 
 func (d *doctor) hookedSubtype(s rfb.Security) rfb.Security {
-	x, ok := s.(rfb.ClientX509)
+	over, ok := s.(displayX509)
 	if !ok {
 		return guardedSecurity{s, d, s.Type().String()}
 	}
-	x.TLS = d.watchedTLS(rfb.Upgrade(layers.TLSClient(d.tls)))
-	x.Inner = guardedSecurity{x.Inner, d, x.Type().String()}
-	return x
+	return rfb.ClientX509{
+		TLS:   d.watchedTLS(rfb.Upgrade(layers.TLSClient(d.tls))),
+		Inner: guardedSecurity{over.inner, d, over.Type().String()},
+	}
 }
 
 // withPlain adds VeNCrypt's Plain, which gateways offer to browsers inside
