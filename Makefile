@@ -16,7 +16,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # peer.
 PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-packages)) \
 	gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
-	openssl xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
+	openssl libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
 
 .PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean
 

@@ -26,8 +26,8 @@ import (
 // strongest first: encrypted and proved both ways, then encrypted, then at
 // least without the password in clear.
 var automaticSecurity = []string{
-	"x509-sasl", "x509-plain", "x509-vnc", "ra2-256", "ra2", "x509-none",
-	"sasl", "ra2ne-256", "ra2ne", "ard", "vnc", "tight-vnc", "none", "tight-none",
+	"x509-sasl", "x509-plain", "ra2-256", "ra2", "x509-vnc", "x509-none",
+	"ra2ne-256", "ra2ne", "sasl", "ard", "vnc", "tight-vnc", "none", "tight-none",
 }
 
 // displaySecurity is all we can speak towards displays. What comes on top

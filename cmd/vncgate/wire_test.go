@@ -90,11 +90,11 @@ func TestOrderTowardsDisplays(t *testing.T) {
 		return strings.Join(list, " ")
 	}
 	for want, target := range map[string]targetConfig{
-		"x509-none x509-sasl x509-plain x509-vnc none tight-none tight-vnc ra2-256 ra2 sasl ra2ne-256 ra2ne ard vnc": {},
-		"x509-vnc x509-none x509-sasl x509-plain vnc tight-vnc tight-none none ra2-256 ra2 sasl ra2ne-256 ra2ne ard": {Password: &secret{text: "x"}},
+		"x509-none x509-sasl x509-plain x509-vnc none tight-none tight-vnc ra2-256 ra2 ra2ne-256 ra2ne sasl ard vnc": {},
+		"x509-vnc x509-none x509-sasl x509-plain vnc tight-vnc tight-none none ra2-256 ra2 ra2ne-256 ra2ne sasl ard": {Password: &secret{text: "x"}},
 		"x509-sasl x509-plain x509-vnc x509-none sasl ard vnc tight-vnc tight-none none ra2-256 ra2 ra2ne-256 ra2ne": {User: "u", Password: &secret{text: "x"}},
-		"x509-sasl x509-plain x509-vnc": {User: "u", Password: &secret{text: "x"}, RSAKey: "ab", Minimum: "x509-vnc"},
-		"vnc":                           {Security: []string{"vnc"}},
+		"x509-sasl x509-plain x509-vnc ra2-256 ra2": {User: "u", Password: &secret{text: "x"}, RSAKey: "ab", Minimum: "x509-vnc"},
+		"vnc": {Security: []string{"vnc"}},
 	} {
 		if got := names(target); got != want {
 			t.Errorf("%+v:\ngot  %s\nwant %s", target, got, want)
@@ -120,6 +120,25 @@ func TestNameInAnotherSpelling(t *testing.T) {
 	}
 	if err := w.verify(context.Background(), netip.Addr{}, "al\u00adice", "correct horse"); err == nil {
 		t.Error("a soft hyphen in the name was let in")
+	}
+}
+
+// The order in which types are tried is the one that package rfb ranks them by.
+func TestAutomaticOrderIsByStrength(t *testing.T) {
+	types := map[string]rfb.SecurityType{}
+	for n := range rfb.SecurityType(300) {
+		types[n.String()] = n
+	}
+	strength := func(name string) int {
+		return rfb.Strength(types[strings.TrimPrefix(name, "tight-")])
+	}
+	for i, name := range automaticSecurity {
+		if strength(name) == 0 && !strings.HasSuffix(name, "none") {
+			t.Errorf("%s has no rank", name)
+		}
+		if i > 0 && strength(name) > strength(automaticSecurity[i-1]) {
+			t.Errorf("%s is stronger than %s and stands behind it", name, automaticSecurity[i-1])
+		}
 	}
 }
 
