@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"vncgate/auth"
 )
 
 // A block is a part of a configuration.
@@ -71,8 +73,11 @@ func (g *securedGate) configure(s *scope, binary string, set setup) (path string
 		return "", err
 	}
 	users := filepath.Join(g.dir, "users")
-	for _, user := range append([]string{"alice"}, set.users...) {
-		if err := addUser(binary, users, user, secrets.user); err != nil {
+	if err := addUser(binary, users, "alice", secrets.user); err != nil {
+		return "", err
+	}
+	for _, user := range set.users { // more quickly than by a program each
+		if err := (&auth.UsersFile{Path: users}).Add(user, secrets.user); err != nil {
 			return "", err
 		}
 	}
