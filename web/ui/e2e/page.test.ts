@@ -100,7 +100,7 @@ describe('questions', () => {
 describe('the end', () => {
   const ends: [string, number, string, RegExp][] = [
     ['display closed', 1000, '', /display ended the session/],
-    ['gateway drains', 1001, 'gateway is draining', /gateway is restarting/],
+    ['gateway drains', 1001, 'gateway is draining', /gateway is shutting down or restarting/],
     ['ended by an administrator', 1008, 'ended by administrator', /session was ended/],
     ['display lost', 1011, 'display gone', /display was lost/],
   ];

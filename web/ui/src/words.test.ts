@@ -32,11 +32,12 @@ describe('each way to fail has its own words', () => {
     ['an unknown failure', { refusal: answer(500) }, /refused/, { again: true }],
     ['display unreachable', { opened: true, code: 1011 }, /cannot be reached/, { again: true }],
     ['display lost', { opened: true, connected: true, code: 1011 }, /was lost/, { again: true }],
-    ['going away', { opened: true, connected: true, code: 1001, reason: 'draining' }, /restarting/, { again: true, said: 'draining' }],
+    ['going away', { opened: true, connected: true, code: 1001, reason: 'draining' }, /shutting down or restarting/, { again: true, said: 'draining' }],
     ['policy', { opened: true, connected: true, code: 1008, reason: 'ended by admin' }, /was ended/, { again: false, said: 'ended by admin' }],
     ['display closed', { opened: true, connected: true, code: 1000 }, /ended the session/, { calm: true, again: true }],
     ['closed early', { opened: true, code: 1000 }, /closed the connection/, { calm: false, again: true }],
-    ['try later', { opened: true, code: 1013 }, /full/, { again: true }],
+    ['restarting', { opened: true, connected: true, code: 1012 }, /shutting down or restarting/, { again: true }],
+    ['try later', { opened: true, code: 1013 }, /^The gateway is full/, { again: true }],
     ['network lost', { opened: true, connected: true, code: 1006 }, /was lost/, { again: true }],
     ['broke early', { opened: true, code: 1006 }, /broke off/, { again: true }],
     ['not VNC', { opened: true, code: 0 }, /unexpected/, { again: false }],
@@ -76,6 +77,26 @@ describe('security', () => {
       ask: false,
       again: true,
     });
+  });
+
+  it('does not take a display that refused the gateway for one that is switched off', () => {
+    const reason = 'The display did not let the gateway in.';
+    const title = 'The gateway could not log in to the display';
+    for (const words of [refused(reason, { code: 1011 }), told({ opened: true, code: 1011, reason })]) {
+      expect(words).toMatchObject({ title, again: false, ask: false, said: reason });
+      expect(words.text).toMatch(/will not help; tell whoever runs the gateway/);
+    }
+    expect(told({ opened: true, connected: true, code: 1011, reason }).title).toBe('The display was lost');
+  });
+
+  it('blames no password where the gateway is full or going away', () => {
+    const more = { credentialsSent: true };
+    expect(refused('The gateway is full. Try again later.', { ...more, code: 1013 })).toMatchObject({ title: 'The gateway is full', ask: false });
+    expect(refused('', { ...more, code: 1001 })).toMatchObject({ title: 'The gateway is shutting down or restarting', ask: false });
+  });
+
+  it('promises nothing of programs when the gateway goes', () => {
+    expect(told({ opened: true, connected: true, code: 1001 }).text).not.toMatch(/programs/);
   });
 
   it('knows a display that locks out', () => {

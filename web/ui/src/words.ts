@@ -185,7 +185,8 @@ const aboutCredentials = /auth|password|passwd|credential|log ?in|user ?name/i;
 
 function refusedBySecurity(ending: Ending, security: { status: number; reason: string }): Words {
   const said = security.reason;
-  if (ending.code === closeCode.displayUnreachable) return { ...unreachable, said };
+  const gateways = ofGateway(ending, said);
+  if (gateways !== undefined) return { ...gateways, said };
   if (/too many/i.test(said)) {
     return {
       title: 'Too many attempts',
@@ -210,6 +211,44 @@ function refusedBySecurity(ending: Ending, security: { status: number; reason: s
   };
 }
 
+// What the gateway's own close codes mean, whether words of the RFB handshake went before them or not.
+function ofGateway(ending: Ending, said: string): Words | undefined {
+  switch (ending.code) {
+    case closeCode.goingAway:
+    case closeCode.restart:
+      return stopping;
+    case closeCode.tryLater:
+      return full;
+    case closeCode.displayUnreachable:
+      if (ending.connected) return displayLost;
+      return says(said) === notLetIn ? noEntry : unreachable;
+    default:
+      return undefined;
+  }
+}
+
+const stopping: Words = {
+  title: 'The gateway is shutting down or restarting',
+  text: 'It ended all sessions. If it is to come back, connect again in a moment; else ask whoever runs the gateway.',
+  again: true,
+};
+
+const full: Words = {
+  title: 'The gateway is full',
+  text: 'It has as many sessions as it may have. Try again later.',
+  again: true,
+};
+
+// The gateway's words for a display that answered, and refused it: gateway/target.go.
+const notLetIn = 'the display did not let the gateway in';
+
+const noEntry: Words = {
+  title: 'The gateway could not log in to the display',
+  text:
+    'The display answers, but does not accept what the gateway has to log in with. ' +
+    'Trying again will not help; tell whoever runs the gateway.',
+};
+
 const unreachable: Words = {
   title: 'The display cannot be reached',
   text:
@@ -221,28 +260,18 @@ const unreachable: Words = {
 // The WebSocket was open and is closed now.
 function closed(ending: Ending): Words {
   const said = ending.reason;
+  const gateways = ofGateway(ending, said);
+  if (gateways !== undefined) return { ...gateways, said };
   switch (ending.code) {
     case closeCode.displayClosed:
     case closeCode.noStatus:
       return { ...displayClosed(ending), said };
-    case closeCode.goingAway:
-    case closeCode.restart:
-      return {
-        title: 'The gateway is restarting',
-        text: 'It ended all sessions in order to stop or restart. Your programs on the display are still running.',
-        said,
-        again: true,
-      };
     case closeCode.policy:
       return {
         title: 'The session was ended',
         text: 'An administrator or a rule of the gateway ended it: your access may have run out or have been taken back.',
         said,
       };
-    case closeCode.tryLater:
-      return { ...(byStatus[503] as Words), said };
-    case closeCode.displayUnreachable:
-      return { ...(ending.connected ? displayLost : unreachable), said };
     case 0:
     case closeCode.protocolError:
     case closeCode.tooBig:
