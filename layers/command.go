@@ -29,8 +29,7 @@ const (
 type CommandConn struct {
 	cmd    *exec.Cmd
 	name   string
-	in     *os.File // we write
-	out    *os.File // we read
+	io     stdio
 	log    *os.File
 	ended  atomic.Bool   // by CloseWrite
 	logged chan struct{} // closed when stderr's lines have all been passed on
@@ -39,8 +38,19 @@ type CommandConn struct {
 	err   error
 }
 
+// stdio is our end of a command's standard input and output. Where the system
+// has socket pairs it is one, which the command has as both, as inetd gives it:
+// Xvnc -inetd speaks both ways on its standard input.
+type stdio interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
 // DialCommand starts argv in a process group of its own and returns its standard
-// input and output as a connection. Each line of its standard error goes to
+// input and output as a connection. They are one socket, as inetd would have it,
+// so a command that ends its output alone has to shut that down, not close it. Each line of its standard error goes to
 // stderr, cut at 1 KiB, if that is not nil. ctx bounds the start only. A Read
 // returns io.EOF when nobody holds the command's output any more; Close ends the
 // whole process group and waits, so until then an exited command stays a zombie,
@@ -62,26 +72,24 @@ func DialCommand(ctx context.Context, argv []string, stderr func(line string)) (
 	return c, nil
 }
 
-// start makes the three pipes and the process. The child's ends are closed here
+// start makes the command's three files and the process. The child's ends are closed here
 // in any case, ours only if there is no process.
 func (c *CommandConn) start() (err error) {
 	var childEnds []*os.File
 	defer func() {
 		closeAll(childEnds...)
 		if err != nil {
-			closeAll(c.in, c.out, c.log)
+			closeAll(c.log)
+			if c.io != nil {
+				_ = c.io.Close()
+			}
 		}
 	}()
-	stdin, in, err := os.Pipe()
+	ours, stdin, stdout, err := newStdio()
 	if err != nil {
 		return err
 	}
-	c.in, c.cmd.Stdin, childEnds = in, stdin, append(childEnds, stdin)
-	out, stdout, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	c.out, c.cmd.Stdout, childEnds = out, stdout, append(childEnds, stdout)
+	c.io, c.cmd.Stdin, c.cmd.Stdout, childEnds = ours, stdin, stdout, append(childEnds, stdin, stdout)
 	log, stderr, err := os.Pipe()
 	if err != nil {
 		return err
@@ -129,20 +137,20 @@ func (c *CommandConn) passLines(stderr func(string)) {
 
 // Read reads the command's standard output.
 func (c *CommandConn) Read(b []byte) (int, error) {
-	n, err := c.out.Read(b)
+	n, err := c.io.Read(b)
 	return n, c.opError("read", err)
 }
 
 // Write writes to the command's standard input.
 func (c *CommandConn) Write(b []byte) (int, error) {
-	n, err := c.in.Write(b)
+	n, err := c.io.Write(b)
 	return n, c.opError("write", err)
 }
 
 // CloseWrite closes the command's standard input.
 func (c *CommandConn) CloseWrite() error {
 	c.ended.Store(true)
-	return c.opError("close", c.in.Close())
+	return c.opError("close", c.io.CloseWrite())
 }
 
 // Close closes the command's input and output, asks its process group to end,
@@ -150,7 +158,7 @@ func (c *CommandConn) CloseWrite() error {
 // failed by itself is an error with its exit status.
 func (c *CommandConn) Close() error {
 	c.close.Do(func() {
-		closeAll(c.in, c.out)
+		_ = c.io.Close()
 		done := make(chan error, 1)
 		terminate(c.cmd)
 		go func() { done <- c.cmd.Wait() }()
@@ -184,12 +192,12 @@ func (c *CommandConn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline bounds Reads.
 func (c *CommandConn) SetReadDeadline(t time.Time) error {
-	return c.deadlineError(c.out.SetReadDeadline(t))
+	return c.deadlineError(c.io.SetReadDeadline(t))
 }
 
 // SetWriteDeadline bounds Writes. After CloseWrite there are none to bound.
 func (c *CommandConn) SetWriteDeadline(t time.Time) error {
-	err := c.in.SetWriteDeadline(t)
+	err := c.io.SetWriteDeadline(t)
 	if c.ended.Load() {
 		return nil
 	}
@@ -218,16 +226,19 @@ func (a commandAddr) String() string { return string(a) }
 
 // opError gives an error of a pipe the form of a connection's: a net.Error with
 // net.ErrClosed where os has its own.
-func (c *CommandConn) opError(op string, err error) error {
+func (c *CommandConn) opError(what string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
 	var path *fs.PathError
+	var op *net.OpError
 	if errors.As(err, &path) {
 		err = path.Err
+	} else if errors.As(err, &op) {
+		err = op.Err
 	}
 	if errors.Is(err, os.ErrClosed) {
 		err = net.ErrClosed
 	}
-	return &net.OpError{Op: op, Net: "command", Addr: c.RemoteAddr(), Err: err}
+	return &net.OpError{Op: what, Net: "command", Addr: c.RemoteAddr(), Err: err}
 }

@@ -41,7 +41,7 @@ func relay(path string) {
 	go func() {
 		defer close(out)
 		_, _ = io.Copy(os.Stdout, c)
-		_ = os.Stdout.Close()
+		_ = syscall.Shutdown(1, syscall.SHUT_WR) // it is standard input as well
 	}()
 	go func() {
 		defer close(in)
