@@ -73,7 +73,7 @@ func (s *Session) endOf(err error) ending {
 	case errors.As(err, &ours):
 		return ending{"gateway failed", wordsFault, layers.CloseServerError, err}
 	case errors.As(err, &gone):
-		return ending{"display unreachable", gone.words(), layers.CloseServerError, err}
+		return ending{gone.reason(), gone.words(), layers.CloseServerError, err}
 	case errors.Is(err, errHandshakeTimeout):
 		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
 	case errors.As(err, &refused):

@@ -278,7 +278,10 @@ func (s *Session) report(end ending) {
 // refusalLevel keeps strangers that only knock, by the hundred if they like,
 // from drowning what an administrator must see.
 func (s *Session) refusalLevel(end ending) slog.Level {
+	var refused *rfb.Refusal
 	switch {
+	case errors.As(end.err, &refused): // a wrong proof, or what a policy or a display said to a good one
+		return slog.LevelWarn
 	case end.reason == endEvicted.reason:
 		s.g.fullLog.Do(func() {
 			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.front.Name, "places", s.g.Limits.Handshakes)

@@ -38,6 +38,17 @@ func (u *Unreachable) Error() string {
 
 func (u *Unreachable) Unwrap() error { return u.Err }
 
+// reason is for the log: a display that is there and does not want us is for
+// the administrator to mend, not for its machine to come back.
+func (u *Unreachable) reason() string {
+	var refused *rfb.DisplayError
+	var none *rfb.NoCommonSecurityError
+	if errors.As(u.Err, &refused) || errors.As(u.Err, &none) {
+		return "display refused us"
+	}
+	return "display unreachable"
+}
+
 // words are what a viewer is told: where it went wrong, nothing of how.
 func (u *Unreachable) words() string {
 	switch {

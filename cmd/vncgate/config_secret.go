@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ type secret struct {
 	Credential string   `yaml:"credential,omitempty"` // of systemd: LoadCredential=NAME
 	Command    []string `yaml:"command,omitempty"`    // prints it on standard output
 	text       string   // written in the configuration itself
+	piped      *string  // what a File that is a pipe gave, which it does once
 }
 
 // UnmarshalYAML takes the password itself or one of the places it is kept in.
@@ -55,11 +57,37 @@ func (s secret) MarshalYAML() (any, error) {
 }
 
 // read returns the secret; the line break that ends a file is not part of it.
-// No error holds any of it.
+// An empty one is an error: it would let nobody in, and a display that is shown
+// it blames the password. No error holds any of it.
 func (s *secret) read(ctx context.Context) (string, error) {
+	text, err := s.look(ctx)
+	if err == nil && text == "" {
+		return "", errors.New(s.place() + " is empty")
+	}
+	return text, err
+}
+
+// place names where the secret is kept.
+func (s *secret) place() string {
 	switch {
 	case s.File != "":
-		return readSecret(s.File)
+		return s.File
+	case s.Env != "":
+		return "the environment's " + s.Env
+	case s.Credential != "":
+		return "credential " + s.Credential
+	case len(s.Command) > 0:
+		return "what " + s.Command[0] + " prints"
+	}
+	return "the text"
+}
+
+func (s *secret) look(ctx context.Context) (string, error) {
+	switch {
+	case s.piped != nil:
+		return *s.piped, nil
+	case s.File != "":
+		return s.readFile()
 	case s.Env != "":
 		v, ok := os.LookupEnv(s.Env)
 		if !ok {
@@ -76,6 +104,20 @@ func (s *secret) read(ctx context.Context) (string, error) {
 		return s.run(ctx)
 	}
 	return s.text, nil
+}
+
+// readFile reads a pipe once and keeps what it gave. That is at the start, when
+// all secrets are tried.
+func (s *secret) readFile() (string, error) {
+	info, err := os.Stat(s.File)
+	if err != nil {
+		return "", err
+	}
+	text, err := readSecret(s.File)
+	if err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		s.piped = &text
+	}
+	return text, err
 }
 
 func readSecret(path string) (string, error) {
@@ -101,9 +143,6 @@ func (s *secret) readable(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	text, err := s.read(ctx)
-	if err == nil && text == "" {
-		return errors.New("is empty")
-	}
+	_, err := s.read(ctx)
 	return err
 }

@@ -57,8 +57,9 @@ func usagef(format string, args ...any) error {
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "vncgate",
-		Short: "A gateway for VNC: any viewer, through stacked layers, to any display",
+		Use:     "vncgate",
+		Version: versionText(),
+		Short:   "A gateway for VNC: any viewer, through stacked layers, to any display",
 		Long: `vncgate lets VNC viewers in - browsers with noVNC, and native viewers over TCP,
 TLS, VeNCrypt and SASL - and joins them to displays: QEMU, Xvnc, x11vnc and
 others. It proves the viewers with their own security, the gateway to the

@@ -87,13 +87,13 @@ func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	}
 	log := slog.New(handler)
 	if f.check {
-		return printConfig(ctx, out, cfg)
+		return printConfig(ctx, out, errOut, cfg)
 	}
 	w, err := newWiring(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	w.announce()
+	w.announce(ctx)
 	return w.serve(ctx)
 }
 
@@ -177,7 +177,7 @@ func secretFile(path string) *secret {
 
 // printConfig shows what would be in force, and fails where the files it names
 // would.
-func printConfig(ctx context.Context, out io.Writer, cfg *config) error {
+func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error {
 	b, err := yaml.MarshalWithOptions(cfg, yaml.IndentSequence(true))
 	if err != nil {
 		return err
@@ -204,11 +204,12 @@ func printConfig(ctx context.Context, out io.Writer, cfg *config) error {
 			return fmt.Errorf("listener %s: %w", l.Address, err)
 		}
 	}
+	fmt.Fprintln(errOut, "The configuration is in order.")
 	return nil
 }
 
 // announce logs the listeners, and warns of those that let anyone in.
-func (w *wiring) announce() {
+func (w *wiring) announce(ctx context.Context) {
 	for i, d := range w.doors {
 		l := &w.cfg.Listeners[i]
 		kind := "native viewers"
@@ -220,9 +221,23 @@ func (w *wiring) announce() {
 			w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", d.ln.Addr().String())
 		}
 	}
+	w.warnOfLongPasswords(ctx)
 	for _, pair := range w.pairs {
 		if warning := pair.Warning(); warning != "" {
 			w.log.Warn("certificate: " + warning)
+		}
+	}
+}
+
+// warnOfLongPasswords says what VNC authentication leaves of them.
+func (w *wiring) warnOfLongPasswords(ctx context.Context) {
+	for i := range w.cfg.Listeners {
+		s := w.cfg.Listeners[i].Password
+		if s == nil {
+			continue
+		}
+		if text, err := s.read(ctx); err == nil && len(text) > 8 {
+			w.log.Warn("only the first 8 characters of a VNC password count; users have no such limit", "listener", w.cfg.Listeners[i].Address)
 		}
 	}
 }

@@ -324,7 +324,7 @@ func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(c
 		decision := policy.Decide(ids, target)
 		log.Debug("policy decided", "user", ids[0].String(), "method", ids[0].Method, "target", target, "decision", decision.String())
 		if !decision.Allowed() {
-			return auth.Grant{}, &rfb.Refusal{Reason: "You may not use this display.", Err: errors.New("policy: " + decision.String())}
+			return auth.Grant{}, &rfb.Refusal{Reason: "You may not use this display.", Err: fmt.Errorf("policy: %s gets %s on target %q", ids[0], decision, target)}
 		}
 		return auth.Grant{Identity: ids[0], Target: target, Rights: decision.Rights}, nil
 	}
