@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -40,13 +41,30 @@ func (p passwordProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, 
 // is refused although it means the same user: the policy must see the name that
 // its rules are written with.
 func (w *wiring) verify(ctx context.Context, addr netip.Addr, user, password string) error {
-	return w.guard.Try(addr, user, func() error {
+	err := w.guard.Try(addr, user, func() error {
 		id, err := w.users.Verify(ctx, user, password)
 		if err == nil && id.Name != user {
 			return auth.ErrDenied
 		}
 		return err
 	})
+	if errors.Is(err, auth.ErrDenied) {
+		return w.denied(user, err)
+	}
+	return err
+}
+
+// denied tells the log whose name was tried. One that nobody has is left out:
+// it may be a password in the wrong field.
+func (w *wiring) denied(user string, err error) error {
+	id, ok := w.users.Identity(user)
+	switch {
+	case !ok:
+		return fmt.Errorf("no such user: %w", err)
+	case id.Name != user:
+		return fmt.Errorf("another spelling of user %q: %w", id.Name, err)
+	}
+	return fmt.Errorf("user %q: %w", id.Name, err)
 }
 
 // vncProof is VNC authentication with the password of the listener or of the
