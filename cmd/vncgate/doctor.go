@@ -51,10 +51,12 @@ demands by the flags --target-…, whose names may be shortened: --user,
 
 With --front it looks at a gateway, or any VNC server, as a viewer sees it: at
 HOST:PORT or unix:PATH as a native viewer, at http://…, https://…, ws://… or wss://…
-as a browser: the page, the WebSocket (at /websockify unless the URL names a
-path), which pages may connect, and which viewers could get in. It logs in only
-if it is told how, and never sends a password to a server whose certificate is
-not in order.
+as a browser: the page, the WebSocket, which pages may connect, and which viewers
+could get in. The WebSocket is at /websockify, unless the URL is one's own
+(https://HOST/websockify?target=NAME, ws://HOST/PATH: no page is looked at then)
+or a page's that names another (?path=…, as noVNC has it). It logs in if it is
+told how or where nothing is asked for, and never sends a password to a server
+whose certificate is not in order.
 
 --json prints one object: kind ("display" or "front"), address, target, ok, ms
 (all of it), steps. A step has name, ok, skipped, ms, summary, and where there are

@@ -151,7 +151,10 @@ func (d *doctor) reach(ctx context.Context, aloud bool) (net.Conn, error) {
 	}
 	for i, layer := range d.target.Layers {
 		if aloud && d.layerName(i) == "websocket" && d.page != nil && d.page.page != "" {
-			d.visitPage(ctx)
+			if err := d.visitPage(ctx); err != nil {
+				_ = c.Close()
+				return nil, err
+			}
 		}
 		s := d.begin(d.layerName(i))
 		limited, cancel := d.limited(ctx)

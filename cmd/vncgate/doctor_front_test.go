@@ -87,6 +87,12 @@ targets:
 	t.Run("display gone", func(t *testing.T) {
 		diagnose(t, "--front", "ws://"+addresses[3]).failsAt(t, "authentication", "The display cannot be reached.", "log")
 	})
+	t.Run("the WebSocket's own URL", func(t *testing.T) {
+		r := diagnose(t, "--front", "http://"+addresses[0]+"/websockify?target=desk")
+		if !r.OK || r.names() != "settings connect websocket origin greeting security viewers authentication screen" {
+			t.Errorf("%s", r.text())
+		}
+	})
 	t.Run("no such path", func(t *testing.T) {
 		diagnose(t, "--front", "ws://"+addresses[0]+"/elsewhere").failsAt(t, "websocket", "404 Not Found", "/websockify?target=NAME")
 	})
@@ -256,7 +262,24 @@ func TestDoctorFindsNoWebServer(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		defer server.Close()
 		r := diagnose(t, "--front", "https"+strings.TrimPrefix(server.URL, "http"))
-		r.failsAt(t, "tls", "(the peer sent plain HTTP)", "ws://")
+		r.failsAt(t, "tls", "(the peer sent plain HTTP)", "write http:// for https://")
+	})
+	t.Run("HTTP at a port for TLS", func(t *testing.T) {
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+		server.StartTLS()
+		defer server.Close()
+		address := strings.TrimPrefix(server.URL, "https")
+		diagnose(t, "--front", "http"+address).failsAt(t, "page", "it speaks TLS", "write https:// for http://")
+		diagnose(t, "--front", "ws"+address).failsAt(t, "websocket", "it speaks TLS", "write wss:// for ws://")
+	})
+	t.Run("a WebSocket for a page", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUpgradeRequired) }))
+		defer server.Close()
+		s := diagnose(t, "--front", server.URL+"/socket").step(t, "page")
+		if !s.OK || !strings.Contains(strings.Join(s.Advice, " "), "look at it by ws://") {
+			t.Errorf("%+v", s)
+		}
 	})
 }
 
@@ -315,8 +338,9 @@ func TestSocketOf(t *testing.T) {
 		"http://gate":                "ws://gate/websockify",
 		"https://gate:6443/vnc.html": "wss://gate:6443/websockify",
 		"http://gate/vnc.html?autoconnect=1&path=websockify%3Ftarget%3Ddesk": "ws://gate/websockify?target=desk",
-		"http://gate/?target=a%20b": "ws://gate/websockify?target=a+b",
-		"http://gate/?path=//x/y":   "ws://gate/x/y",
+		"http://gate/?target=a%20b":                     "ws://gate/websockify?target=a+b",
+		"http://gate/?path=//x/y":                       "ws://gate/x/y",
+		"https://gate/a/websockify?target=desk&token=t": "wss://gate/a/websockify?target=desk&token=t",
 	} {
 		u, err := url.Parse(page)
 		if err != nil {

@@ -191,7 +191,7 @@ func (d *doctor) noTLS(err error) error {
 	switch {
 	case errors.As(err, &record):
 		return newTrouble("it does not speak TLS here"+sent(text),
-			"On this side: leave --target-tls out (in the configuration: tls.implicit), or write ws:// for wss://.",
+			"On this side: "+d.otherScheme()+".",
 			"Or the other side is to speak TLS, and its certificate and key are not configured.")
 	case isAlert(err) && (wantsCertificate(text) || d.wantsOurCertificate(err)):
 		return newTrouble("it refused us in the TLS handshake: "+alertWords(err), clientCertificateAdvice()...)
@@ -205,7 +205,7 @@ func (d *doctor) noTLS(err error) error {
 		return newTrouble("it refused us in the TLS handshake: " + alertWords(err))
 	case errors.Is(err, errSilent):
 		return newTrouble("no answer to the TLS handshake",
-			"On this side: is TLS what this port speaks? A display that speaks plain RFB waits in silence, too: leave --target-tls out.")
+			"On this side: is TLS what this port speaks? A display that speaks plain RFB waits in silence, too: "+d.otherScheme()+".")
 	case closed(err):
 		return newTrouble("it closed the connection in the TLS handshake",
 			"On the other side: its log says why. Usual: its certificate or key cannot be read, or it demands a certificate of ours.")

@@ -44,6 +44,9 @@ func (f *doctorFlags) asViewer(subject string) (*webFront, targetConfig, error) 
 	front := &webFront{page: subject}
 	switch scheme {
 	case "http", "https":
+		if isSocket(u) {
+			front.page = ""
+		}
 		u = socketOf(u)
 	case "ws", "wss":
 		front.page = ""
@@ -59,11 +62,16 @@ func (f *doctorFlags) asViewer(subject string) (*webFront, targetConfig, error) 
 	return front, t, err
 }
 
+// isSocket reports whether u is the WebSocket's own address, not a page's.
+func isSocket(u *url.URL) bool { return strings.HasSuffix(u.Path, "/websockify") }
+
 // socketOf is the WebSocket that the page at u connects to: noVNC's parameter
-// path, or /websockify.
+// path, or /websockify; u itself, if it is one.
 func socketOf(u *url.URL) *url.URL {
 	socket := &url.URL{Scheme: "ws" + strings.TrimPrefix(u.Scheme, "http"), Host: u.Host, Path: "/websockify"}
-	if path := u.Query().Get("path"); path != "" {
+	if isSocket(u) {
+		socket.Path, socket.RawQuery = u.Path, u.RawQuery
+	} else if path := u.Query().Get("path"); path != "" {
 		if ref, err := url.Parse("/" + strings.TrimLeft(path, "/")); err == nil {
 			socket.Path, socket.RawQuery = ref.Path, ref.RawQuery
 		}
@@ -113,15 +121,15 @@ func (d *doctor) fetch(ctx context.Context, page string) (answer, error) {
 }
 
 // visitPage is the step of what a browser loads first. Whatever comes of it,
-// the WebSocket is looked at.
-func (d *doctor) visitPage(ctx context.Context) {
+// the WebSocket is looked at, unless nothing but TLS is spoken there.
+func (d *doctor) visitPage(ctx context.Context) error {
 	s := d.begin("page")
 	limited, cancel := d.limited(ctx)
 	defer cancel()
 	a, err := d.fetch(limited, d.page.page)
 	if err != nil {
-		d.fail(noPage(err))
-		return
+		d.fail(d.noPage(err))
+		return nil
 	}
 	s.Summary = a.words
 	if a.kind != "" {
@@ -137,22 +145,50 @@ func (d *doctor) visitPage(ctx context.Context) {
 		s.note("the page is noVNC's, or has it inside")
 	}
 	switch {
+	case a.wantsTLS():
+		d.fail(d.speaksOnlyTLS())
+		return errFailed
+	case a.status == http.StatusUpgradeRequired:
+		s.advise("On this side: it is the address of a WebSocket, not of a page; look at it by ws" + strings.TrimPrefix(d.page.page, "http"))
 	case a.status >= 400:
 		d.fail(newTrouble(s.Summary+a.reason(), statusAdvice(a.status)...))
-		return
+		return nil
 	case a.location != "":
 		s.advise("On this side: it leads on to " + a.location + "; look at that.")
 	}
 	d.done()
+	return nil
 }
 
-func noPage(err error) error {
+// wantsTLS reports whether a is how servers answer HTTP at a port for TLS: Go's,
+// nginx, Apache.
+func (a answer) wantsTLS() bool {
+	return a.status == http.StatusBadRequest && (strings.Contains(a.body, "HTTP request to an HTTPS server") ||
+		strings.Contains(a.body, "plain HTTP request was sent to HTTPS port") || strings.Contains(a.body, "speaking plain HTTP to an SSL-enabled"))
+}
+
+func (d *doctor) speaksOnlyTLS() error {
+	return newTrouble("it speaks TLS, and was asked without", "On this side: "+d.otherScheme()+".")
+}
+
+// otherScheme says how to write the address that was given with TLS for
+// without, and the other way round.
+func (d *doctor) otherScheme() string {
+	scheme, _, _ := strings.Cut(d.report.Address, "://")
+	other := map[string]string{"http": "https", "https": "http", "ws": "wss", "wss": "ws"}[scheme]
+	if other == "" {
+		return "leave --target-tls out (in the configuration: tls.implicit), or write ws://… if it is a web server"
+	}
+	return "write " + other + ":// for " + scheme + "://"
+}
+
+func (d *doctor) noPage(err error) error {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "malformed HTTP") && (strings.Contains(text, "RFB ") || strings.Contains(text, `"00`)):
 		return newTrouble("it speaks RFB, not HTTP", "On this side: it is there for native viewers; give HOST:PORT without http:// or ws://.")
 	case strings.Contains(text, "HTTP response to HTTPS client"):
-		return newTrouble("it speaks HTTP without TLS", "On this side: write http:// (ws://) for https:// (wss://).")
+		return newTrouble("it speaks HTTP without TLS", "On this side: "+d.otherScheme()+".")
 	case strings.Contains(text, "malformed HTTP"):
 		return newTrouble("it does not speak HTTP", "On this side: is it the right port?")
 	case errors.Is(err, errSilent):
@@ -187,12 +223,15 @@ func (d *doctor) noWebSocket(ctx context.Context, err error) error {
 		_, _ = fmt.Sscan(text, &status)
 	}
 	if status == 0 {
-		return noPage(err)
+		return d.noPage(err)
 	}
 	words := fmt.Sprintf("no WebSocket at %s: %d %s", d.t.URL, status, http.StatusText(status))
 	limited, cancel := d.limited(ctx)
 	defer cancel()
 	if a, err := d.fetch(limited, "http"+strings.TrimPrefix(d.t.URL, "ws")); err == nil && a.status == status {
+		if a.wantsTLS() {
+			return d.speaksOnlyTLS()
+		}
 		words += a.reason()
 	}
 	return newTrouble(words, statusAdvice(status)...)

@@ -79,16 +79,17 @@ func TestTurnedAway(t *testing.T) {
 }
 
 func TestNoPage(t *testing.T) {
+	d := &doctor{report: &report{Address: "https://gate"}}
 	for err, want := range map[error]string{
 		errors.New(`malformed HTTP response "RFB 003.008"`):              "speaks RFB, not HTTP",
 		errors.New(`malformed HTTP status code "003.008"`):               "speaks RFB, not HTTP",
-		errors.New("http: server gave HTTP response to HTTPS client"):    "write http://",
+		errors.New("http: server gave HTTP response to HTTPS client"):    "write http:// for https://",
 		errors.New(`malformed HTTP response "\x15\x03\x01\x00\x02\x02"`): "does not speak HTTP",
 		errSilent:          "no answer to an HTTP request",
 		io.EOF:             "closed the connection instead",
 		errors.New("else"): "else",
 	} {
-		if got := everything(t, noPage(err)); !strings.Contains(got, want) {
+		if got := everything(t, d.noPage(err)); !strings.Contains(got, want) {
 			t.Errorf("%v: %q", err, got)
 		}
 	}
