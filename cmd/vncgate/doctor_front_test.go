@@ -85,7 +85,7 @@ targets:
 		}
 	})
 	t.Run("display gone", func(t *testing.T) {
-		diagnose(t, "--front", "ws://"+addresses[3]).failsAt(t, "authentication", "The display cannot be reached.", "log")
+		diagnose(t, "--front", "ws://"+addresses[3]).failsAt(t, "authentication", "the display behind the gateway does not answer", "vncgate doctor TARGET")
 	})
 	t.Run("the WebSocket's own URL", func(t *testing.T) {
 		r := diagnose(t, "--front", "http://"+addresses[0]+"/websockify?target=desk")
@@ -96,6 +96,41 @@ targets:
 	t.Run("no such path", func(t *testing.T) {
 		diagnose(t, "--front", "ws://"+addresses[0]+"/elsewhere").failsAt(t, "websocket", "404 Not Found", "/websockify?target=NAME")
 	})
+}
+
+// TestDoctorKnowsGatewaysWords has our own gateway say them.
+func TestDoctorKnowsGatewaysWords(t *testing.T) {
+	closing := listen(t, func(c net.Conn) { talks(c, "RFB 003.008\n", 12) })
+	addresses := gatewayFor(t, fmt.Sprintf(`
+listeners:
+  - {address: "127.0.0.1:0", security: [none], target: strict}
+  - {address: "127.0.0.1:0", security: [none], target: closing}
+  - {address: "127.0.0.1:0", security: [none], target: secure}
+  - {address: "127.0.0.1:0", security: [none], target: forbidden}
+targets:
+  strict: {address: %q}
+  closing: {address: %[2]q}
+  secure: {address: %[2]q, tls: {implicit: true}}
+  forbidden: {address: %[2]q}
+policy:
+  - {who: "*", targets: strict, allow: [view]}
+  - {who: "*", targets: closing, allow: [view]}
+  - {who: "*", targets: secure, allow: [view]}
+`, vncDisplay("sesame").Listen(t), closing))
+	addresses = append(addresses, gatewayFor(t, fmt.Sprintf(`
+listeners: [{address: "127.0.0.1:0", security: [none]}]
+limits: {dial_timeout: 300ms}
+targets: {silent: {address: %q}}
+`, listen(t, says(""))))...)
+	for i, tt := range []struct{ summary, advice string }{
+		{"refused the gateway: \"The display did not let the gateway in.\"", "user and password for the display"},
+		{"refused the gateway", "vncgate doctor TARGET"},
+		{"TLS or WebSocket to the display", "vncgate doctor TARGET"},
+		{"the policy does not let", "policy: [{who:"},
+		{"the display behind the gateway hangs", "vncgate doctor TARGET"},
+	} {
+		diagnose(t, "--front", addresses[i]).failsAt(t, "authentication", tt.summary, tt.advice)
+	}
 }
 
 // TestDoctorChoosesAsTheGateway lets both come to the same displays.

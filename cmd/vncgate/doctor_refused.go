@@ -68,6 +68,9 @@ func turnedAway(reason string) error {
 
 // wrongSecret is for a log-in that was refused.
 func (d *doctor) wrongSecret(reason string) error {
+	if err := byGateway(reason); err != nil {
+		return err
+	}
 	t, _ := d.current.Details["type"].(string)
 	words := "it refused the log-in by " + t
 	if reason != "" {
@@ -80,11 +83,11 @@ func (d *doctor) wrongSecret(reason string) error {
 	case strings.HasSuffix(t, "sasl"):
 		return newTrouble(words,
 			"On this side: user or password is wrong. The user may need its realm: NAME@HOST.",
-			"On the other side: 'sasldblistusers2 -f FILE' lists the users; QEMU's list of users (authz) must have ours.")
+			"On the other side: 'sasldblistusers2 -f FILE' lists the users; QEMU's list of users (authz) must have ours; of vncgate, 'vncgate user list'.")
 	case strings.HasSuffix(t, "plain"):
 		return newTrouble(words,
 			"On this side: user or password is wrong.",
-			"On the other side: TigerVNC lets in only users named by -PlainUsers, and asks PAM (-PAMService, /etc/pam.d/vnc).")
+			"On the other side: TigerVNC lets in only users named by -PlainUsers, and asks PAM (-PAMService, /etc/pam.d/vnc); 'vncgate user list' lists vncgate's.")
 	case strings.HasSuffix(t, "vnc"):
 		return newTrouble(words,
 			"On this side: the password is wrong: the file must hold it as text, not in vncpasswd's form; 8 characters count; spaces count, too.",

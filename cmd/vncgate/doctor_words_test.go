@@ -55,6 +55,10 @@ func TestWrongSecret(t *testing.T) {
 		{"x509-vnc", "", "refused the log-in by x509-vnc On this side"},
 		{"x509-plain", "no", "-PlainUsers"},
 		{"sasl", "", "sasldblistusers2"},
+		{"x509-sasl", "", "'vncgate user list'"},
+		{"plain", "There is no such display.", "no target of this name"},
+		{"sasl", "The gateway is full. Try again later.", "the log-in was right, but the gateway is full"},
+		{"none", "The gateway cannot serve this now.", "a fault of its own"},
 		{"none", "full", `by none: "full" On the other side: its log`},
 		{"vnc", "Too many security failures", "locked out"},
 	} {
