@@ -163,12 +163,20 @@ func theTiger(t testing.TB) *display {
 
 var sharedPAMService shared[string]
 
+// hasPAM reports whether the tests may write to /etc/pam.d.
+func hasPAM() bool { return os.Getuid() == 0 }
+
 // thePAMService is a service of PAM that knows alice and her password at the
 // displays, from a script: pam_exec hands it the password on standard input.
+// Without root it is "", and PAM knows nobody.
 func thePAMService(t testing.TB) string {
 	t.Helper()
-	if os.Getuid() != 0 {
+	if !hasPAM() && os.Getenv("VNCGATE_REQUIRE_PEERS") != "" {
 		missing(t, "a PAM service of the test's own", "run as root, who may write to /etc/pam.d")
+	}
+	if !hasPAM() {
+		t.Log("no log-in through PAM is tried: only root may write to /etc/pam.d")
+		return ""
 	}
 	return sharedPAMService.get(t, func(s *scope) (string, error) {
 		script, err := plainFile(s, "check", "#!/bin/sh\nread -r given\n[ \"$PAM_USER\" = alice ] && [ \"$given\" = "+secrets.qemuSASL+" ]\n")

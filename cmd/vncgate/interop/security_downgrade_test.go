@@ -84,15 +84,10 @@ func counted(c net.Conn, size int) ([]byte, error) {
 	return list, err
 }
 
-// TestDowngrade lets a man in the middle take away what is strong. Where the
-// target demands TLS, by name or as its minimum, he gets nowhere. Where nothing
-// is demanded the gateway takes the best of what it is shown, so that he can
-// have it prove itself weakly, or to nobody: demand something on every network
-// that is not trusted.
-func TestDowngrade(t *testing.T) {
-	display := theTiger(t).at // X509None, X509Vnc, X509Plain, Plain, VncAuth, None
+// men are those who take away what is strong.
+func men() map[string]meddler {
 	const plain, x509None = 256, 260
-	men := map[string]meddler{
+	return map[string]meddler{
 		"strips VeNCrypt":            {types: func(list []byte) []byte { return bytes.ReplaceAll(list, []byte{19}, nil) }},
 		"leaves None":                {types: func([]byte) []byte { return []byte{1} }},
 		"leaves X509None":            {subtypes: []uint32{x509None}},
@@ -100,6 +95,15 @@ func TestDowngrade(t *testing.T) {
 		"leaves VncAuth in VeNCrypt": {types: func([]byte) []byte { return []byte{19} }, subtypes: []uint32{2}},
 		"leaves Plain in VeNCrypt":   {types: func([]byte) []byte { return []byte{19} }, subtypes: []uint32{plain}},
 	}
+}
+
+// TestDowngrade lets a man in the middle take away what is strong. Where the
+// target demands TLS, by name or as its minimum, he gets nowhere. Where nothing
+// is demanded the gateway takes the best of what it is shown, so that he can
+// have it prove itself weakly, or to nobody: demand something on every network
+// that is not trusted.
+func TestDowngrade(t *testing.T) {
+	display := theTiger(t).at // X509None, X509Vnc, X509Plain, Plain, VncAuth, None
 	demands := map[string]block{
 		"nothing": nil, "minimum x509-none": {"minimum": "x509-none"}, "minimum x509-vnc": {"minimum": "x509-vnc"},
 		"x509-vnc": {"security": []string{"x509-vnc"}}, "any x509": {"security": []string{"x509-vnc", "x509-none"}},
@@ -112,7 +116,7 @@ func TestDowngrade(t *testing.T) {
 		{"any x509", "leaves X509None"}:          "x509-none",
 	}
 	set := setup{listeners: map[string]block{}, targets: map[string]block{}}
-	for man, m := range men {
+	for man, m := range men() {
 		at := m.stand(t, display)
 		for demand, more := range demands {
 			name := demand + ", " + man
@@ -124,7 +128,7 @@ func TestDowngrade(t *testing.T) {
 		}
 	}
 	g := startSecured(t, set)
-	for man := range men {
+	for man := range men() {
 		for demand := range demands {
 			name := demand + ", " + man
 			t.Run(name, func(t *testing.T) {
