@@ -77,8 +77,8 @@ far as they apply, and their details:
   screen          width, height, name, format, server
   screenshot      file, width, height
 
-The exit code is 0 if all is well, 1 if a step failed, 2 if it was told something
-that cannot be.`,
+The exit code is 0 if nothing is wrong in what was looked at, 1 if a step failed,
+2 if it was told something that cannot be.`,
 		Example: `  vncgate doctor localhost:5901
   vncgate doctor desk --config /etc/vncgate/vncgate.yaml --screenshot desk.png
   vncgate doctor vm.example:5900 --user alice --password-file vm.password --ca ca.pem

@@ -269,6 +269,29 @@ func TestDoctorFindsWebServers(t *testing.T) {
 	}
 }
 
+// TestDoctorKnowsGatewaysPage tells a gateway from the displays that it passes on.
+func TestDoctorKnowsGatewaysPage(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			_, _ = w.Write([]byte("<!doctype html><title>vncgate</title>"))
+			return
+		}
+		if c, err := layers.WebSocketUpgrade(w, r, layers.WebSocketConfig{}); err == nil {
+			_ = (&rfbtest.Display{}).Serve(context.WithoutCancel(r.Context()), c)
+		}
+	}))
+	t.Cleanup(server.Close)
+	r := diagnose(t, "--front", server.URL)
+	for _, name := range []string{"security", "screen"} {
+		if s := r.step(t, name); s.Details["server"] != "vncgate" {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if s := r.step(t, "security"); s.Summary != "it offers no authentication (none); the doctor takes no authentication (none)" {
+		t.Errorf("%q", s.Summary)
+	}
+}
+
 func TestDoctorFindsNoWebServer(t *testing.T) {
 	t.Parallel()
 	pair := certificatesFor(t)

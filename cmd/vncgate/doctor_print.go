@@ -104,10 +104,9 @@ func (p *printer) emphasis(text string, s *step) string {
 
 // end sums up, where the error that the program ends with does not.
 func (p *printer) end(r *report) error {
+	p.printf("\n")
 	if r.OK {
-		p.printf("\nAll is well, after %s.\n", clock(r.MS))
-	} else {
-		p.printf("\n")
+		p.printf("%s\n", r.conclusion())
 	}
 	return p.err
 }

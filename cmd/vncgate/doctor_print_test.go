@@ -68,6 +68,26 @@ func TestPrinterReportsErrors(t *testing.T) {
 	}
 }
 
+// TestConclusion vouches for no more than was looked at.
+func TestConclusion(t *testing.T) {
+	fine := &step{Name: "connect", OK: true}
+	note := &step{Name: "viewers", OK: true, Advice: []string{"do"}}
+	skipped := &step{Name: "authentication", OK: true, Skipped: true}
+	for _, tt := range []struct {
+		steps []*step
+		want  string
+	}{
+		{[]*step{fine}, "All is well, after 12 ms."},
+		{[]*step{fine, skipped}, "Nothing is wrong in what was looked at, after 12 ms; not tried: authentication."},
+		{[]*step{note, fine}, "Nothing is wrong in what was looked at, after 12 ms; to be considered: viewers."},
+		{[]*step{note, skipped}, "Nothing is wrong in what was looked at, after 12 ms; not tried: authentication; to be considered: viewers."},
+	} {
+		if got := (&report{OK: true, MS: 12, Steps: tt.steps}).conclusion(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
 type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
@@ -115,12 +135,12 @@ func TestServerOf(t *testing.T) {
 		{"RFB 003.008", types(2), nil, "QEMU (vm)", "QEMU"},
 		{"RFB 003.889", types(30), nil, "", "Apple Screen Sharing"},
 		{"RFB 003.008", types(19, 2), types(258), "", "TigerVNC"},
-		{"RFB 003.008", types(19), types(261), "", "QEMU, or TigerVNC with one type alone"},
-		{"RFB 003.008", types(19), types(261), "desk", "TigerVNC"},
-		{"RFB 003.008", types(19), types(260, 261), "", "TigerVNC"},
-		{"RFB 003.008", types(19), types(263), "", "QEMU"},
-		{"RFB 003.008", types(19), types(262, 263), "", ""},
-		{"RFB 003.008", types(20), nil, "", "QEMU"},
+		{"RFB 003.008", types(19), types(261), "", "QEMU, or TigerVNC or vncgate with one type alone"},
+		{"RFB 003.008", types(19), types(261), "desk", "TigerVNC or vncgate, with one type alone"},
+		{"RFB 003.008", types(19), types(260, 261), "", "TigerVNC, or vncgate"},
+		{"RFB 003.008", types(19), types(263), "", "QEMU, or vncgate"},
+		{"RFB 003.008", types(19), types(262, 263), "", "vncgate"},
+		{"RFB 003.008", types(20), nil, "", "QEMU, or vncgate"},
 		{"RFB 003.008", types(2, 16), nil, "", "TightVNC, or libvncserver (x11vnc)"},
 		{"RFB 003.008", types(17, 2), nil, "", "UltraVNC"},
 		{"RFB 005.000", types(13), nil, "", "RealVNC"},

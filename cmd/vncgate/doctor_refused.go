@@ -72,7 +72,7 @@ func (d *doctor) wrongSecret(reason string) error {
 		return err
 	}
 	t, _ := d.current.Details["type"].(string)
-	words := "it refused the log-in by " + t
+	words := "it refused the log-in " + by(t)
 	if reason != "" {
 		words += fmt.Sprintf(": %q", reason)
 	}

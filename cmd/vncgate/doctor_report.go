@@ -45,6 +45,31 @@ func (r *report) title() string {
 	return what + " " + r.Address
 }
 
+// conclusion sums up a report without failures. It vouches for no more than was
+// looked at.
+func (r *report) conclusion() string {
+	var skipped, remarks []string
+	for _, s := range r.Steps {
+		switch {
+		case s.Skipped:
+			skipped = append(skipped, s.Name)
+		case len(s.Advice) > 0:
+			remarks = append(remarks, s.Name)
+		}
+	}
+	if len(skipped)+len(remarks) == 0 {
+		return fmt.Sprintf("All is well, after %s.", clock(r.MS))
+	}
+	text := fmt.Sprintf("Nothing is wrong in what was looked at, after %s", clock(r.MS))
+	if len(skipped) > 0 {
+		text += "; not tried: " + strings.Join(skipped, ", ")
+	}
+	if len(remarks) > 0 {
+		text += "; to be considered: " + strings.Join(remarks, ", ")
+	}
+	return text + "."
+}
+
 // failed is the error to end with.
 func (r *report) failed() error {
 	var names []string

@@ -14,7 +14,7 @@ import (
 // look goes from the log-in that worked to the screen.
 func (d *doctor) look(ctx context.Context, conn *rfb.Conn) {
 	s := d.current
-	s.Summary = "let in by " + conn.Secured.Method
+	s.Summary = "let in " + by(conn.Secured.Method)
 	s.detail("method", conn.Secured.Method)
 	s.detail("channel", layers.Describe(conn))
 	d.done()
@@ -45,10 +45,7 @@ func (d *doctor) serverInit(ctx context.Context, conn *rfb.Conn) (rfb.ServerInit
 	s.detail("height", init.Height)
 	s.detail("name", init.Name)
 	s.detail("format", formatText(init.Format))
-	if server := serverOf(d.version, d.offered, d.nested, init.Name); server != "" {
-		s.note("looks like %s", server)
-		s.detail("server", server)
-	}
+	d.noteServer(init.Name)
 	d.done()
 	return init, nil
 }

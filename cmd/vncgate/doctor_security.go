@@ -216,12 +216,22 @@ func (d *doctor) noteOffers(taken string) {
 			s.Summary += fmt.Sprintf("; inside %s %s", t, joined(inside[t]))
 		}
 	}
-	if server := serverOf(d.version, d.offered, d.nested, ""); server != "" {
-		s.note("looks like %s", server)
-		s.detail("server", server)
-	}
+	d.noteServer("")
 	if taken != "" {
 		d.takes(taken)
+	}
+}
+
+// noteServer writes which program it seems to be. A gateway's page tells more
+// than what it passes on of a display.
+func (d *doctor) noteServer(desktop string) {
+	server := serverOf(d.version, d.offered, d.nested, desktop)
+	if d.page != nil && d.page.ours {
+		server = "vncgate"
+	}
+	if server != "" {
+		d.current.note("looks like %s", server)
+		d.current.detail("server", server)
 	}
 }
 
@@ -243,19 +253,19 @@ func (d *doctor) takes(name string) {
 		who = "the doctor"
 	}
 	s.detail("chosen", name)
-	s.Summary += "; " + who + " takes " + name
+	s.Summary += "; " + who + " takes " + spoken(name)
 	if d.nested != nil && slices.Contains(typeNames(d.offered), name) {
 		s.note("none of VeNCrypt's subtypes can be spoken here, so %s comes again without VeNCrypt", who)
 	}
 	switch {
 	case len(d.t.Security) > 0:
-		s.note("%s takes %s: the first of these among the security that it was told to use", who, name)
+		s.note("%s takes %s: the first of these among the security that it was told to use", who, spoken(name))
 		return
 	case d.t.lacks(name) > 0:
 		s.note("%s takes %s: there is nothing better for which it has what is needed; this asks for %s", who, name, asked(name))
 		return
 	}
-	s.note("%s takes %s: the strongest of these for which it has what is needed", who, name)
+	s.note("%s takes %s: the strongest of these for which it has what is needed", who, spoken(name))
 	for _, stronger := range displaySecurity {
 		if stronger == name || name == "plain" {
 			break

@@ -277,7 +277,7 @@ func TestDoctorFindsRefusals(t *testing.T) {
 		{"no password", vncDisplay("sesame").Listen(t), nil, "authentication", "it asks for a password, which is not configured", "--target-password-file"},
 		{"locked out", locked.Listen(t), nil, "security", "turns us away", "locked out for a while"},
 		{"no password there", unset.Listen(t), nil, "security", "No password configured", "set one"},
-		{"denied", denied.Listen(t), nil, "authentication", "refused the log-in by none", "its log says why"},
+		{"denied", denied.Listen(t), nil, "authentication", "refused the log-in with no authentication (none)", "its log says why"},
 		{"anonymous TLS", offering(t, rfb.TypeTLSNone, rfb.TypeTLSVnc), nil, "security", "nothing that can be spoken here: tls-none, tls-vnc", "-X509Cert"},
 		{"RealVNC", offering(t, 13), nil, "security", "type-13", "PreferOff"},
 		{"Apple", offering(t, 33, 36), nil, "security", "type-33, type-36", "Screen Sharing"},

@@ -100,6 +100,18 @@ func x509Display(cfg *tls.Config) *rfbtest.Display {
 	}}}}}
 }
 
+// TestUnknownDevelopmentCA names the command that writes our own authority.
+func TestUnknownDevelopmentCA(t *testing.T) {
+	pair, err := certs.Development(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := trust{roots: x509.NewCertPool()}.unknown([]*x509.Certificate{pair.Leaf()})
+	if advice := strings.Join(f.advice, " "); !strings.Contains(advice, "'vncgate cert export --ca -o ca.pem'") || strings.Contains(advice, "append") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestDoctorJudgesCertificates(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1)}

@@ -117,6 +117,9 @@ func containsCertificate(chain []*x509.Certificate, c *x509.Certificate) bool {
 	return slices.ContainsFunc(chain, c.Equal)
 }
 
+// developmentCA is how the authority that 'vncgate cert make' sets up is named.
+const developmentCA = "vncgate development CA"
+
 // unknown says which authority is missing, and where.
 func (t trust) unknown(chain []*x509.Certificate) fault {
 	last := chain[len(chain)-1]
@@ -133,6 +136,12 @@ func (t trust) unknown(chain []*x509.Certificate) fault {
 	name := issuerName(last)
 	if name == "itself" {
 		name = certs.Subject(last)
+	}
+	if strings.HasPrefix(name, developmentCA) {
+		return fault{
+			"its issuer " + name + " is not among " + against + " authorities",
+			[]string{"On this side: 'vncgate cert export --ca -o ca.pem' where the certificate was made writes that of its authority; give it: " + t.by("--target-ca ca.pem", "ca: ca.pem")},
+		}
 	}
 	advice := []string{"On this side: get the certificate of " + name + " from whoever issued it and give it: " + t.by("--target-ca FILE", "ca: FILE")}
 	if issuerName(last) != "itself" {

@@ -10,7 +10,6 @@ import (
 
 // typeWords say what security types are.
 var typeWords = map[rfb.SecurityType]string{
-	1:   "no authentication at all",
 	2:   "a VNC password: 8 characters count, and nothing is encrypted",
 	5:   "RealVNC RA2: RSA and AES",
 	6:   "RealVNC RA2ne: RSA, then no encryption",
@@ -39,6 +38,9 @@ var typeWords = map[rfb.SecurityType]string{
 
 // typeText is a type with its number and what it is.
 func typeText(t rfb.SecurityType) string {
+	if t == rfb.TypeNone {
+		return spoken(t.String())
+	}
 	if words, ok := typeWords[t]; ok {
 		return fmt.Sprintf("%s (%d): %s", t, uint32(t), words)
 	}
@@ -56,7 +58,38 @@ func typeNames(types []rfb.SecurityType) []string {
 	return names
 }
 
-func joined(types []rfb.SecurityType) string { return strings.Join(typeNames(types), ", ") }
+// spoken is a type's name in a sentence: "it offers none" would say that there
+// is nothing.
+func spoken(name string) string {
+	if name == rfb.TypeNone.String() {
+		return "no authentication (none)"
+	}
+	return name
+}
+
+// by says which type a log-in goes by.
+func by(name string) string {
+	if words := spoken(name); words != name {
+		return "with " + words
+	}
+	return "by " + name
+}
+
+// typeBy is by with what the type is.
+func typeBy(t rfb.SecurityType) string {
+	if t == rfb.TypeNone {
+		return by(t.String())
+	}
+	return "by " + typeText(t)
+}
+
+func joined(types []rfb.SecurityType) string {
+	names := typeNames(types)
+	for i, name := range names {
+		names[i] = spoken(name)
+	}
+	return strings.Join(names, ", ")
+}
 
 // anonymous reports whether t is TLS by Diffie-Hellman without a certificate.
 func anonymous(t rfb.SecurityType) bool {
@@ -91,7 +124,7 @@ func serverOf(version string, offered, nested []rfb.SecurityType, desktop string
 	case slices.Equal(offered, []rfb.SecurityType{rfb.TypeVeNCrypt}):
 		return venCryptServer(nested, desktop)
 	case slices.Equal(offered, []rfb.SecurityType{rfb.TypeSASL}):
-		return "QEMU"
+		return "QEMU, or vncgate"
 	case has(5, 129, 13, 133):
 		return "RealVNC"
 	}
@@ -99,16 +132,20 @@ func serverOf(version string, offered, nested []rfb.SecurityType, desktop string
 }
 
 // venCryptServer guesses who offers VeNCrypt alone: QEMU has one subtype and
-// says its name.
+// says its name, vncgate alone has SASL beside others and passes names on.
 func venCryptServer(nested []rfb.SecurityType, desktop string) string {
 	sasl := slices.Contains(nested, rfb.TypeX509SASL) || slices.Contains(nested, rfb.TypeTLSSASL)
 	switch {
-	case len(nested) == 0 || slices.Contains(nested, rfb.TypePlain) || sasl && (len(nested) > 1 || desktop != ""):
+	case len(nested) == 0 || slices.Contains(nested, rfb.TypePlain):
 		return ""
+	case sasl && (len(nested) > 1 || desktop != ""):
+		return "vncgate"
 	case sasl:
-		return "QEMU"
-	case len(nested) > 1 || desktop != "":
-		return "TigerVNC"
+		return "QEMU, or vncgate"
+	case len(nested) > 1:
+		return "TigerVNC, or vncgate"
+	case desktop != "":
+		return "TigerVNC or vncgate, with one type alone"
 	}
-	return "QEMU, or TigerVNC with one type alone"
+	return "QEMU, or TigerVNC or vncgate with one type alone"
 }

@@ -64,7 +64,7 @@ func (d *doctor) viewers() {
 		}
 		if t, ok := v.takes(d.offered, d.nested); ok {
 			able[v.name] = t.String()
-			s.note("%s: by %s", v.name, typeText(t))
+			s.note("%s: %s", v.name, typeBy(t))
 		} else {
 			able[v.name] = ""
 			s.note("%s: cannot get in, it speaks none of these", v.name)

@@ -25,6 +25,7 @@ const foreignOrigin = "https://doctor.invalid"
 type webFront struct {
 	page   string // URL, "" where only the WebSocket was named
 	origin string // of pages that are served there
+	ours   bool   // the page is vncgate's
 }
 
 // asViewer takes an address as a viewer's user would write it.
@@ -141,6 +142,7 @@ func (d *doctor) visitPage(ctx context.Context) error {
 		s.note("server: %s", a.server)
 		s.detail("server", a.server)
 	}
+	d.page.ours = strings.Contains(a.body, "<title>vncgate</title>")
 	if strings.Contains(a.body, "noVNC") {
 		s.note("the page is noVNC's, or has it inside")
 	}

@@ -40,7 +40,7 @@ func TestVersionWords(t *testing.T) {
 
 func TestTypeText(t *testing.T) {
 	for typ, want := range map[rfb.SecurityType]string{
-		2: "vnc (2): a VNC password", 19: "vencrypt (19): VeNCrypt", 258: "tls-vnc (258): TLS without certificates",
+		1: "no authentication (none)", 260: "x509-none (260): TLS", 2: "vnc (2): a VNC password", 19: "vencrypt (19): VeNCrypt", 258: "tls-vnc (258): TLS without certificates",
 		13: "type-13: RealVNC's own", 200: "type-200: RealVNC's own", 99: "type-99", 1000: "type-1000",
 	} {
 		if got := typeText(typ); !strings.HasPrefix(got, want) {
@@ -59,7 +59,7 @@ func TestWrongSecret(t *testing.T) {
 		{"plain", "There is no such display.", "no target of this name"},
 		{"sasl", "The gateway is full. Try again later.", "the log-in was right, but the gateway is full"},
 		{"none", "The gateway cannot serve this now.", "a fault of its own"},
-		{"none", "full", `by none: "full" On the other side: its log`},
+		{"none", "full", `with no authentication (none): "full" On the other side: its log`},
 		{"vnc", "Too many security failures", "locked out"},
 	} {
 		d := &doctor{current: &step{Details: map[string]any{"type": tt.name}}}
