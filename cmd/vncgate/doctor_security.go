@@ -96,14 +96,13 @@ func (d *doctor) hooked(s rfb.Security) rfb.Security {
 }
 
 func (d *doctor) hookedSubtype(s rfb.Security) rfb.Security {
-	over, ok := s.(displayX509)
+	x, ok := s.(rfb.ClientX509)
 	if !ok {
 		return guardedSecurity{s, d, s.Type().String()}
 	}
-	return rfb.ClientX509{
-		TLS:   d.watchedTLS(rfb.Upgrade(layers.TLSClient(d.tls))),
-		Inner: guardedSecurity{over.inner, d, over.Type().String()},
-	}
+	x.TLS = d.watchedTLS(rfb.Upgrade(layers.TLSClient(d.tls)))
+	x.Inner = guardedSecurity{x.Inner, d, x.Type().String()}
+	return x
 }
 
 // withPlain adds VeNCrypt's Plain, which gateways offer to browsers inside

@@ -93,38 +93,13 @@ func (t *targetConfig) prove(tlsConfig *tls.Config) []rfb.Security {
 		names = t.automatic()
 	}
 	return side{
-		single:   t.clientSecurity,
-		x509:     func(inner rfb.Security) rfb.Security { return displayX509{inner, tlsConfig} },
+		single: t.clientSecurity,
+		x509: func(inner rfb.Security) rfb.Security {
+			return rfb.ClientX509{TLS: rfb.Upgrade(layers.TLSClient(tlsConfig)), Inner: inner}
+		},
 		venCrypt: func(list []rfb.Security) rfb.Security { return rfb.ClientVeNCrypt{Subtypes: list} },
 		tight:    func(list []rfb.Security) rfb.Security { return rfb.ClientTight{Auths: list} },
 	}.assemble(names)
-}
-
-// displayX509 is a type over TLS. A display that demands a certificate of ours
-// says so in TLS and then just leaves, so its error is given that cause.
-type displayX509 struct {
-	inner rfb.Security
-	tls   *tls.Config
-}
-
-// Type returns that of the type over X.509 TLS.
-func (d displayX509) Type() rfb.SecurityType { return rfb.ClientX509{Inner: d.inner}.Type() }
-
-// Handshake runs it.
-func (d displayX509) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, error) {
-	cfg, asked := d.tls, false
-	if cfg != nil && cfg.GetClientCertificate == nil {
-		cfg = cfg.Clone()
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			asked = true
-			return &tls.Certificate{}, nil
-		}
-	}
-	secured, err := rfb.ClientX509{TLS: rfb.Upgrade(layers.TLSClient(cfg)), Inner: d.inner}.Handshake(ctx, c)
-	if err != nil && asked {
-		err = fmt.Errorf("%w (it asked for a certificate of ours, and the target has none: set tls.certificate and tls.key)", err)
-	}
-	return secured, err
 }
 
 // automatic is everything down to the stated minimum.
