@@ -137,18 +137,26 @@ func (c *scramServer) final(message string) (challenge []byte, err error) {
 	return challenge, err
 }
 
+// wrongProof says to the log, and there alone, what was wrong.
+func (c *scramServer) wrongProof() error {
+	if _, ok := c.Users.Identity(c.conversation.Username()); !ok {
+		return denied{"no such user"}
+	}
+	return denied{"wrong password"}
+}
+
 // prove checks the proof and takes the identity of its user.
 func (c *scramServer) prove(message string) ([]byte, error) {
 	challenge, err := c.conversation.Step(message)
 	switch {
 	case err != nil && challenge == scram.ErrInvalidProof:
-		return nil, denied{"wrong name or password"}
+		return nil, c.wrongProof()
 	case err != nil && challenge == scram.ErrChannelBindingsDontMatch:
 		return nil, denied{"the channel binding is another connection's"}
 	case err != nil:
 		return nil, errMalformed
 	case !c.conversation.Valid():
-		return nil, denied{"wrong name or password"}
+		return nil, c.wrongProof()
 	}
 	if err := actsFor(c.conversation.Username(), c.conversation.AuthzID()); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ var automaticSecurity = []string{
 // displaySecurity is all we can speak towards displays. What comes on top
 // shows the password to everybody on the way, or proves nothing, and is used
 // only where it is named.
-var displaySecurity = append(slices.Clone(automaticSecurity), "x509-ident", "ident", "mslogon2", "tight-plain")
+var displaySecurity = append(slices.Clone(automaticSecurity), "plain", "x509-ident", "ident", "mslogon2", "tight-plain")
 
 // ourKeyBits is the size of our side's RSA key towards displays, as noVNC has
 // it.
