@@ -66,7 +66,7 @@ func (s ServerARD) Handshake(ctx context.Context, c net.Conn) (Secured, error) {
 		err = s.Verify(ctx, user, password)
 	}
 	if err != nil {
-		return done, failAuthentication(ctx, fmt.Errorf("rfb: ard: %w", err))
+		return done, FailAuthentication(ctx, fmt.Errorf("rfb: ard: %w", err))
 	}
 	done.User = user
 	return done, nil

@@ -29,7 +29,7 @@ func (s ServerPlain) Handshake(ctx context.Context, c net.Conn) (Secured, error)
 	}
 	done := Secured{Conn: c, Method: TypePlain.String()}
 	if err := s.Verify(ctx, user, password); err != nil {
-		return done, failAuthentication(ctx, fmt.Errorf("rfb: plain: %w", err))
+		return done, FailAuthentication(ctx, fmt.Errorf("rfb: plain: %w", err))
 	}
 	done.User = user
 	return done, nil

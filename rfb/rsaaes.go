@@ -106,7 +106,7 @@ func (s ServerRSAAES) Handshake(ctx context.Context, c net.Conn) (Secured, error
 		return Secured{}, err
 	}
 	if err := s.Verify(ctx, user, password); err != nil {
-		return done, failAuthentication(ctx, fmt.Errorf("rfb: %s: %w", s.As, err))
+		return done, FailAuthentication(ctx, fmt.Errorf("rfb: %s: %w", s.As, err))
 	}
 	done.User = user
 	return done, nil

@@ -121,7 +121,7 @@ func (s ServerSASL) run(ctx context.Context, c net.Conn, name string) (Secured, 
 // would misread a SecurityResult in its place, so one that says complete goes
 // before it.
 func failSASL(ctx context.Context, c net.Conn, challenge []byte, cause error) error {
-	verdict := failAuthentication(ctx, fmt.Errorf("rfb: sasl: %w", cause))
+	verdict := FailAuthentication(ctx, fmt.Errorf("rfb: sasl: %w", cause))
 	if ctx.Err() != nil {
 		return verdict
 	}

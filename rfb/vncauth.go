@@ -49,10 +49,10 @@ func (s ServerVncAuth) Handshake(ctx context.Context, c net.Conn) (Secured, erro
 	done := Secured{Conn: c, Method: TypeVncAuth.String()}
 	passwords, err := s.Passwords(ctx)
 	if err != nil {
-		return done, failAuthentication(ctx, fmt.Errorf("rfb: vnc: passwords: %w", err))
+		return done, FailAuthentication(ctx, fmt.Errorf("rfb: vnc: passwords: %w", err))
 	}
 	if !anyPassword(passwords, challenge, response) {
-		return done, failAuthentication(ctx, errors.New("rfb: vnc: wrong password"))
+		return done, FailAuthentication(ctx, errors.New("rfb: vnc: wrong password"))
 	}
 	return done, nil
 }

@@ -126,7 +126,7 @@ targets: {silent: {address: %q}}
 		{"refused the gateway: \"The display did not let the gateway in.\"", "user and password for the display"},
 		{"refused the gateway", "vncgate doctor TARGET"},
 		{"TLS or WebSocket to the display", "vncgate doctor TARGET"},
-		{"the policy does not let", "policy: [{who:"},
+		{"refused the log-in", "policy: [{who:"},
 		{"the display behind the gateway hangs", "vncgate doctor TARGET"},
 	} {
 		diagnose(t, "--front", addresses[i]).failsAt(t, "authentication", tt.summary, tt.advice)

@@ -10,10 +10,6 @@ import (
 // proofs go.
 var gatewayWords = []struct{ said, means, advice string }{
 	{
-		"You may not use this display.", "the log-in was right, but the policy does not let its user at this target",
-		"On the other side: no rule of vncgate's policy fits; its log names user, groups and target. Add one: policy: [{who: NAME, targets: TARGET, allow: [control]}].",
-	},
-	{
 		"There is no such display.", "the log-in was right, but the gateway has no target of this name",
 		"On this side: name one of its targets: …/websockify?target=NAME.",
 	},

@@ -83,17 +83,17 @@ func (d *doctor) wrongSecret(reason string) error {
 	case strings.HasSuffix(t, "sasl"):
 		return newTrouble(words,
 			"On this side: user or password is wrong. The user may need its realm: NAME@HOST.",
-			"On the other side: 'sasldblistusers2 -f FILE' lists the users; QEMU's list of users (authz) must have ours; of vncgate, 'vncgate user list'.")
+			"On the other side: 'sasldblistusers2 -f FILE' lists the users; QEMU's list of users (authz) must have ours; of vncgate, 'vncgate user list', and its policy.")
 	case strings.HasSuffix(t, "plain"):
 		return newTrouble(words,
 			"On this side: user or password is wrong.",
-			"On the other side: TigerVNC lets in only users named by -PlainUsers, and asks PAM (-PAMService, /etc/pam.d/vnc); 'vncgate user list' lists vncgate's.")
+			"On the other side: TigerVNC lets in only users named by -PlainUsers, and asks PAM (-PAMService, /etc/pam.d/vnc); 'vncgate user list' lists vncgate's, and its policy must let the user at the target.")
 	case strings.HasSuffix(t, "vnc"):
 		return newTrouble(words,
 			"On this side: the password is wrong: the file must hold it as text, not in vncpasswd's form; 8 characters count; spaces count, too.",
 			"On the other side: QEMU refuses everyone until a password is set (password-secret=, or set_password in its monitor) and after it has expired.")
 	}
-	return newTrouble(words, "On the other side: its log says why.")
+	return newTrouble(words, "On the other side: its log says why. A vncgate answers so where no rule of its policy lets us at the target: policy: [{who: NAME, targets: TARGET, allow: [control]}].")
 }
 
 // nothingInCommon says what to change so that there is a type that both speak.

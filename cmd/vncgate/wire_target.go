@@ -287,7 +287,7 @@ func resolver(targets map[string]*gateway.Target) func(context.Context, string) 
 // authorizer grants what the policy allows; users, if there are any, know the
 // groups.
 func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(context.Context, []auth.Identity, string) (auth.Grant, error) {
-	return func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
+	return func(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
 		for i, id := range ids {
 			if users == nil || id.Name == "" || strings.HasSuffix(id.Method, auth.OAuthBearer) {
 				continue // a token brings its own groups
@@ -299,7 +299,7 @@ func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(c
 		decision := policy.Decide(ids, target)
 		log.Debug("policy decided", "user", ids[0].String(), "method", ids[0].Method, "target", target, "decision", decision.String())
 		if !decision.Allowed() {
-			return auth.Grant{}, &rfb.Refusal{Reason: "You may not use this display.", Err: fmt.Errorf("policy: %s gets %s on target %q", ids[0], decision, target)}
+			return auth.Grant{}, rfb.FailAuthentication(ctx, fmt.Errorf("policy: %s gets %s on target %q", ids[0], decision, target))
 		}
 		return auth.Grant{Identity: ids[0], Target: target, Rights: decision.Rights}, nil
 	}
