@@ -1,0 +1,54 @@
+// Package tickets looks up which display a token is good for: in files, over
+// HTTP, in Redis, in the token itself where it is signed or encrypted.
+//
+// A token is a secret: no error and no log line of this package holds one.
+package tickets
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"vncgate/auth"
+)
+
+// ErrUnknown is matched by the error of a look-up whose token is good for
+// nothing: unknown, malformed, expired, forged or used up. Any other error
+// says that the source itself could not answer.
+var ErrUnknown = errors.New("tickets: the token is not good for any display")
+
+// A Source looks up tokens. It is safe for concurrent use, and looks again at
+// every call unless it says for how long it remembers.
+type Source interface {
+	Lookup(ctx context.Context, token string) (Ticket, error)
+}
+
+// Ticket is what a token is good for: a display, and what its bearer may do
+// there. Either Target or Address is set.
+type Ticket struct {
+	// Target is the name of a display that is configured elsewhere.
+	Target string
+	// Address is where the display is: "host:port", "[v6]:port" or
+	// "unix:/path" (layers.ParseAddress).
+	Address string
+	// TLS says that the display speaks TLS from the first byte.
+	TLS bool
+	// ConnectPath is asked for with HTTP CONNECT before RFB begins (nova's
+	// internal_access_path); "" for none.
+	ConnectPath string
+	// User and Password are for the display's own log-in, "" for none.
+	User, Password string
+	// Identity is whom the token was made for, the zero value where it does
+	// not say. Its Method is the name of the source.
+	Identity auth.Identity
+	// Rights are what the token allows at most; 0 narrows nothing.
+	Rights auth.Rights
+	// Expires is when the session must end; zero: the token does not say.
+	Expires time.Time
+}
+
+// LogValue leaves the display's secrets out of logs.
+func (t Ticket) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("target", t.Target), slog.String("address", t.Address), slog.String("user", t.Identity.Name))
+}
