@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,11 +35,17 @@ type JWTConfig struct {
 	KeyFile string
 	// Secret is the key of HS256 (32 bytes at least), HS384 (48) and HS512 (64).
 	Secret []byte
+	// Keys has further keys, asked for at each token with its key ID, "" where it
+	// has none. Its error is one of the source of keys, never of the token.
+	Keys func(ctx context.Context, id string) (JWTKeys, error)
 	// Issuer is what iss must be; "" leaves it unchecked.
 	Issuer string
 	// Audience is whom aud must name. "" takes only tokens that are for nobody
 	// in particular (RFC 7519, 4.1.3).
 	Audience string
+	// AnyAudience leaves aud unchecked, and Endless takes tokens without exp: for
+	// issuers that sign for one purpose alone.
+	AnyAudience, Endless bool
 	// NameClaim and GroupsClaim are where a token has the user's name, a string,
 	// and groups, a string or several; "sub" and "groups" where they are empty.
 	// A claim within claims is given as "realm_access.roles".
@@ -84,7 +91,7 @@ func NewJWTVerifier(cfg JWTConfig) (*JWTVerifier, error) {
 
 func (v *JWTVerifier) configure() error {
 	c := &v.cfg
-	if c.KeyFile == "" && len(c.Secret) == 0 {
+	if c.KeyFile == "" && len(c.Secret) == 0 && c.Keys == nil {
 		return errors.New("there is neither a key file nor a secret")
 	}
 	if len(c.Algorithms) == 0 {
@@ -117,8 +124,32 @@ func (v *JWTVerifier) configure() error {
 	return nil
 }
 
+// JWTClaims are what a token says that was found good.
+type JWTClaims struct {
+	// Identity is whom the token names, with Method "jwt"; its Name is "" where
+	// the token has none.
+	Identity Identity
+	// Expires is when the token ends; zero if it does not, which only
+	// JWTConfig.Endless allows.
+	Expires time.Time
+	// Payload is the JSON object of all claims.
+	Payload []byte
+}
+
+// Claims returns what a token says once its signature, its times, its issuer and
+// its audience are found good. The token need not name anybody. The error of a
+// token that is not good is ErrDenied, as Verify's is; any other is of
+// JWTConfig.Keys.
+func (v *JWTVerifier) Claims(ctx context.Context, token string) (JWTClaims, error) {
+	claims, err := v.check(ctx, token)
+	if err != nil {
+		return JWTClaims{}, fmt.Errorf("auth: jwt: %w", err)
+	}
+	return claims, nil
+}
+
 // Verify returns whom a token names, Method being "jwt", and when it ends. All
-// tokens must end. The error of a token that is not good is ErrDenied with the
+// tokens must name somebody. The error of a token that is not good is ErrDenied with the
 // reason for the log, and nothing of the token.
 func (v *JWTVerifier) Verify(token string) (id Identity, expires time.Time, err error) {
 	if id, expires, err = v.verify(token); err != nil {
@@ -128,15 +159,26 @@ func (v *JWTVerifier) Verify(token string) (id Identity, expires time.Time, err 
 }
 
 func (v *JWTVerifier) verify(token string) (Identity, time.Time, error) {
-	payload, err := v.payload(token)
+	c, err := v.check(context.Background(), token)
 	if err != nil {
 		return Identity{}, time.Time{}, err
+	}
+	if c.Identity.Name == "" {
+		return Identity{}, time.Time{}, denied{"the token has no usable name"}
+	}
+	return c.Identity, c.Expires, nil
+}
+
+func (v *JWTVerifier) check(ctx context.Context, token string) (JWTClaims, error) {
+	payload, err := v.payload(ctx, token)
+	if err != nil {
+		return JWTClaims{}, err
 	}
 	return v.claims(payload)
 }
 
 // payload checks the signature and returns what it covers.
-func (v *JWTVerifier) payload(token string) ([]byte, error) {
+func (v *JWTVerifier) payload(ctx context.Context, token string) ([]byte, error) {
 	if len(token) > maxToken {
 		return nil, denied{"the token is too large"}
 	}
@@ -153,8 +195,12 @@ func (v *JWTVerifier) payload(token string) ([]byte, error) {
 			return nil, denied{"the token has a header that is critical and unknown"}
 		}
 	}
+	keys, err := v.keys(ctx, header.KeyID)
+	if err != nil {
+		return nil, err
+	}
 	fits := false
-	for _, k := range v.keys() {
+	for _, k := range keys {
 		if !k.fits(jose.SignatureAlgorithm(header.Algorithm)) || !k.named(header.KeyID) {
 			continue
 		}
@@ -170,34 +216,53 @@ func (v *JWTVerifier) payload(token string) ([]byte, error) {
 }
 
 // claims checks what a signed token says.
-func (v *JWTVerifier) claims(payload []byte) (Identity, time.Time, error) {
+func (v *JWTVerifier) claims(payload []byte) (JWTClaims, error) {
 	var std jwt.Claims
 	var all map[string]any
 	if json.Unmarshal(payload, &std) != nil || json.Unmarshal(payload, &all) != nil {
-		return Identity{}, time.Time{}, denied{"the token's claims are malformed"}
+		return JWTClaims{}, denied{"the token's claims are malformed"}
 	}
-	now := time.Now()
-	switch {
-	case std.Expiry == nil:
-		return Identity{}, time.Time{}, denied{"the token never ends"}
-	case !now.Before(std.Expiry.Time().Add(v.cfg.Leeway)):
-		return Identity{}, time.Time{}, denied{"the token has expired"}
-	case std.NotBefore != nil && now.Before(std.NotBefore.Time().Add(-v.cfg.Leeway)):
-		return Identity{}, time.Time{}, denied{"the token is not valid yet"}
-	case v.cfg.Issuer != "" && std.Issuer != v.cfg.Issuer:
-		return Identity{}, time.Time{}, denied{"the token has another issuer"}
-	case v.cfg.Audience == "" && len(std.Audience) > 0:
-		return Identity{}, time.Time{}, denied{"the token is for an audience, and none is configured"}
-	case v.cfg.Audience != "" && !std.Audience.Contains(v.cfg.Audience):
-		return Identity{}, time.Time{}, denied{"the token is for another audience"}
+	if err := v.standard(&std); err != nil {
+		return JWTClaims{}, err
 	}
 	id, err := v.identity(all)
-	return id, std.Expiry.Time(), err
+	if err != nil {
+		return JWTClaims{}, err
+	}
+	c := JWTClaims{Identity: id, Payload: payload}
+	if std.Expiry != nil {
+		c.Expires = std.Expiry.Time()
+	}
+	return c, nil
 }
 
+// standard checks the claims of RFC 7519, 4.1.
+func (v *JWTVerifier) standard(std *jwt.Claims) error {
+	now := time.Now()
+	switch {
+	case std.Expiry == nil && !v.cfg.Endless:
+		return denied{"the token never ends"}
+	case std.Expiry != nil && !now.Before(std.Expiry.Time().Add(v.cfg.Leeway)):
+		return denied{"the token has expired"}
+	case std.NotBefore != nil && now.Before(std.NotBefore.Time().Add(-v.cfg.Leeway)):
+		return denied{"the token is not valid yet"}
+	case v.cfg.Issuer != "" && std.Issuer != v.cfg.Issuer:
+		return denied{"the token has another issuer"}
+	case v.cfg.AnyAudience:
+		return nil
+	case v.cfg.Audience == "" && len(std.Audience) > 0:
+		return denied{"the token is for an audience, and none is configured"}
+	case v.cfg.Audience != "" && !std.Audience.Contains(v.cfg.Audience):
+		return denied{"the token is for another audience"}
+	}
+	return nil
+}
+
+// identity reads whom the token names. A name that is there must be usable.
 func (v *JWTVerifier) identity(all map[string]any) (Identity, error) {
-	name, ok := claim(all, v.cfg.NameClaim).(string)
-	if !ok || !subject(name) {
+	value := claim(all, v.cfg.NameClaim)
+	name, ok := value.(string)
+	if value != nil && (!ok || !subject(name)) {
 		return Identity{}, denied{"the token has no usable name"}
 	}
 	// OpenID Connect Core, 5.1: who writes an address need not own it.

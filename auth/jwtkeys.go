@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -69,23 +70,62 @@ func (v *JWTVerifier) usable(keys []jwtKey) bool {
 	return slices.ContainsFunc(keys, func(k jwtKey) bool { return slices.ContainsFunc(v.algorithms, k.fits) })
 }
 
-// keys returns the keys in force.
-func (v *JWTVerifier) keys() []jwtKey {
-	if v.file == nil {
-		return v.secret
+// JWTKeys are keys that tokens are verified with. They are never changed.
+type JWTKeys struct{ keys []jwtKey }
+
+// ParseJWTKeys reads PEM (public keys or certificates), a JWK or a JWK set, of
+// 64 keys at most. Errors hold nothing of a secret.
+func ParseJWTKeys(text []byte) (JWTKeys, error) {
+	keys, err := parseKeyText(text)
+	if err != nil {
+		return JWTKeys{}, fmt.Errorf("auth: jwt keys: %w", err)
 	}
-	keys, broken := v.file.current()
-	if broken != nil && v.cfg.Report != nil {
-		v.cfg.Report(broken)
-	}
-	return slices.Concat(v.secret, keys)
+	return JWTKeys{keys}, nil
 }
 
-// parseKeys reads a key file in one of its forms.
+// NewJWTKeys takes one key: a []byte, an *rsa.PublicKey of 2048 bits at least,
+// an *ecdsa.PublicKey or an ed25519.PublicKey.
+func NewJWTKeys(key any) (JWTKeys, error) {
+	if err := checkKey(key); err != nil {
+		return JWTKeys{}, fmt.Errorf("auth: jwt keys: %w", err)
+	}
+	return JWTKeys{[]jwtKey{{key: key}}}, nil
+}
+
+// Has reports whether one of the keys has the ID.
+func (k JWTKeys) Has(id string) bool {
+	return slices.ContainsFunc(k.keys, func(key jwtKey) bool { return key.id == id })
+}
+
+// keys returns the keys in force for a token with that key ID.
+func (v *JWTVerifier) keys(ctx context.Context, id string) ([]jwtKey, error) {
+	keys := v.secret
+	if v.file != nil {
+		inFile, broken := v.file.current()
+		if broken != nil && v.cfg.Report != nil {
+			v.cfg.Report(broken)
+		}
+		keys = slices.Concat(keys, inFile)
+	}
+	if v.cfg.Keys == nil {
+		return keys, nil
+	}
+	more, err := v.cfg.Keys(ctx, id)
+	return slices.Concat(keys, more.keys), err
+}
+
+// parseKeys reads a key file, of which one key at least must be of use.
 func (v *JWTVerifier) parseKeys(text []byte) ([]jwtKey, error) {
+	keys, err := parseKeyText(text)
+	if err == nil && !v.usable(keys) {
+		err = errors.New("no key in it fits an algorithm that is allowed")
+	}
+	return keys, err
+}
+
+// parseKeyText reads keys in one of their forms.
+func parseKeyText(text []byte) (keys []jwtKey, err error) {
 	text = bytes.TrimSpace(text)
-	var keys []jwtKey
-	var err error
 	switch {
 	case bytes.HasPrefix(text, []byte("{")):
 		keys, err = parseJWKs(text)
@@ -94,15 +134,10 @@ func (v *JWTVerifier) parseKeys(text []byte) ([]jwtKey, error) {
 	default:
 		err = errors.New("neither PEM nor a JWK nor a JWK set (a secret is not given here)")
 	}
-	switch {
-	case err != nil:
-		return nil, err
-	case len(keys) > maxJWTKeys:
-		return nil, fmt.Errorf("more than %d keys", maxJWTKeys)
-	case !v.usable(keys):
-		return nil, errors.New("no key in it fits an algorithm that is allowed")
+	if err == nil && len(keys) > maxJWTKeys {
+		err = fmt.Errorf("more than %d keys", maxJWTKeys)
 	}
-	return keys, nil
+	return keys, err
 }
 
 func parsePEMKeys(text []byte) ([]jwtKey, error) {

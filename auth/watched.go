@@ -8,6 +8,22 @@ import (
 	"time"
 )
 
+// Watched is what a file says, read again when the file has changed. It is safe
+// for concurrent use.
+type Watched[T any] struct{ file watched[T] }
+
+// Watch reads a file of at most limit bytes, which what names in errors ("jwe
+// keys"). Errors of parse must hold nothing of a secret.
+func Watch[T any](what, path string, limit int64, parse func(text []byte) (T, error)) (*Watched[T], error) {
+	w := &Watched[T]{watched[T]{what: what, path: path, limit: limit, parse: parse}}
+	return w, w.file.open()
+}
+
+// Current looks at the file and returns the value in force: a changed file that
+// cannot be read or parsed leaves it as it was. fresh is the error of such a
+// change, once.
+func (w *Watched[T]) Current() (value T, fresh error) { return w.file.current() }
+
 // watched is what a file says, read again when the file has changed. A changed
 // file that cannot be read or parsed leaves the value as it was. It is safe for
 // concurrent use once open has been called.

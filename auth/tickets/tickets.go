@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"vncgate/auth"
@@ -37,6 +38,14 @@ type Ticket struct {
 	// ConnectPath is asked for with HTTP CONNECT before RFB begins (nova's
 	// internal_access_path); "" for none.
 	ConnectPath string
+	// VeNCrypt says that the display must be spoken to over VeNCrypt's TLS with
+	// a certificate (oVirt's ssl_target).
+	VeNCrypt bool
+	// WebSocketURL is the ws or wss address that carries RFB, and Header what goes
+	// with its request (layers.WebSocketClient); Address and TLS are then those
+	// of the URL. Both are secrets: they hold the platform's tickets.
+	WebSocketURL string
+	Header       http.Header
 	// User and Password are for the display's own log-in, "" for none.
 	User, Password string
 	// Identity is whom the token was made for, the zero value where it does
