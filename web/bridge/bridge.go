@@ -1,0 +1,189 @@
+// Package bridge carries the bytes of any TCP or unix-socket service to
+// browsers over WebSocket, and serves files on the same port: what websockify
+// does. It looks into nothing that it carries, be it RFB, SPICE, telnet or MQTT;
+// package web is the one that knows displays.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vncgate/layers"
+)
+
+// Limits on requests, before anything is known of who sends them.
+const (
+	maxHeader     = 16 << 10         // a token may be a signed and encrypted one
+	headTimeout   = 10 * time.Second // for a request's head; what follows it is not read
+	answerTimeout = time.Minute      // for 64 KiB of an answer to be taken
+	idleTimeout   = time.Minute      // between two requests
+	lookupTimeout = 10 * time.Second
+)
+
+// serverName is what answers call us; the version is nobody's business.
+const serverName = "vncgate"
+
+// ErrUnknown is matched by an error of Config.Lookup when the token leads
+// nowhere. Any other error says that the look-up itself could not be made.
+var ErrUnknown = errors.New("bridge: the token leads nowhere")
+
+// Route is where a connection leads.
+type Route struct {
+	// Address is in the form of layers.ParseAddress: "host:port",
+	// "[v6]:port", "unix:/path".
+	Address string
+}
+
+// Config is what a bridge is made of. It must not be changed afterwards.
+type Config struct {
+	// Route is where every connection leads, unless Lookup is set.
+	Route Route
+	// Lookup finds a route by its token. Its error is answered with 403 if it
+	// matches ErrUnknown, as it says if it is a *Refusal, else with 502.
+	Lookup func(ctx context.Context, token string) (Route, error)
+	// HostToken takes the token from the Host header, up to its port, instead
+	// of the query's first "token".
+	HostToken bool
+	// Auths must all let a request in, in this order; they are asked once its
+	// token is known to be good. The first refusal is answered.
+	Auths []Auth
+	// WebAuth asks Auths about requests for files as well.
+	WebAuth bool
+
+	// Dir is the directory whose files are served; "" serves none and answers
+	// 405 to whatever is no WebSocket request.
+	Dir string
+	// FileOnly answers 404 instead of listing a directory.
+	FileOnly bool
+	// Hide names files that are not served though they may lie in Dir: private
+	// keys, token files. Files that do not exist are no error.
+	Hide []string
+
+	// Dial connects to a route within DialTimeout. Nil is layers.Dial.
+	Dial func(ctx context.Context, to Route) (net.Conn, error)
+	// DialTimeout bounds Dial; 0 is 10 s.
+	DialTimeout time.Duration
+	// Stall ends a connection one of whose ends takes no byte of what is meant
+	// for it for so long; 0 is a minute.
+	Stall time.Duration
+	// Heartbeat is how often a client is asked for a sign of life; without an
+	// answer for another two it is given up. 0 is never.
+	Heartbeat time.Duration
+
+	// Record, unless "", keeps what was said in session N in the file
+	// Record.N, as noVNC's playback takes it. It holds every key pressed.
+	Record string
+	// Traffic gets a mark for each message; see package documentation.
+	Traffic io.Writer
+
+	// Opened is called when a request has become a session, before its route
+	// is dialled, and Closed when that session has ended; both with the
+	// session's number, from 1, and with how many sessions there are now.
+	// Either may be nil; they must not block.
+	Opened, Closed func(session uint64, live int)
+	// Log gets a line at each session's start and end and for each refusal;
+	// nil discards them. It never sees a token.
+	Log *slog.Logger
+}
+
+// Server is a bridge that serves HTTP.
+type Server struct {
+	cfg   Config
+	http  *http.Server
+	files http.Handler
+	ids   atomic.Uint64
+
+	mu   sync.Mutex
+	live map[*layers.WebSocketConn]struct{}
+	down bool
+	done sync.WaitGroup // sessions
+}
+
+// New makes a bridge. It fails if cfg leads nowhere or Dir cannot be opened.
+func New(cfg Config) (*Server, error) {
+	if cfg.Lookup == nil && cfg.Route.Address == "" {
+		return nil, errors.New("bridge: there is neither a target nor a source of tokens")
+	}
+	if cfg.WebAuth && (cfg.Dir == "" || len(cfg.Auths) == 0) {
+		return nil, errors.New("bridge: log-in for files needs both a directory and a log-in plugin")
+	}
+	s := &Server{cfg: withDefaults(cfg), live: map[*layers.WebSocketConn]struct{}{}}
+	s.files = http.HandlerFunc(noFiles)
+	if cfg.Dir != "" {
+		files, err := newFiles(cfg.Dir, cfg.FileOnly, cfg.Hide)
+		if err != nil {
+			return nil, fmt.Errorf("bridge: directory to serve: %w", err)
+		}
+		s.files = files
+	}
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func withDefaults(cfg Config) Config {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = func(ctx context.Context, to Route) (net.Conn, error) { return layers.Dial(ctx, to.Address) }
+	}
+	if cfg.DialTimeout == 0 {
+		cfg.DialTimeout = 10 * time.Second
+	}
+	if cfg.Stall == 0 {
+		cfg.Stall = time.Minute
+	}
+	if cfg.Traffic != nil {
+		cfg.Traffic = &lockedWriter{w: cfg.Traffic}
+	}
+	return cfg
+}
+
+// Serve answers on ln, which may hand over *tls.Conn, until Shutdown or until
+// ln is closed. It may be called for several listeners. It does not wait for
+// sessions; its error is nil after Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	return nil
+}
+
+// Wait returns when no session is left, which it makes sense to wait for once
+// no listener is served any more.
+func (s *Server) Wait() { s.done.Wait() }
+
+// Shutdown closes the listeners, tells every client that we are going away
+// (close code 1001), and waits for all of them to be gone or for ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.down = true
+	for ws := range s.live {
+		go func() { _ = ws.CloseWith(layers.CloseGoingAway, "") }()
+	}
+	s.mu.Unlock()
+	err := s.http.Shutdown(ctx)
+	gone := make(chan struct{})
+	go func() { defer close(gone); s.done.Wait() }()
+	select {
+	case <-gone:
+		return err
+	case <-ctx.Done():
+		_ = s.http.Close()
+		return fmt.Errorf("bridge: shutdown: %w", ctx.Err())
+	}
+}

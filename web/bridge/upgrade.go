@@ -1,0 +1,125 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"vncgate/layers"
+)
+
+// Refusal is an answer in place of what was asked for.
+type Refusal struct {
+	Status int
+	Words  string // for the client, a sentence
+	Header http.Header
+}
+
+// Error is for our own log.
+func (r *Refusal) Error() string { return "bridge: refused: " + r.Words }
+
+// ServeHTTP upgrades a WebSocket request for any path and serves files for the
+// rest. The order is websockify's: the token, then the log-in, then the
+// upgrade, and only then is the target dialled, for a browser's script learns
+// nothing of what was refused before.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Server", serverName)
+	if !wantsUpgrade(r) {
+		s.serveFile(w, r)
+		return
+	}
+	route, err := s.admit(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	// An origin is the business of ExpectOrigin; without it any page may
+	// connect, as with websockify.
+	config := layers.WebSocketConfig{CheckOrigin: func(*http.Request) bool { return true }}
+	ws, err := layers.WebSocketUpgrade(w, r, config)
+	if err != nil {
+		s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", r.URL.Path, "error", err)
+		return
+	}
+	s.serve(context.WithoutCancel(r.Context()), ws, r.URL.Path, route)
+}
+
+func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.WebAuth {
+		if err := s.authenticate(r); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+	}
+	s.files.ServeHTTP(&patientWriter{ResponseWriter: w}, r)
+}
+
+// admit says where a request leads, or why nowhere.
+func (s *Server) admit(r *http.Request) (Route, error) {
+	route := s.cfg.Route
+	if s.cfg.Lookup != nil {
+		var err error
+		if route, err = s.lookup(r); err != nil {
+			return Route{}, err
+		}
+	}
+	return route, s.authenticate(r)
+}
+
+func (s *Server) lookup(r *http.Request) (Route, error) {
+	token := tokenOf(r, s.cfg.HostToken)
+	if token == "" {
+		return Route{}, &Refusal{Status: http.StatusForbidden, Words: "A token is needed to connect here, and there is none."}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), lookupTimeout)
+	defer cancel()
+	return s.cfg.Lookup(ctx, token)
+}
+
+func (s *Server) authenticate(r *http.Request) error {
+	for _, auth := range s.cfg.Auths {
+		if err := auth(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse answers with err if it is meant for the client.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	no := &Refusal{Status: http.StatusBadGateway, Words: "The token cannot be looked up now. Try again later."}
+	switch {
+	case errors.As(err, &no):
+	case errors.Is(err, ErrUnknown):
+		no = &Refusal{Status: http.StatusForbidden, Words: "The token is unknown or no longer good."}
+	}
+	s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", r.URL.Path, "status", no.Status, "error", err)
+	for name, values := range no.Header {
+		w.Header()[name] = values
+	}
+	http.Error(w, no.Words, no.Status)
+}
+
+// tokenOf finds the token: the query's first "token" without a newline at its
+// end, which scripts leave there, or the name the client believes to talk to.
+func tokenOf(r *http.Request, host bool) string {
+	if host {
+		return hostOf(r.Host)
+	}
+	return strings.TrimRight(r.URL.Query().Get("token"), "\n")
+}
+
+// hostOf cuts the port off a Host header, and the brackets of an IPv6 address.
+func hostOf(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		address, _, _ := strings.Cut(inner, "]")
+		return address
+	}
+	name, _, _ := strings.Cut(host, ":")
+	return name
+}
+
+func wantsUpgrade(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
