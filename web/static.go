@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -26,6 +27,7 @@ const noPage = `<!doctype html><html lang="en"><title>vncgate</title>
 type pages struct {
 	files    fs.FS
 	settings map[string][]byte // mandatory.json, defaults.json
+	atTarget map[string][]byte // the same at a display's own address
 }
 
 func newPages(cfg Config) *pages {
@@ -33,10 +35,22 @@ func newPages(cfg Config) *pages {
 	if err != nil {
 		panic("web: embedded page: " + err.Error()) // the path is a constant
 	}
-	return &pages{files, map[string][]byte{
-		"mandatory.json": settingsJSON(cfg.Mandatory),
-		"defaults.json":  settingsJSON(cfg.Defaults),
-	}}
+	return &pages{files, settingsFiles(cfg.Mandatory, cfg.Defaults), settingsFiles(
+		with(cfg.Mandatory, map[string]any{"path": ""}), // the address itself
+		with(map[string]any{"autoconnect": true}, cfg.Defaults),
+	)}
+}
+
+func settingsFiles(mandatory, defaults map[string]any) map[string][]byte {
+	return map[string][]byte{"mandatory.json": settingsJSON(mandatory), "defaults.json": settingsJSON(defaults)}
+}
+
+// with is a with what b says instead.
+func with(a, b map[string]any) map[string]any {
+	both := map[string]any{}
+	maps.Copy(both, a)
+	maps.Copy(both, b)
+	return both
 }
 
 func settingsJSON(settings map[string]any) []byte {
@@ -55,18 +69,36 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = "index.html"
 	}
-	if b, ok := p.settings[name]; ok {
+	p.serve(w, r, name, p.settings)
+}
+
+// ofTarget serves the page at a display's own address. What the page loads
+// lies beside it by its links, so the last parts of the path decide; a display
+// that is called like one of these files cannot be had by its path.
+func (p *pages) ofTarget(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(r.PathValue("target"), "/")
+	for n := min(2, len(parts)); n > 0; n-- {
+		name := strings.Join(parts[len(parts)-n:], "/")
+		if _, ok := p.atTarget[name]; ok || p.has(name) {
+			p.serve(w, r, name, p.atTarget)
+			return
+		}
+	}
+	p.serve(w, r, "vnc.html", p.atTarget)
+}
+
+func (p *pages) serve(w http.ResponseWriter, r *http.Request, name string, settings map[string][]byte) {
+	if b, ok := settings[name]; ok {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(b)
 		return
 	}
-	info, err := fs.Stat(p.files, name)
 	switch {
-	case err == nil && !info.IsDir() && !strings.HasPrefix(name, "."):
+	case p.has(name):
 		w.Header().Set("Cache-Control", cacheControl(name))
 		http.ServeFileFS(w, r, p.files, name)
-	case strings.HasSuffix(name, ".html") && !p.complete():
+	case strings.HasSuffix(name, ".html") && !p.has("index.html"):
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(noPage))
@@ -75,9 +107,10 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *pages) complete() bool {
-	_, err := fs.Stat(p.files, "index.html")
-	return err == nil
+// has reports whether name is a file that the page is made of.
+func (p *pages) has(name string) bool {
+	info, err := fs.Stat(p.files, name)
+	return err == nil && !info.IsDir() && !strings.HasPrefix(name, ".")
 }
 
 // cacheControl lets files whose name holds a hash be kept for good; everything

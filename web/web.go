@@ -4,9 +4,12 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"vncgate/gateway"
@@ -14,8 +17,8 @@ import (
 
 // Limits on requests, before anything is known of who sends them.
 const (
-	maxHeader    = 8 << 10
-	readTimeout  = 10 * time.Second // for a whole request; ours have no bodies
+	maxHeader    = 16 << 10         // a token may be 4 KiB, and be there as a cookie, too
+	readTimeout  = 10 * time.Second // for a whole request; ours have small bodies or none
 	writeTimeout = time.Minute      // for a whole answer; an upgrade takes its connection out of it
 	idleTimeout  = time.Minute
 )
@@ -29,6 +32,27 @@ type Config struct {
 	// Front is how viewers come in here. ?target=NAME in the WebSocket's URL
 	// takes the place of its Target.
 	Front gateway.Front
+	// Tickets, if set, finds what a token is good for: how its bearer comes
+	// in, which takes the place of Front altogether. It is asked for each
+	// upgrade and each question of a page anew, so a token must not be used up
+	// by being looked up. An error that is a *Refusal is answered as it is (403
+	// for a token that is good for nothing), any other with 502.
+	Tickets func(ctx context.Context, token string) (gateway.Front, error)
+	// TokensOnly lets nobody in without a token; names are then only compared
+	// with the display that the token is for.
+	TokensOnly bool
+	// Hosts are host names that name a display, such as
+	// "{target}.vnc.example"; CheckHost says whether one can be used.
+	Hosts []string
+	// PathPrefix is the folder in which each display has an address of its
+	// own, for page and WebSocket: "/vnc/" makes /vnc/NAME. "" is for none.
+	PathPrefix string
+	// Trusted says whose Forwarded, X-Forwarded-For, -Host and -Proto headers
+	// are believed; a peer on a unix socket has the zero Addr. Nil: nobody's.
+	Trusted func(netip.Addr) bool
+	// Waiting says whether viewers of a target wait for it to come up, since
+	// when, and what they are told: Gateway.Waiting.
+	Waiting func(target string) (words string, since time.Time, ok bool)
 	// Paths are those of the WebSocket endpoint, next to "/" and
 	// "/websockify", which always are.
 	Paths []string
@@ -67,24 +91,44 @@ func NewServer(cfg Config) *http.Server {
 }
 
 func newHandler(cfg Config) http.Handler {
-	e := &endpoint{cfg: cfg}
+	e := newEndpoint(cfg)
 	pages := newPages(cfg)
 	mux := http.NewServeMux()
 	for _, path := range endpointPaths(cfg.Paths) {
 		mux.Handle("GET "+path, e)
+		e.handleExchange(mux, path)
 	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", e.or(pages))
+	e.handleExchange(mux, "/{$}")
+	if prefix := strings.Trim(cfg.PathPrefix, "/"); prefix != "" {
+		path := "/" + prefix + "/{target...}"
+		mux.HandleFunc("GET "+path, e.or(http.HandlerFunc(pages.ofTarget)))
+		e.handleExchange(mux, path)
+	}
+	mux.Handle("GET /", pages)
+	if cfg.Logins != nil {
+		mux.HandleFunc("GET "+startPath+"{ticket}", startLogin(cfg))
+	}
+	return secure(mux)
+}
+
+// handleExchange lets pages bring their tokens to path.
+func (e *endpoint) handleExchange(mux *http.ServeMux, path string) {
+	if e.cfg.Tickets != nil {
+		mux.HandleFunc("POST "+path, e.exchange)
+	}
+}
+
+// or is for addresses that endpoint and page share: upgrades and the page's
+// question why one failed are the endpoint's.
+func (e *endpoint) or(pages http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if wantsUpgrade(r) || r.Header.Get("Accept") == "application/json" {
-			e.ServeHTTP(w, r) // an upgrade, or the page's question why one failed
+			e.ServeHTTP(w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)
-	})
-	mux.Handle("GET /", pages)
-	if cfg.Logins != nil {
-		mux.HandleFunc("GET "+startPath+"{ticket}", startLogin(cfg.Logins))
 	}
-	return secure(mux)
 }
 
 // endpointPaths are the paths of the endpoint but "/", which it shares with

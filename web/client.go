@@ -1,0 +1,108 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"vncgate/layers"
+)
+
+// client is who sent a request and to where, as far as proxies that are
+// trusted say so. It is for logs, limits and the question whether a page is
+// ours; never an identity.
+type client struct {
+	address string         // for the log
+	addr    netip.AddrPort // what a proxy states, else invalid
+	host    string         // what the browser calls us, maybe with a port
+	secure  bool           // the browser came over TLS
+	proxied bool           // a trusted proxy said some of this
+}
+
+// clientOf reads the headers of trusted proxies.
+func clientOf(r *http.Request, trusted func(netip.Addr) bool) client {
+	c := client{address: r.RemoteAddr, host: r.Host, secure: r.TLS != nil}
+	if trusted == nil || !trusted(peerOf(r)) {
+		return c
+	}
+	said, ok := forwarded(r.Header, trusted)
+	if !ok {
+		return c
+	}
+	c.proxied = true
+	if said.addr.IsValid() {
+		c.addr, c.address = said.addr, said.addr.String()
+	}
+	if said.host != "" {
+		c.host = said.host
+	}
+	if said.proto != "" {
+		c.secure = said.proto == "https"
+	}
+	return c
+}
+
+// peerOf is the address of whoever opened the connection, the zero Addr for a
+// unix socket.
+func peerOf(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+// allowsOrigin compares what a browser states as the page's origin. A request
+// without one is not a browser's and proves nothing either way.
+func (e *endpoint) allowsOrigin(r *http.Request, from client) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || e.ownOrigin(r, from) {
+		return true
+	}
+	return slices.ContainsFunc(e.cfg.Origins, func(allowed string) bool {
+		return allowed == "*" || strings.EqualFold(strings.TrimSuffix(allowed, "/"), origin)
+	})
+}
+
+// ownOrigin reports whether the page came from this very listener. Behind TLS
+// a page without it is another one. A name that leads to loopback may be
+// anybody's (DNS rebinding), so there it must be localhost, an address, a name
+// that is configured, or one that a proxy vouches for.
+func (e *endpoint) ownOrigin(r *http.Request, from client) bool {
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	if err != nil || !strings.EqualFold(origin.Host, from.host) || from.secure && origin.Scheme != "https" {
+		return false
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok || !local.IP.IsLoopback() || from.proxied {
+		return true
+	}
+	_, named := e.hosts.target(origin.Host)
+	return named || origin.Hostname() == "localhost" || net.ParseIP(origin.Hostname()) != nil
+}
+
+// forwardedConn is a viewer's WebSocket behind a proxy that said whose it is.
+type forwardedConn struct {
+	*layers.WebSocketConn
+	viewer net.Addr
+}
+
+// RemoteAddr is the viewer's address as the proxy states it.
+func (c *forwardedConn) RemoteAddr() net.Addr { return c.viewer }
+
+// NetConn is the WebSocket, for layers.Walk.
+func (c *forwardedConn) NetConn() net.Conn { return c.WebSocketConn }
+
+// LayerName is empty: it is no layer, and the WebSocket names itself.
+func (c *forwardedConn) LayerName() string { return "" }
+
+// over puts what a proxy said on the viewer's connection.
+func (c client) over(ws *layers.WebSocketConn) net.Conn {
+	if !c.addr.IsValid() {
+		return ws
+	}
+	return &forwardedConn{ws, net.TCPAddrFromAddrPort(c.addr)}
+}

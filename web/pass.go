@@ -1,0 +1,135 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// A page that has a token in its #fragment, which no browser sends, POSTs it to
+// the endpoint. The answer sets a cookie that scripts cannot read and other
+// sites cannot use, and names it: the page connects with ?pass=NAME. So the
+// token is in no URL that a server sees, and each tab keeps its own.
+
+const (
+	// maxExchange bounds the JSON that holds a token.
+	maxExchange = 8 << 10
+	// maxPass is how long a cookie's value may be: browsers keep 4096 bytes
+	// with its name and attributes.
+	maxPass = 3900
+	// maxPasses bounds what one browser's passes take of its requests' headers
+	// together; the oldest go.
+	maxPasses = 6 << 10
+	// passLife is how long a browser keeps a token that does not say.
+	passLife = 12 * time.Hour
+	// passName begins the names of the cookies.
+	passName = cookie + "-pass-"
+)
+
+// passOf names the cookie of a token, and tells nothing of it.
+func passOf(token string) string {
+	sum := sha256.Sum256([]byte("vncgate pass " + token))
+	return hex.EncodeToString(sum[:12])
+}
+
+func passCookie(pass string, secure bool) string {
+	if secure {
+		return "__Host-" + passName + pass
+	}
+	return passName + pass
+}
+
+// passToken is the token that this browser got the pass for.
+func passToken(r *http.Request, from client, pass string) (string, bool) {
+	c, err := r.Cookie(passCookie(pass, from.secure))
+	if err != nil {
+		return "", false
+	}
+	token, err := url.QueryUnescape(c.Value)
+	return token, err == nil && token != ""
+}
+
+// exchange takes a token and gives the browser a pass for it.
+func (e *endpoint) exchange(w http.ResponseWriter, r *http.Request) {
+	from := clientOf(r, e.cfg.Trusted)
+	token, no := e.exchanged(w, r, from)
+	if no == nil {
+		no = e.givePass(w, r, from, token)
+	}
+	if no != nil {
+		e.refuse(w, r, from, no)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"pass": passOf(token)})
+}
+
+// exchanged reads the token of a request that a page of ours has made. A form
+// of another site cannot send JSON, and its scripts would need leave to.
+func (e *endpoint) exchanged(w http.ResponseWriter, r *http.Request, from client) (string, *Refusal) {
+	site := r.Header.Get("Sec-Fetch-Site")
+	if site != "" && site != "same-origin" || r.Header.Get("Origin") != "" && !e.ownOrigin(r, from) {
+		return "", &Refusal{http.StatusForbidden, "Only the viewer page of this gateway may do this."}
+	}
+	if e.cfg.Logins != nil && !loggedIn(e.cfg.Logins, r, from) {
+		return "", errNotLoggedIn
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return "", &Refusal{http.StatusUnsupportedMediaType, "The token must come as JSON."}
+	}
+	var body struct {
+		Token string `json:"token"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxExchange)).Decode(&body); err != nil || body.Token == "" {
+		return "", &Refusal{http.StatusBadRequest, "The request holds no token."}
+	}
+	return body.Token, nil
+}
+
+// givePass sets the cookie, if the token is good for the display that is named
+// beside it.
+func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client, token string) *Refusal {
+	value := url.QueryEscape(token)
+	if len(value) > maxPass {
+		return &Refusal{http.StatusRequestEntityTooLarge, "This token is too long to be kept by a browser. Use an address with ?path=websockify?token= instead."}
+	}
+	name, err := only(append(r.URL.Query()["target"], e.named(r, from)...), errTwoDisplays)
+	if err != nil {
+		return asRefusal(err)
+	}
+	if _, err := e.frontOfToken(r.Context(), token, name); err != nil {
+		return asRefusal(err)
+	}
+	fresh := passCookie(passOf(token), from.secure)
+	forgetPasses(w, r, from, fresh, len(value))
+	c := newCookie(fresh, value, from.secure)
+	c.MaxAge = int(passLife.Seconds())
+	http.SetCookie(w, c)
+	return nil
+}
+
+// forgetPasses removes what would make the headers of this browser's requests
+// too long. Browsers send the cookies that they got first first (RFC 6265,
+// 5.4).
+func forgetPasses(w http.ResponseWriter, r *http.Request, from client, fresh string, size int) {
+	var old []*http.Cookie
+	for _, c := range r.Cookies() {
+		if strings.HasPrefix(c.Name, passCookie("", from.secure)) && c.Name != fresh {
+			old = append(old, c)
+			size += len(c.Name) + len(c.Value)
+		}
+	}
+	for _, c := range old {
+		if size <= maxPasses {
+			return
+		}
+		size -= len(c.Name) + len(c.Value)
+		gone := newCookie(c.Name, "", from.secure)
+		gone.MaxAge = -1
+		http.SetCookie(w, gone)
+	}
+}

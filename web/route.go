@@ -1,0 +1,181 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"vncgate/gateway"
+)
+
+// How a request says which display it is for, in this order:
+//
+//  1. A token: ?token=, else the cookie of ours that ?pass= names.
+//  2. A name: the path (PathPrefix), the host name (Hosts), ?target=. Where
+//     several are given they must be the same.
+//  3. The listener's own Front.Target.
+//  4. nova's cookie "token".
+//
+// A name beside a token must be that of the token's display. Cookies of others
+// come last because a browser sends them unasked: another program of the same
+// host may have set one. Where TokensOnly is set, 2 and 3 choose nothing, and a
+// name is only compared.
+
+// novaCookie is where OpenStack's dashboard leaves a token.
+const novaCookie = "token"
+
+const (
+	// lookupTimeout bounds one question to Config.Tickets.
+	lookupTimeout = 15 * time.Second
+	// maxLookups bounds how many are under way on one listener: each costs a
+	// stranger nothing and a token source something. One more is refused.
+	maxLookups = 128
+)
+
+var (
+	errTwoDisplays = &Refusal{http.StatusBadRequest, "This address names two different displays. Use one of them alone."}
+	errTwoTokens   = &Refusal{http.StatusBadRequest, "This address has two different tokens. Use one of them alone."}
+	errNoDisplay   = &Refusal{http.StatusNotFound, "No display was chosen. Add ?target=NAME to the path."}
+	errNoToken     = &Refusal{http.StatusForbidden, "A token is needed here. Open the link that you were given once more, or ask for a new one."}
+	errNoPass      = &Refusal{http.StatusForbidden, "This browser does not have the token any more. Open the link that you were given once more, or ask for a new one."}
+	errLookup      = &Refusal{http.StatusBadGateway, "The display could not be looked up. Try again later."}
+	errBusy        = &Refusal{http.StatusServiceUnavailable, "The gateway is busy. Try again in a moment."}
+)
+
+// route finds the Front of whoever asks; the error is a *Refusal.
+func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
+	query := r.URL.Query()
+	name, err := only(append(query["target"], e.named(r, from)...), errTwoDisplays)
+	if err != nil {
+		return gateway.Front{}, err
+	}
+	token, err := e.token(r, from, query)
+	if err != nil {
+		return gateway.Front{}, err
+	}
+	byName := !e.cfg.TokensOnly && (name != "" || e.cfg.Front.Target != "")
+	if token == "" && !byName {
+		token = e.ambientToken(r)
+	}
+	if token != "" {
+		return e.frontOfToken(r.Context(), token, name)
+	}
+	return e.frontOfName(name)
+}
+
+// named is what path and host say.
+func (e *endpoint) named(r *http.Request, from client) []string {
+	names := []string{r.PathValue("target")}
+	if name, ok := e.hosts.target(from.host); ok {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (e *endpoint) frontOfName(name string) (gateway.Front, error) {
+	front := e.cfg.Front
+	switch {
+	case e.cfg.TokensOnly:
+		return front, errNoToken
+	case name != "":
+		front.Target = name
+	case front.Target == "":
+		return front, errNoDisplay
+	}
+	return front, nil
+}
+
+// token is what the request itself states, "" if nothing.
+func (e *endpoint) token(r *http.Request, from client, query url.Values) (string, error) {
+	if e.cfg.Tickets == nil {
+		return "", nil
+	}
+	token, err := only(query["token"], errTwoTokens)
+	if err != nil || token != "" {
+		return token, err
+	}
+	pass, err := only(query["pass"], errTwoTokens)
+	if err != nil || pass == "" {
+		return "", err
+	}
+	token, ok := passToken(r, from, pass)
+	if !ok {
+		return "", errNoPass
+	}
+	return token, nil
+}
+
+// ambientToken is a token that the browser sends with every request.
+func (e *endpoint) ambientToken(r *http.Request) string {
+	if e.cfg.Tickets == nil {
+		return ""
+	}
+	c, err := r.Cookie(novaCookie)
+	if err != nil {
+		return ""
+	}
+	if plain, err := url.QueryUnescape(c.Value); err == nil {
+		return plain
+	}
+	return c.Value
+}
+
+// only returns the one value there is, "" for none, or no where two differ.
+func only(values []string, no *Refusal) (string, error) {
+	values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+	if len(values) == 0 {
+		return "", nil
+	}
+	if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
+		return "", no
+	}
+	return values[0], nil
+}
+
+// frontOfToken asks for what a token is good for; a name beside it must fit.
+func (e *endpoint) frontOfToken(ctx context.Context, token, name string) (gateway.Front, error) {
+	front, err := e.lookup(ctx, token)
+	if err != nil {
+		return front, err
+	}
+	if name != "" && name != front.Target {
+		return front, errTwoDisplays
+	}
+	return front, nil
+}
+
+func (e *endpoint) lookup(ctx context.Context, token string) (gateway.Front, error) {
+	select {
+	case e.lookups <- struct{}{}:
+		defer func() { <-e.lookups }()
+	default:
+		return gateway.Front{}, errBusy
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	front, err := e.cfg.Tickets(ctx, token)
+	var no *Refusal
+	switch {
+	case err == nil || errors.As(err, &no):
+		return front, err
+	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		e.cfg.Log.Error("token look-up failed", "listener", e.cfg.Front.Name, "error", withoutToken(err, token))
+	}
+	return front, errLookup
+}
+
+// withoutToken is the text of err, unless a source was so careless as to put
+// the token in.
+func withoutToken(err error, token string) string {
+	text := err.Error()
+	for _, secret := range []string{token, url.QueryEscape(token), url.PathEscape(token)} {
+		if strings.Contains(text, secret) {
+			return "not shown, since it holds the token"
+		}
+	}
+	return text
+}
