@@ -51,6 +51,11 @@ type Mechanisms struct {
 	Kerberos *KerberosService
 	// Anonymous lets peers in that prove nothing.
 	Anonymous bool
+	// Claimed, if set, makes a user's name of what a peer of SCRAM or PLAIN gives
+	// for one and proves ("alice%desk" may be alice, who says something else
+	// beside). It is asked several times in an exchange, and last for the name
+	// that is then proved. Nil takes it as it is.
+	Claimed func(given string) string
 	// Guard, if there is one, slows down peers at From that guess passwords.
 	Guard *Guard
 	From  netip.Addr // where the peer is; the zero Addr for a unix socket
@@ -75,6 +80,14 @@ func (m Mechanisms) Names() []string {
 	add(m.Users != nil && m.Encrypted, Plain)
 	add(m.Anonymous, Anonymous)
 	return names
+}
+
+// claimed is the name that a peer gives, without what it says beside.
+func (m Mechanisms) claimed(given string) string {
+	if m.Claimed == nil {
+		return given
+	}
+	return m.Claimed(given)
 }
 
 // New begins an exchange with the mechanism that the peer chose. ctx bounds

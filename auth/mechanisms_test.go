@@ -210,6 +210,35 @@ func TestScramAuthzid(t *testing.T) {
 	}
 }
 
+// What a peer says beside its name is not part of the name that is proved.
+func TestClaimed(t *testing.T) {
+	u := openUsers(t, newUsersFile(t))
+	for _, name := range []string{ScramSHA256, ScramSHA512, Plain} {
+		for given, good := range map[string]bool{"alice%desk": true, "alice": true, "bob%desk": false, "%desk": false} {
+			var beside string
+			server, err := Mechanisms{Users: u, Encrypted: true, Claimed: func(given string) string {
+				name, more, _ := strings.Cut(given, "%")
+				beside = more
+				return name
+			}}.New(context.Background(), name)
+			must(t, err)
+			var client sasl.Client = PlainClient(given, "wonderland")
+			if name != Plain {
+				kind, _, _ := scramNamed(name)
+				client, err = newScramClient(kind, given, "wonderland", unbound)
+				must(t, err)
+			}
+			_, err = exchange(client, server)
+			if good != (err == nil) || good != (server.Username() == "alice") {
+				t.Errorf("%s, %s: user %q, %v", name, given, server.Username(), err)
+			}
+			if _, want, _ := strings.Cut(given, "%"); good && beside != want {
+				t.Errorf("%s, %s: beside the name stood %q", name, given, beside)
+			}
+		}
+	}
+}
+
 func TestUserRemovedDuringExchange(t *testing.T) {
 	f := newUsersFile(t)
 	u := openUsers(t, f)

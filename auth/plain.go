@@ -19,6 +19,10 @@ import (
 func newPlain(ctx context.Context, m Mechanisms) *Mechanism {
 	mechanism := &Mechanism{name: Plain}
 	server := sasl.NewPlainServer(func(authzid, authcid, password string) error {
+		if authzid != "" {
+			authzid = m.claimed(authzid)
+		}
+		authcid = m.claimed(authcid)
 		if err := actsFor(authcid, authzid); err != nil {
 			return err
 		}

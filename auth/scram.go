@@ -42,7 +42,7 @@ func scramName(kind scramKind, plus bool) string {
 
 // newScram begins the server side of SCRAM. nonce is nil but in tests.
 func newScram(m Mechanisms, kind scramKind, plus bool, nonce scram.NonceGeneratorFcn) *Mechanism {
-	lookup := func(name string) (scram.StoredCredentials, error) { return m.Users.scramKeys(kind, name), nil }
+	lookup := func(name string) (scram.StoredCredentials, error) { return m.Users.scramKeys(kind, m.claimed(name)), nil }
 	server, err := kind.hash().NewServer(lookup)
 	if err != nil {
 		panic("auth: internal error: SCRAM server: " + err.Error()) // it has no reason to
@@ -98,9 +98,12 @@ func (c *scramServer) first(message string) ([]byte, error) {
 	if err != nil {
 		return nil, errMalformed // the library's text quotes it
 	}
-	c.shutOut = c.Guard.check(c.From, c.conversation.Username())
+	c.shutOut = c.Guard.check(c.From, c.user())
 	return []byte(challenge), nil
 }
+
+// user is whose proof the exchange is about.
+func (c *scramServer) user() string { return c.claimed(c.conversation.Username()) }
 
 var errMalformed = errors.New("malformed message")
 
@@ -130,7 +133,7 @@ func (c *scramServer) final(message string) (challenge []byte, err error) {
 	if c.shutOut != nil {
 		return nil, c.shutOut
 	}
-	err = c.Guard.try(c.From, c.conversation.Username(), func() (err error) {
+	err = c.Guard.try(c.From, c.user(), func() (err error) {
 		challenge, err = c.prove(message)
 		return err
 	})
@@ -139,7 +142,7 @@ func (c *scramServer) final(message string) (challenge []byte, err error) {
 
 // wrongProof says to the log, and there alone, what was wrong.
 func (c *scramServer) wrongProof() error {
-	if _, ok := c.Users.Identity(c.conversation.Username()); !ok {
+	if _, ok := c.Users.Identity(c.user()); !ok {
 		return denied{"no such user"}
 	}
 	return denied{"wrong password"}
@@ -158,10 +161,15 @@ func (c *scramServer) prove(message string) ([]byte, error) {
 	case !c.conversation.Valid():
 		return nil, c.wrongProof()
 	}
-	if err := actsFor(c.conversation.Username(), c.conversation.AuthzID()); err != nil {
+	authzid := c.conversation.AuthzID()
+	if authzid != "" {
+		authzid = c.claimed(authzid)
+	}
+	user := c.user()
+	if err := actsFor(user, authzid); err != nil {
 		return nil, err
 	}
-	id, ok := c.Users.Identity(c.conversation.Username())
+	id, ok := c.Users.Identity(user)
 	if !ok {
 		return nil, denied{"the user was removed"}
 	}
