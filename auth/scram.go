@@ -42,7 +42,9 @@ func scramName(kind scramKind, plus bool) string {
 
 // newScram begins the server side of SCRAM. nonce is nil but in tests.
 func newScram(m Mechanisms, kind scramKind, plus bool, nonce scram.NonceGeneratorFcn) *Mechanism {
-	lookup := func(name string) (scram.StoredCredentials, error) { return m.Users.scramKeys(kind, m.claimed(name)), nil }
+	lookup := func(name string) (scram.StoredCredentials, error) {
+		return m.Users.scramKeys(kind, m.claimed(name)), nil
+	}
 	server, err := kind.hash().NewServer(lookup)
 	if err != nil {
 		panic("auth: internal error: SCRAM server: " + err.Error()) // it has no reason to
