@@ -22,7 +22,7 @@ import (
 // Limits on requests, before anything is known of who sends them.
 const (
 	maxHeader     = 16 << 10         // a token may be a signed and encrypted one
-	headTimeout   = 10 * time.Second // for a request's head; what follows it is not read
+	headTimeout   = 10 * time.Second // for a request; those taken have no bodies
 	answerTimeout = time.Minute      // for 64 KiB of an answer to be taken
 	idleTimeout   = time.Minute      // between two requests
 	lookupTimeout = 10 * time.Second
@@ -125,11 +125,12 @@ func New(cfg Config) (*Server, error) {
 		s.files = files
 	}
 	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		Handler:        s,
+		ReadTimeout:    headTimeout,
+		WriteTimeout:   answerTimeout, // patientWriter sets it anew
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -142,15 +141,24 @@ func get(t testing.TB, method, url string, header http.Header) (*http.Response, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = header.Clone()
+	if header != nil {
+		r.Header = header
+	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return res, readAll(t, res)
+}
+
+func readAll(t testing.TB, res *http.Response) string {
+	t.Helper()
 	defer func() { _ = res.Body.Close() }()
-	var b strings.Builder
-	_, _ = io.Copy(&b, res.Body)
-	return res, b.String()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

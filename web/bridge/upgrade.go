@@ -25,7 +25,7 @@ func (r *Refusal) Error() string { return "bridge: refused: " + r.Words }
 // nothing of what was refused before.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", serverName)
-	if !wantsUpgrade(r) {
+	if r.Method != http.MethodGet || !wantsUpgrade(r) {
 		s.serveFile(w, r)
 		return
 	}
@@ -101,13 +101,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, no.Words, no.Status)
 }
 
-// tokenOf finds the token: the query's first "token" without a newline at its
-// end, which scripts leave there, or the name the client believes to talk to.
+// tokenOf finds the token: the query's first "token" that is not empty, without
+// a newline at its end, which scripts leave there, or the name by which the
+// client asked for us.
 func tokenOf(r *http.Request, host bool) string {
 	if host {
 		return hostOf(r.Host)
 	}
-	return strings.TrimRight(r.URL.Query().Get("token"), "\n")
+	for _, token := range r.URL.Query()["token"] {
+		if token != "" {
+			return strings.TrimRight(token, "\n")
+		}
+	}
+	return ""
 }
 
 // hostOf cuts the port off a Host header, and the brackets of an IPv6 address.
