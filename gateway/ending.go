@@ -29,6 +29,9 @@ const (
 var (
 	errHandshakeTimeout = errors.New("gateway: handshake took too long")
 	errEvicted          = errors.New("gateway: made room for a newer connection")
+	errExpired          = errors.New("gateway: the grant has expired")
+	errNoRights         = errors.New("gateway: the ticket and the policy have no right in common")
+	errViewerGone       = errors.New("gateway: no sign of life from the viewer")
 )
 
 // Words for viewers that are said in more than one place.
@@ -56,6 +59,8 @@ var (
 	endDisplayClosed = ending{reason: "display closed", words: "The display closed the connection.", code: layers.CloseNormal}
 	endFull          = ending{reason: "full", words: wordsFull, code: closeTryAgain, err: ErrFull}
 	endShutdown      = ending{reason: "shutdown", words: "The gateway is shutting down.", code: layers.CloseGoingAway, err: ErrDraining}
+	endExpired       = ending{reason: "grant expired", words: "Your time on this display is over.", code: layers.ClosePolicy, err: errExpired}
+	endViewerGone    = ending{reason: "viewer gone", words: "The viewer gave no sign of life.", code: layers.CloseGoingAway, err: errViewerGone}
 	endEvicted       = ending{reason: "evicted", words: "The gateway needs the place for others.", code: layers.CloseGoingAway, err: errEvicted}
 )
 
@@ -70,6 +75,10 @@ func (s *Session) endOf(err error) ending {
 	switch {
 	case errors.Is(err, ErrFull):
 		return endFull
+	case errors.Is(err, errViewerGone):
+		return endViewerGone
+	case errors.Is(err, errViewerLeft):
+		return ending{"viewer left", "", layers.CloseNormal, err}
 	case errors.As(err, &ours):
 		return ending{"gateway failed", wordsFault, layers.CloseServerError, err}
 	case errors.As(err, &gone):

@@ -26,6 +26,10 @@ import (
 	"vncgate/rfb"
 )
 
+// stopGrace is the least time that displays have to stop in when the gateway
+// shuts down.
+const stopGrace = 5 * time.Second
+
 // Errors of Admit and Serve that callers branch on.
 var (
 	ErrFull     = errors.New("gateway: all session slots are taken")
@@ -55,26 +59,11 @@ type Gateway struct {
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{} // from Admit to the end
 	slots     slots
-	idle      chan struct{} // closed when draining and no session is left
+	launchers map[*Launcher]struct{} // that sessions have used
+	lobby     lobby                  // has its own lock
+	idle      chan struct{}          // closed when draining and no session is left
 	fullLog   rate.Sometimes
 	farewells chan struct{} // places for telling viewers that the house is full
-}
-
-// Front is how viewers come in at one listener.
-type Front struct {
-	// Name tells listeners apart in logs, usually the address.
-	Name string
-	// Layers are stacked on every accepted connection, bottom first.
-	Layers []layers.Layer
-	// Security lists what is offered to a viewer of target on the stacked
-	// connection, in this order. It is asked for each connection anew; nil, or
-	// an empty list, lets nobody in.
-	Security func(c net.Conn, target string) []rfb.Security
-	// Target is the name of the display that viewers get here.
-	Target string
-	// Identities were proved before the RFB handshake, outside of the
-	// connection's own stack (a log-in of the web page).
-	Identities []auth.Identity
 }
 
 // Serve accepts viewers on ln until Shutdown or an error that is not of one
@@ -161,6 +150,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	idle := g.startDraining()
 	select {
 	case <-idle:
+		g.stopLaunched(ctx)
 		return nil
 	case <-ctx.Done():
 	}
@@ -168,7 +158,34 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		s.stop(endShutdown)
 	}
 	<-idle
+	g.stopLaunched(ctx)
 	return ctx.Err()
+}
+
+// launches remembers a launcher for Shutdown; false says that it is too late.
+func (g *Gateway) launches(l *Launcher) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.launchers == nil {
+		g.launchers = map[*Launcher]struct{}{}
+	}
+	g.launchers[l] = struct{}{}
+	return !g.draining
+}
+
+// stopLaunched stops the displays that were started for sessions, all at once.
+// When ctx has ended they still get a moment each.
+func (g *Gateway) stopLaunched(ctx context.Context) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > stopGrace {
+		last = ctx
+	}
+	var stopping sync.WaitGroup
+	for l := range g.launchers { // no session is left to add one
+		stopping.Go(func() { l.shutdown(last) })
+	}
+	stopping.Wait()
 }
 
 // Sessions returns how many viewers are being served, handshakes included.

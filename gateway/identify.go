@@ -15,14 +15,19 @@ import (
 // of the page), by its stack (a client certificate, the owner of a unix
 // socket's other end) and by its security type. A connection that proved
 // nothing is one anonymous identity, so that a policy can speak of it.
-func identify(before []auth.Identity, secured rfb.Secured) []auth.Identity {
-	ids := append([]auth.Identity(nil), before...)
+//
+// What a Proof says is who was proved, and stays as it is: a token for
+// "alice%vm" does not make an alice. A name without a Proof is the one that the
+// viewer gave, of which the security type has proved the part before the target.
+func identify(front *Front, secured rfb.Secured) []auth.Identity {
+	ids := append([]auth.Identity(nil), front.Identities...)
 	ids = append(ids, certificates(secured.Conn)...)
+	name, _ := front.userNamed(secured.User)
 	if id, ok := secured.Proof.(auth.Identity); ok {
 		id.Method = secured.Method
 		ids = append(ids, id)
-	} else if secured.User != "" || !provesNothing(secured.Method) {
-		ids = append(ids, auth.Identity{Name: secured.User, Method: secured.Method})
+	} else if name != "" || !provesNothing(secured.Method) {
+		ids = append(ids, auth.Identity{Name: name, Method: secured.Method})
 	}
 	if len(ids) > 0 {
 		return ids

@@ -26,6 +26,9 @@ type Limits struct {
 	// DialTimeout is the part of it for reaching the display and proving
 	// ourselves to it (10 s).
 	DialTimeout time.Duration
+	// GreetTimeout is the part of that for the display's first twelve bytes,
+	// which a VNC server sends as soon as it is connected to (5 s).
+	GreetTimeout time.Duration
 	// Stall ends a session one end of which takes no bytes for this long
 	// while there are some for it (2 min).
 	Stall time.Duration
@@ -37,6 +40,7 @@ func (l Limits) withDefaults() Limits {
 	l.HandshakeTimeout = orDefault(l.HandshakeTimeout, 60*time.Second)
 	l.LayerTimeout = orDefault(l.LayerTimeout, 10*time.Second)
 	l.DialTimeout = orDefault(l.DialTimeout, 10*time.Second)
+	l.GreetTimeout = orDefault(l.GreetTimeout, 5*time.Second)
 	l.Stall = orDefault(l.Stall, 2*time.Minute)
 	return l
 }

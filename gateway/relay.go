@@ -37,19 +37,19 @@ type relay struct {
 	mu   sync.Mutex
 	end  ending
 	over time.Time // when both directions must have ended; zero until an end has begun
+
+	halves    bool        // one direction can end alone (a Pipe)
+	rest      *time.Timer // set once one has: looks after the other
+	restMoved int64
 }
 
 // newRelay joins the two connections; what the viewer sends goes through a
 // filter with policy p.
 func newRelay(viewer, display net.Conn, p rfb.Policy, stall time.Duration) *relay {
 	r := &relay{viewer: viewer, display: display}
-	filter := rfb.NewFilter(layers.Raw(display), p)
-	r.up = pump{relay: r, src: viewer, dst: display, write: filter.Write, stall: stall}
-	r.down = pump{relay: r, src: display, dst: viewer, write: viewer.Write, stall: stall}
-	if w, ok := layers.Raw(viewer).(layers.HeadroomWriter); ok && w.Headroom() <= maxHeadroom {
-		r.down.headroom = w.Headroom()
-		r.down.write = w.WriteHeadroom
-	}
+	r.up.join(r, viewer, display, stall)
+	r.up.headroom, r.up.write = 0, rfb.NewFilter(layers.Raw(display), p).Write
+	r.down.join(r, display, viewer, stall)
 	return r
 }
 
@@ -58,23 +58,28 @@ func newRelay(viewer, display net.Conn, p rfb.Policy, stall time.Duration) *rela
 func (r *relay) run() ending {
 	upDone := make(chan struct{})
 	go r.runUp(upDone)
-	r.finish(r.displayEnd(r.down.run()), r.viewer)
+	readErr, writeErr := r.down.run()
+	r.finish(r.displayEnd(readErr, writeErr), readErr, r.viewer)
 	<-upDone
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.rest != nil {
+		r.rest.Stop()
+	}
 	return r.end
 }
 
 func (r *relay) runUp(done chan<- struct{}) {
 	defer close(done)
-	r.finish(r.viewerEnd(r.up.run()), r.display)
+	readErr, writeErr := r.up.run()
+	r.finish(r.viewerEnd(readErr, writeErr), readErr, r.display)
 }
 
 // finish records the first end and gives the other direction a moment: the
 // rest of what was sent still arrives, where the protocol can be ended in one
 // direction alone.
-func (r *relay) finish(end ending, other net.Conn) {
-	if !r.first(end, time.Now().Add(linger)) {
+func (r *relay) finish(end ending, readErr error, other net.Conn) {
+	if r.halfEnd(end, readErr, other) || !r.first(end, time.Now().Add(linger)) {
 		return
 	}
 	if layers.CloseWrite(other) != nil {
@@ -95,7 +100,10 @@ func (r *relay) first(end ending, over time.Time) bool {
 		r.mu.Unlock()
 		return false
 	}
-	r.end, r.over = end, over
+	if r.rest == nil { // else the end of the first half is what ended it
+		r.end = end
+	}
+	r.over = over
 	r.mu.Unlock()
 	_ = r.viewer.SetDeadline(over)
 	_ = r.display.SetDeadline(over)
@@ -152,6 +160,15 @@ type pump struct {
 	armed  time.Time // when the write deadline was last set
 	lent   *[]byte   // a bulk buffer, while bytes move
 	ticked int64     // moved at the last tick of the bulk buffer
+}
+
+// join makes p the direction from src to dst, through the framing of dst where
+// that has one.
+func (p *pump) join(r *relay, src, dst net.Conn, stall time.Duration) {
+	p.relay, p.src, p.dst, p.write, p.stall = r, src, dst, dst.Write, stall
+	if w, ok := layers.Raw(dst).(layers.HeadroomWriter); ok && w.Headroom() <= maxHeadroom {
+		p.headroom, p.write = w.Headroom(), w.WriteHeadroom
+	}
 }
 
 // run copies until an end; one of the errors is set and says which.

@@ -35,19 +35,23 @@ type Session struct {
 	onStop  func()  // what stop calls, once Serve runs
 
 	// Filled in as the session goes on, by the goroutine that serves it.
-	grant   auth.Grant
-	target  *Target
-	viewer  *rfb.Conn
-	display *rfb.Conn
-	stack   string // of the viewer's connection, for the log
-	from    string // address of the viewer
-	traffic *relay
+	name     string // of the target, as the viewer chose it
+	grant    auth.Grant
+	target   *Target // the one that was reached
+	viewer   *rfb.Conn
+	display  *rfb.Conn
+	stack    string // of the viewer's connection, for the log
+	from     string // address of the viewer
+	traffic  *relay
+	clock    *clock    // of the handshake
+	below    *watched  // the viewer's connection below RFB
+	launcher *Launcher // that the session is counted at, or nil
 }
 
 func newSession(g *Gateway, front Front) *Session {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	return &Session{g: g, front: front, id: hex.EncodeToString(id[:]), begun: time.Now()}
+	return &Session{g: g, front: front, name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now()}
 }
 
 // Release gives back the place of a session that is not going to be served.
@@ -57,6 +61,7 @@ func (s *Session) Release() { s.g.forget(s) }
 // nil means that one of the two ends left. The end is logged here, once.
 func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 	defer s.Release()
+	defer s.stopUsing()
 	s.from = addressOf(c)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -72,6 +77,13 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 	}
 	s.report(end)
 	return end.err
+}
+
+// stopUsing lets the display be stopped, if it was started for its sessions.
+func (s *Session) stopUsing() {
+	if s.launcher != nil {
+		s.launcher.release()
+	}
 }
 
 // stop ends the session from outside with the stated end. It never blocks; the
@@ -120,18 +132,17 @@ func (s *Session) stoppedEnd() (ending, bool) {
 // carry messages. It returns the topmost connection to the viewer for saying
 // why, if it came to nothing.
 func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
-	limits := &s.g.Limits
-	ctx, cancel := context.WithTimeoutCause(ctx, limits.HandshakeTimeout, errHandshakeTimeout)
-	defer cancel()
+	ctx, s.clock = startClock(ctx, s.g.Limits.HandshakeTimeout)
+	defer s.clock.stop()
 	stacked, err := s.stackViewer(ctx, c)
 	if err != nil {
 		return c, err
 	}
-	cfg := &rfb.ServerConfig{Approve: s.approve}
-	if s.front.Security != nil {
-		cfg.Security = s.front.Security(stacked, s.front.Target)
+	s.below = &watched{Conn: stacked}
+	cfg, err := s.offer(ctx, stacked)
+	if err == nil {
+		s.viewer, err = rfb.Server(ctx, s.below, cfg)
 	}
-	s.viewer, err = rfb.Server(ctx, stacked, cfg)
 	if err == nil {
 		err = s.passInit(ctx)
 	}
@@ -139,6 +150,29 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 		_ = s.display.Close()
 	}
 	return stacked, timedOut(ctx, err)
+}
+
+// offer finds out which target the viewer wants, as far as that can be known
+// now, and what it is offered for that. One that Choose refuses is offered
+// nothing, with the words.
+func (s *Session) offer(ctx context.Context, stacked net.Conn) (*rfb.ServerConfig, error) {
+	if s.front.Choose != nil {
+		name, err := s.front.Choose(ctx, stacked)
+		var refused *rfb.Refusal
+		switch {
+		case errors.As(err, &refused):
+			return &rfb.ServerConfig{NoSecurity: refused.Reason}, nil
+		case err != nil:
+			return nil, err
+		case name != "":
+			s.name = name
+		}
+	}
+	cfg := &rfb.ServerConfig{Approve: s.approve}
+	if s.front.Security != nil {
+		cfg.Security = s.front.Security(stacked, s.name)
+	}
+	return cfg, nil
 }
 
 func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error) {
@@ -158,27 +192,63 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 	s.proved.Store(true)
 	s.stack = layers.Describe(secured.Conn)
-	ids := identify(s.front.Identities, secured)
-	s.grant = auth.Grant{Identity: ids[0], Target: s.front.Target, Rights: auth.AllRights}
-	if s.g.Authorize != nil {
-		grant, err := s.g.Authorize(ctx, ids, s.front.Target)
-		if err != nil {
-			return refusal(err)
-		}
-		s.grant = grant
+	if _, target := s.front.userNamed(secured.User); target != "" {
+		s.name = target
 	}
-	target, err := s.g.resolve(ctx, s.front.Target)
+	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
+		return err
+	}
+	target, err := s.find(ctx)
 	if errors.Is(err, ErrNoTarget) {
 		return &rfb.Refusal{Reason: "There is no such display.", Err: err}
 	}
 	if err != nil {
 		return refusal(err)
 	}
-	s.target = target
 	if err := s.g.establish(s); err != nil {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
-	return s.reachDisplay(ctx)
+	return s.reach(ctx, target)
+}
+
+// authorize gives the viewer its grant: what Authorize says, narrowed by what
+// the front allows.
+func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
+	s.grant = auth.Grant{Identity: ids[0], Target: s.name, Rights: auth.AllRights}
+	if s.g.Authorize != nil {
+		grant, err := s.g.Authorize(ctx, ids, s.name)
+		if err != nil {
+			return refusal(err)
+		}
+		s.grant = grant
+	}
+	if narrow := s.front.Rights; narrow != 0 {
+		if s.grant.Rights &= narrow; s.grant.Rights == 0 {
+			return &rfb.Refusal{Reason: "You may not use this display.", Err: errNoRights}
+		}
+	}
+	s.grant.Expires = earlier(s.grant.Expires, s.front.Expires)
+	if over := s.grant.Expires; !over.IsZero() && !time.Now().Before(over) {
+		return &rfb.Refusal{Reason: endExpired.words, Err: errExpired}
+	}
+	return nil
+}
+
+// earlier of two times of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// find asks for the target anew at each session, so that a change counts at
+// once.
+func (s *Session) find(ctx context.Context) (*Target, error) {
+	if s.front.Find != nil {
+		return s.front.Find(ctx, s.name)
+	}
+	return s.g.resolve(ctx, s.name)
 }
 
 // refusal makes an error of Authorize or Resolve one that a viewer can be told:
@@ -189,23 +259,6 @@ func refusal(err error) error {
 		return err
 	}
 	return &rfb.Refusal{Reason: wordsFault, Err: fault{err}}
-}
-
-// reachDisplay leaves enough of the handshake's time to say what went wrong.
-func (s *Session) reachDisplay(ctx context.Context) error {
-	timeout := s.g.Limits.DialTimeout
-	if end, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(end)-farewell)
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	display, err := s.target.connect(ctx)
-	var gone *Unreachable
-	if errors.As(err, &gone) {
-		return &rfb.Refusal{Reason: gone.words(), Err: err}
-	}
-	s.display = display
-	return err
 }
 
 // passInit hands ClientInit to the display and ServerInit to the viewer.
@@ -232,6 +285,9 @@ func (s *Session) relay(ctx context.Context) ending {
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, filterPolicy(s.grant.Rights), s.g.Limits.Stall)
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	defer unhook()
+	if over := s.grant.Expires; !over.IsZero() {
+		defer time.AfterFunc(time.Until(over), func() { s.stop(endExpired) }).Stop()
+	}
 	end := s.traffic.run()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
@@ -280,6 +336,8 @@ func (s *Session) report(end ending) {
 func (s *Session) refusalLevel(end ending) slog.Level {
 	var refused *rfb.Refusal
 	switch {
+	case errors.Is(end.err, errViewerLeft):
+		return slog.LevelInfo
 	case errors.As(end.err, &refused): // a wrong proof, or what a policy or a display said to a good one
 		return slog.LevelWarn
 	case end.reason == endEvicted.reason:
@@ -302,7 +360,7 @@ func errorAttr(err error) slog.Attr {
 
 // logger is the session's: every line says who, from where and to what.
 func (s *Session) logger() *slog.Logger {
-	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.front.Target}
+	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.name}
 	if s.grant.Identity.Method != "" {
 		attrs = append(attrs, "user", s.grant.Identity.String())
 	}

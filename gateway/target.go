@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"time"
 
 	"vncgate/layers"
 	"vncgate/rfb"
@@ -21,10 +22,23 @@ type Target struct {
 	// Security lists how we may prove ourselves to the display, best first.
 	// It is asked for each connection anew, so that secrets are read then.
 	Security func() []rfb.Security
+	// SendProxy is the version, 1 or 2, of the PROXY header that tells the
+	// display the viewer's address, below Layers; 0 sends none.
+	SendProxy int
+	// Fallbacks are tried in order when this one lets us not in, for whatever
+	// reason. Fallbacks of theirs are not.
+	Fallbacks []*Target
+	// Retry is how long to go on trying, with viewers waiting, while none of
+	// them is up. The handshake's time limit grows by as much.
+	Retry time.Duration
+	// Launcher starts the display when it is wanted and stops it when it no
+	// longer is; nil expects it to run. It is tried for half a minute after a
+	// start where Retry is 0.
+	Launcher *Launcher
 }
 
 // Unreachable is the error of a display that could not be dialled or that
-// would not let us in. Stage says how far it came: "dial", "layers",
+// would not let us in. Stage says how far it came: "start", "dial", "layers",
 // "handshake".
 type Unreachable struct {
 	Target string
@@ -38,21 +52,39 @@ func (u *Unreachable) Error() string {
 
 func (u *Unreachable) Unwrap() error { return u.Err }
 
+// refused says that the display is there and does not want us.
+func (u *Unreachable) refused() bool {
+	var refused *rfb.DisplayError
+	var none *rfb.NoCommonSecurityError
+	return errors.As(u.Err, &refused) || errors.As(u.Err, &none)
+}
+
 // reason is for the log: a display that is there and does not want us is for
 // the administrator to mend, not for its machine to come back.
 func (u *Unreachable) reason() string {
-	var refused *rfb.DisplayError
-	var none *rfb.NoCommonSecurityError
-	if errors.As(u.Err, &refused) || errors.As(u.Err, &none) {
+	var other *rfb.NotRFBError
+	switch {
+	case u.refused():
 		return "display refused us"
+	case errors.As(u.Err, &other):
+		return "not a VNC server"
+	case u.Stage == "start":
+		return "display not started"
 	}
 	return "display unreachable"
 }
 
 // words are what a viewer is told: where it went wrong, nothing of how.
 func (u *Unreachable) words() string {
+	var other *rfb.NotRFBError
 	switch {
-	case errors.Is(u.Err, context.DeadlineExceeded), errors.Is(u.Err, errHandshakeTimeout):
+	case u.Stage == "start":
+		return "The display could not be started."
+	case errors.As(u.Err, &other):
+		return "What answered there is not a VNC server."
+	case errors.Is(u.Err, ErrNotArrived):
+		return "The display has not connected to the gateway yet."
+	case errors.Is(u.Err, context.DeadlineExceeded), errors.Is(u.Err, errHandshakeTimeout), errors.Is(u.Err, rfb.ErrNoGreeting):
 		return "The display did not answer in time."
 	case u.Stage == "dial":
 		return "The display cannot be reached."
@@ -68,8 +100,10 @@ func (u *Unreachable) words() string {
 // has. TigerVNC's own default has none that Go can speak beside plain VNC
 // authentication, so when none fits, it is tried once more without VeNCrypt,
 // where the target's list has something else.
-func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
-	display, err := t.attempt(ctx, t.Security())
+//
+// viewer is whom it is for; greet bounds the wait for the display's first word.
+func (t *Target) connect(ctx context.Context, viewer net.Conn, greet time.Duration) (*rfb.Conn, error) {
+	display, err := t.attempt(ctx, viewer, greet, t.Security())
 	var none *rfb.NoCommonSecurityError
 	if !errors.As(err, &none) || !none.InVeNCrypt() {
 		return display, err
@@ -78,24 +112,29 @@ func (t *Target) connect(ctx context.Context) (*rfb.Conn, error) {
 	if len(rest) == 0 {
 		return nil, err
 	}
-	display, again := t.attempt(ctx, rest)
+	display, again := t.attempt(ctx, viewer, greet, rest)
 	if errors.As(again, &none) {
 		return nil, err // the first error says why the display's VeNCrypt would not do
 	}
 	return display, again
 }
 
-func (t *Target) attempt(ctx context.Context, security []rfb.Security) (*rfb.Conn, error) {
+func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Duration, security []rfb.Security) (*rfb.Conn, error) {
 	c, err := t.Dial(ctx)
 	if err != nil {
 		return nil, t.unreachable(ctx, "dial", err)
 	}
-	stacked, err := layers.Stack(ctx, c, t.Layers...)
+	stack := t.Layers
+	if t.SendProxy != 0 {
+		header := layers.ProxyClient(t.SendProxy, viewer.RemoteAddr(), viewer.LocalAddr())
+		stack = append([]layers.Layer{header}, stack...)
+	}
+	stacked, err := layers.Stack(ctx, c, stack...)
 	if err != nil {
 		_ = c.Close()
 		return nil, t.unreachable(ctx, "layers", err)
 	}
-	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: security})
+	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: security, GreetTimeout: greet})
 	if err != nil {
 		_ = stacked.Close()
 		return nil, t.unreachable(ctx, "handshake", err)
@@ -106,7 +145,7 @@ func (t *Target) attempt(ctx context.Context, security []rfb.Security) (*rfb.Con
 // unreachable makes the time limit visible as the cause, whatever I/O error
 // it showed as.
 func (t *Target) unreachable(ctx context.Context, stage string, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrNotArrived) {
 		err = cause
 	}
 	return &Unreachable{Target: t.Name, Stage: stage, Err: err}

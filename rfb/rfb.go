@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 )
 
 // Limits on what a peer may announce during the handshake.
@@ -167,6 +168,9 @@ type ClientConfig struct {
 	// Offered, if set, is told what the display offers, in its order, before
 	// one of it is chosen.
 	Offered func([]SecurityType)
+	// GreetTimeout bounds the wait for the display's ProtocolVersion, which is
+	// due at once: then the error is ErrNoGreeting. 0 leaves it to ctx.
+	GreetTimeout time.Duration
 }
 
 // Conn is a connection whose handshake has reached the SecurityResult. It is

@@ -208,7 +208,7 @@ func Client(ctx context.Context, c net.Conn, cfg *ClientConfig) (*Conn, error) {
 }
 
 func connect(ctx context.Context, c net.Conn, cfg *ClientConfig) (*Conn, error) {
-	line, err := readN(c, versionLen, "version")
+	line, err := readGreeting(ctx, c, cfg.GreetTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// Front is how viewers come in at one listener, or by one ticket.
+type Front struct {
+	// Name tells listeners apart in logs, usually the address.
+	Name string
+	// Layers are stacked on every accepted connection, bottom first.
+	Layers []layers.Layer
+	// Choose reads from the stacked connection, before RFB begins, which
+	// target its viewer wants: the server name of its TLS, the prologue of a
+	// repeater. It reads no byte too many, and its I/O ends with ctx
+	// (layers.Interrupt). "" keeps Target. A *rfb.Refusal is told to the
+	// viewer; after any other error the connection is closed. What it returns
+	// is only claimed: a name that does not exist is no error here, so that
+	// nobody can ask around before proving who he is. Nil keeps Target.
+	Choose func(ctx context.Context, c net.Conn) (target string, err error)
+	// Security lists what is offered to a viewer of target on the stacked
+	// connection, in this order. It is asked for each connection anew; nil, or
+	// an empty list, lets nobody in.
+	Security func(c net.Conn, target string) []rfb.Security
+	// Target is the name of the display that viewers get here, in logs and for
+	// the policy too. It is never a secret.
+	Target string
+	// UserTarget lets the user name that a viewer gives name its target as
+	// well, as "user%target": see SplitUser. Security types then have to prove
+	// the user without that ending.
+	UserTarget bool
+	// Find finds the target instead of Gateway.Resolve, as a ticket does that
+	// brings its display along. It is asked at each session anew.
+	Find func(ctx context.Context, name string) (*Target, error)
+	// Identities were proved before the RFB handshake, outside of the
+	// connection's own stack (a log-in of the web page).
+	Identities []auth.Identity
+	// Rights narrows every grant, as a ticket may; 0 does not.
+	Rights auth.Rights
+	// Expires ends sessions, and lets none begin any more; zero: never.
+	Expires time.Time
+	// Ping is how often a viewer that comes by WebSocket is pinged; one that
+	// gives no sign of life for as long again is gone. 0 means 25 s, which
+	// keeps the usual load balancers' idle timers (60 s) quiet; negative: never.
+	Ping time.Duration
+}
+
+// SplitUser takes "user%target" apart at its last "%". Without one, target
+// is "".
+func SplitUser(user string) (name, target string) {
+	if i := strings.LastIndexByte(user, '%'); i >= 0 {
+		return user[:i], user[i+1:]
+	}
+	return user, ""
+}
+
+// userNamed takes the name that a viewer gave apart, where this front lets it
+// name a target.
+func (f *Front) userNamed(given string) (name, target string) {
+	if !f.UserTarget {
+		return given, ""
+	}
+	return SplitUser(given)
+}
