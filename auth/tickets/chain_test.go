@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,3 +113,5 @@ func TestNamed(t *testing.T) {
 		t.Errorf("names of a source that is no Lister: %q, %v", names, err)
 	}
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
