@@ -77,6 +77,7 @@ type WebSocketConn struct {
 	read    wsReader
 	rerr    error // sticky: how the stream ended
 	scratch [maxControl]byte
+	watch   func(payload []byte, last bool)
 
 	wmu      sync.Mutex
 	werr     error // sticky: why no frame can be sent any more
@@ -190,6 +191,12 @@ func (c *WebSocketConn) awaitClose() {
 		}
 	}
 }
+
+// Observe has f shown the payload that every Read takes in, piece by piece in
+// order, with last for the piece that ends a message, which may be empty: Read
+// itself tells nothing of messages. f must not keep or change what it is shown,
+// nor use the connection. Observe must come before the first Read.
+func (c *WebSocketConn) Observe(f func(payload []byte, last bool)) { c.watch = f }
 
 // Ping asks the peer for a sign of life; LastPong tells when one came. It sends
 // nothing while a Write is under way: that Write's own success tells as much.

@@ -105,6 +105,7 @@ func (c *WebSocketConn) take(p []byte) (n int) {
 		if r.frame.control() {
 			copy(r.control[r.frame.length-r.left:], part)
 		} else {
+			c.show(part)
 			if n != pos {
 				copy(p[n:], part)
 			}
@@ -132,7 +133,15 @@ func (c *WebSocketConn) startFrame() {
 	}
 	r.frame, r.left, r.inPayload = h, h.length, true
 	if r.left == 0 {
+		c.show(nil)
 		c.endFrame()
+	}
+}
+
+// show tells whoever observes of the next piece of the current frame.
+func (c *WebSocketConn) show(part []byte) {
+	if r := &c.read; c.watch != nil && !r.frame.control() {
+		c.watch(part, r.frame.fin && uint64(len(part)) == r.left)
 	}
 }
 
