@@ -92,6 +92,9 @@ func NewJWTKeys(key any) (JWTKeys, error) {
 	return JWTKeys{[]jwtKey{{key: key}}}, nil
 }
 
+// Len is how many keys there are.
+func (k JWTKeys) Len() int { return len(k.keys) }
+
 // Has reports whether one of the keys has the ID.
 func (k JWTKeys) Has(id string) bool {
 	return slices.ContainsFunc(k.keys, func(key jwtKey) bool { return key.id == id })
