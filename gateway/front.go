@@ -25,6 +25,10 @@ type Front struct {
 	// is only claimed: a name that does not exist is no error here, so that
 	// nobody can ask around before proving who he is. Nil keeps Target.
 	Choose func(ctx context.Context, c net.Conn) (target string, err error)
+	// Rechoose says once more which target a viewer wants, by what its security
+	// type has brought: the server name of VeNCrypt's TLS. It is asked before
+	// Authorize. "" keeps what Choose said, and nil always does.
+	Rechoose func(secured rfb.Secured) (target string)
 	// Security lists what is offered to a viewer of target on the stacked
 	// connection, in this order. It is asked for each connection anew; nil, or
 	// an empty list, lets nobody in.
@@ -33,8 +37,9 @@ type Front struct {
 	// the policy too. It is never a secret.
 	Target string
 	// UserTarget lets the user name that a viewer gives name its target as
-	// well, as "user%target": see SplitUser. Security types then have to prove
-	// the user without that ending.
+	// well, as "user%target": see SplitUser. It comes before what Choose and
+	// Rechoose say. rfb.Secured.User then holds the name as it was given, of
+	// which the security types have proved the part before the target.
 	UserTarget bool
 	// Find finds the target instead of Gateway.Resolve, as a ticket does that
 	// brings its display along. It is asked at each session anew.

@@ -192,9 +192,7 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 	s.proved.Store(true)
 	s.stack = layers.Describe(secured.Conn)
-	if _, target := s.front.userNamed(secured.User); target != "" {
-		s.name = target
-	}
+	s.rechoose(secured)
 	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
 		return err
 	}
@@ -209,6 +207,18 @@ func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
 	return s.reach(ctx, target)
+}
+
+// rechoose takes up what a viewer says of its target in its security type.
+func (s *Session) rechoose(secured rfb.Secured) {
+	if s.front.Rechoose != nil {
+		if name := s.front.Rechoose(secured); name != "" {
+			s.name = name
+		}
+	}
+	if _, target := s.front.userNamed(secured.User); target != "" {
+		s.name = target
+	}
 }
 
 // authorize gives the viewer its grant: what Authorize says, narrowed by what
