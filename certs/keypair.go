@@ -26,6 +26,7 @@ type KeyPair struct {
 	Report func(error)
 
 	certFile, keyFile string
+	password          []byte // of the key; empty for none
 
 	mu      sync.Mutex
 	pair    *tls.Certificate // never nil, never changed in place
@@ -37,7 +38,12 @@ type KeyPair struct {
 // Load reads a pair. Both names may be of one file. The certificate of the key
 // comes first, the intermediate ones that lead to a root after it.
 func Load(certFile, keyFile string) (*KeyPair, error) {
-	k := &KeyPair{certFile: certFile, keyFile: keyFile, checked: time.Now()}
+	return (&KeyPair{certFile: certFile, keyFile: keyFile}).first()
+}
+
+// first reads the pair that there must be to begin with.
+func (k *KeyPair) first() (*KeyPair, error) {
+	k.checked = time.Now()
 	k.load()
 	if k.err != nil {
 		return nil, k.err
@@ -152,13 +158,13 @@ func (k *KeyPair) load() {
 		}
 		k.seen[i] = info
 	}
-	pair, err := readPair(k.certFile, k.keyFile)
+	pair, err := readPair(k.certFile, k.keyFile, k.password)
 	if k.err = err; err == nil {
 		k.pair = pair
 	}
 }
 
-func readPair(certFile, keyFile string) (*tls.Certificate, error) {
+func readPair(certFile, keyFile string, password []byte) (*tls.Certificate, error) {
 	certs, err := ReadCertificates(certFile)
 	if err != nil {
 		return nil, err
@@ -166,6 +172,11 @@ func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 	keyPEM, err := readFile("key", keyFile)
 	if err != nil {
 		return nil, err
+	}
+	if len(password) > 0 {
+		if keyPEM, err = decryptKey(keyPEM, password); err != nil {
+			return nil, fmt.Errorf("certs: key %s: %w", keyFile, err)
+		}
 	}
 	if err := checkKeyFile(keyPEM); err != nil {
 		return nil, fmt.Errorf("certs: key %s: %w", keyFile, err)
