@@ -1,15 +1,12 @@
 package layers
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"strconv"
 	"strings"
-	"syscall"
+	"time"
 )
 
 // maxUnixPath is what fits into sockaddr_un with its final NUL, on Linux; other
@@ -18,10 +15,19 @@ const maxUnixPath = 107
 
 // ParseAddress reads an address as people write it and returns what net.Dial
 // and net.Listen take: "host:port", "[v6]:port", ":port", "unix:/path",
-// "unix:@abstract". Errors say how to write it.
+// "unix:@abstract". Two more forms name sockets that are open already, for Listen
+// alone: "fd:N" gives network "fd" and the number of a file descriptor,
+// "systemd:NAME" network "systemd" and a name of LISTEN_FDNAMES. Errors say how to
+// write it.
 func ParseAddress(s string) (network, address string, err error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		return parseUnix(s, path)
+	}
+	if number, ok := strings.CutPrefix(s, "fd:"); ok {
+		return parseFD(s, number)
+	}
+	if name, ok := strings.CutPrefix(s, "systemd:"); ok {
+		return parseSystemd(s, name)
 	}
 	if s == "" {
 		return "", "", errors.New("layers: address is empty; write host:port or unix:/path")
@@ -64,84 +70,31 @@ func addressError(s string) error {
 	return fmt.Errorf("layers: address %q: write host:port, [v6]:port, :port or unix:/path", s)
 }
 
-// Dial connects to an address in the form of ParseAddress. A host name with
-// addresses of both families is tried as RFC 8305 (Happy Eyeballs) says; TCP
-// keep-alive is on.
-func Dial(ctx context.Context, address string) (net.Conn, error) {
-	network, address, err := ParseAddress(address)
-	if err != nil {
-		return nil, err
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, fmt.Errorf("layers: %w", err)
-	}
-	return c, nil
-}
-
-// ListenConfig refines Listen.
-type ListenConfig struct {
-	// Mode is the permission of a unix socket's file; 0 leaves what the umask
-	// makes of 0777. Who may write to it may connect.
-	Mode fs.FileMode
-}
-
-// Listen listens on an address in the form of ParseAddress. A unix socket that
-// an earlier process left behind, and that nobody listens on, is replaced; any
-// other file in its place is an error.
-func Listen(ctx context.Context, address string, config ListenConfig) (net.Listener, error) {
-	network, address, err := ParseAddress(address)
-	if err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, network, address)
-	if network == "unix" && errors.Is(err, syscall.EADDRINUSE) && !strings.HasPrefix(address, "@") {
-		if err = removeStale(ctx, address); err == nil {
-			ln, err = lc.Listen(ctx, network, address)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("layers: %w", err)
-	}
-	if network == "unix" && config.Mode != 0 && !strings.HasPrefix(address, "@") {
-		if err := os.Chmod(address, config.Mode.Perm()); err != nil {
-			_ = ln.Close()
-			return nil, fmt.Errorf("layers: listen unix: %w", err)
-		}
-	}
-	return ln, nil
-}
-
-// removeStale removes the socket at path if the system says that no process
-// listens on it.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("listen unix %s: the file exists and is not a socket; remove it or choose another path", path)
-	}
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", path)
-	if err == nil {
-		_ = c.Close()
-		return fmt.Errorf("listen unix %s: another process listens there already", path)
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("listen unix %s: in use, and cannot tell by whom: %w", path, err)
-	}
-	return os.Remove(path)
-}
-
 // SetNoDelay asks the TCP socket under c to send small writes at once (the
 // default in Go) or to collect them. It is a hint: nothing happens where there
 // is no such socket.
 func SetNoDelay(c net.Conn, on bool) {
 	if t, ok := As[*net.TCPConn](c); ok {
 		_ = t.SetNoDelay(on)
+	}
+}
+
+// SetKeepAlive refines the keep-alive of the TCP socket under c: how long it may
+// be idle before it is probed, how often, and how many probes may go unanswered.
+// It is a hint like SetNoDelay.
+func SetKeepAlive(c net.Conn, config net.KeepAliveConfig) {
+	if t, ok := As[*net.TCPConn](c); ok {
+		_ = t.SetKeepAliveConfig(config)
+	}
+}
+
+// SetUserTimeout bounds how long bytes written to the TCP socket under c may go
+// unacknowledged before the connection fails (RFC 5482, TCP_USER_TIMEOUT), to the
+// millisecond; 0 is the system's own bound, many minutes. It is a hint like
+// SetNoDelay, and known to Linux only.
+func SetUserTimeout(c net.Conn, d time.Duration) {
+	if t, ok := As[*net.TCPConn](c); ok {
+		setUserTimeout(t, d)
 	}
 }
 

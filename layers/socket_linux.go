@@ -1,7 +1,9 @@
 package layers
 
 import (
+	"math"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,12 +13,20 @@ func setCork(t *net.TCPConn, on bool) {
 	if on {
 		value = 1
 	}
+	setTCP(t, unix.TCP_CORK, value)
+}
+
+func setUserTimeout(t *net.TCPConn, d time.Duration) {
+	setTCP(t, unix.TCP_USER_TIMEOUT, int(min(max(d, 0).Milliseconds(), math.MaxInt32)))
+}
+
+func setTCP(t *net.TCPConn, option, value int) {
 	raw, err := t.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, value)
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, option, value)
 	})
 }
 

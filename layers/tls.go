@@ -193,6 +193,12 @@ func (u *tlsUnder) SetWriteDeadline(t time.Time) error {
 	return u.Conn.SetWriteDeadline(t)
 }
 
+// NetConn returns the connection below, for Walk to find it under a *tls.Conn.
+func (u *tlsUnder) NetConn() net.Conn { return u.Conn }
+
+// LayerName is empty: it is a part of TLS.
+func (u *tlsUnder) LayerName() string { return "" }
+
 func (u *tlsUnder) Close() error {
 	u.closed.Do(func() { u.closeErr = u.Conn.Close() })
 	return u.closeErr
