@@ -20,7 +20,9 @@ export const phone: BrowserContextOptions = {
 };
 
 // What the browser and noVNC write to the console about a connection that the test itself has made fail.
-const expectedNoise = /Failed (when|while) connect|WebSocket connection to|Failed to load resource.*(401|403|404|426|429|503|ERR_CONNECTION_REFUSED)/;
+// Leaving a page whose session is open is the other.
+const expectedNoise =
+  /Failed (when|while) connect|WebSocket connection to|Failed to load resource.*(400|401|403|404|405|426|429|502|503|ERR_CONNECTION_REFUSED)|'beforeunload'/;
 
 /** Visit is one page with everything that went wrong on it. */
 export interface Visit {

@@ -39,6 +39,10 @@ export interface Script {
   refuse: string | undefined;
   /** Close the WebSocket at once with this code and reason. */
   close: { code: number; reason: string } | undefined;
+  /** What a token is exchanged for; undefined: tokens are not taken. */
+  pass: string | undefined;
+  /** Say these words while the display is not up, and go on when they are cleared. */
+  waiting: string | undefined;
   /** Refuse the upgrade with this HTTP status and words. */
   status: { code: number; words: string } | undefined;
   width: number;
@@ -55,6 +59,8 @@ const standard: Script = {
   refuse: undefined,
   close: undefined,
   status: undefined,
+  pass: undefined,
+  waiting: undefined,
   width: 320,
   height: 240,
   colour: 0x2f6fed,
@@ -69,6 +75,8 @@ export class Display {
   log: string[] = [];
   viewers: WebSocket[] = [];
   paths: string[] = [];
+  /** The tokens that pages have brought. */
+  tokens: string[] = [];
   private readonly sockets = new WebSocketServer({ noServer: true });
 
   private constructor(
@@ -92,6 +100,7 @@ export class Display {
     this.viewers = [];
     this.log = [];
     this.paths = [];
+    this.tokens = [];
   }
 
   stop(): void {
@@ -129,6 +138,14 @@ export class Display {
     const path = normalize(new URL(req.url ?? '/', 'http://x').pathname);
     const local = path.startsWith(this.prefix) ? path.slice(this.prefix.length) : '/none';
     if (local === '/ws' || local === '/') {
+      if (req.method === 'POST') {
+        void this.exchange(req, res);
+        return;
+      }
+      if (this.script.waiting !== undefined) {
+        res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ waiting: this.script.waiting, seconds: 3 }));
+        return;
+      }
       const { code, words } = this.script.status ?? { code: 426, words: 'upgrade required' };
       res.writeHead(code, { 'Content-Type': 'application/json' }).end(JSON.stringify({ error: words }));
       return;
@@ -146,6 +163,15 @@ export class Display {
       'Cache-Control': 'no-cache',
     });
     res.end(given === undefined ? readFileSync(file) : JSON.stringify(given));
+  }
+
+  private async exchange(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    let body = '';
+    for await (const part of req) body += String(part);
+    this.tokens.push((JSON.parse(body) as { token: string }).token);
+    const { status, pass } = this.script;
+    res.writeHead(status?.code ?? (pass === undefined ? 405 : 200), { 'Content-Type': 'application/json' });
+    res.end(JSON.stringify(status === undefined ? { pass } : { error: status.words }));
   }
 
   private upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -175,6 +201,7 @@ export class Display {
       await input.take(12);
       viewer.send(bytes(1, script.security));
       await input.take(1);
+      while (this.script.waiting !== undefined) await new Promise((resolve) => setTimeout(resolve, 50));
       if (!(await this.secure(viewer, input))) return;
       this.log.push(`shared ${(await input.take(1)).readUInt8(0)}`);
       viewer.send(serverInit(script.width, script.height, script.name));

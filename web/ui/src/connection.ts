@@ -92,6 +92,11 @@ export class Connection {
     this.listener.onend(ending);
   }
 
+  /** url is the address of the WebSocket. */
+  get url(): URL {
+    return this.request.url;
+  }
+
   /** answer sends the credentials that oncredentials asked for. */
   answer(credentials: Credentials): void {
     this.ending.credentialsSent = true;

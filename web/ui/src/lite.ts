@@ -6,10 +6,12 @@ import { watchForCrashes } from './crash.ts';
 import { entered, labels, order, type CredentialType } from './credentials.ts';
 import { blank, type Ending } from './ending.ts';
 import { ctrlAltDel, send } from './keys.ts';
+import type { Entrance } from './entrance.ts';
 import type { Values } from './settings.ts';
 import { gather, title } from './start.ts';
 import './styles/lite.css';
 import { socketURL } from './url.ts';
+import { elapsed, Inquiry } from './waiting.ts';
 import { explain } from './words.ts';
 
 function make<K extends keyof HTMLElementTagNameMap>(tag: K, text = '', name = ''): HTMLElementTagNameMap[K] {
@@ -28,10 +30,14 @@ class Lite implements Listener {
   private readonly screen = make('div');
   private connection: Connection | undefined;
   private desktop = '';
+  private readonly inquiry = new Inquiry((wait) => {
+    this.say(wait === undefined ? 'Connecting…' : `${wait.words} (${elapsed(Date.now() - wait.since)})`);
+  });
 
   constructor(
     root: HTMLElement,
     private readonly values: Values,
+    private readonly entrance: Entrance,
   ) {
     const bar = make('header');
     this.screen.id = 'screen';
@@ -41,26 +47,32 @@ class Lite implements Listener {
     this.keys.addEventListener('click', () => this.sendCtrlAltDel());
     this.reload.type = 'button';
     this.reload.hidden = true;
-    this.reload.addEventListener('click', () => this.connect());
+    this.reload.addEventListener('click', () => void this.connect());
     this.form.hidden = true;
     bar.append(this.status, this.form, this.keys, this.reload);
     root.append(bar, this.screen);
   }
 
-  connect(): void {
+  async connect(): Promise<void> {
     const page = new URL(location.href);
-    const { password, repeaterID, shared } = this.values;
     let url: URL | undefined;
     this.reload.hidden = true;
     this.say('Connecting…');
     try {
       url = socketURL(this.values, page);
-      const credentials = password === '' ? {} : { password };
-      this.connection = new Connection(this.screen, { url, page, credentials, shared, repeaterID }, this);
+      const entered = await this.entrance.enter(url, page);
+      if (entered instanceof URL) this.dial(entered, page);
+      else this.onend({ ...blank, url, refusal: entered });
     } catch (e) {
       this.onend({ ...blank, url, error: e instanceof Error ? e.message : String(e) });
-      return;
     }
+  }
+
+  private dial(url: URL, page: URL): void {
+    const { password, repeaterID, shared } = this.values;
+    const credentials = password === '' ? {} : { password };
+    this.connection = new Connection(this.screen, { url, page, credentials, shared, repeaterID }, this);
+    this.inquiry.start(url, page);
     const { rfb } = this.connection;
     rfb.viewOnly = this.values.view_only;
     rfb.scaleViewport = this.values.scale || this.values.resize === 'scale';
@@ -83,6 +95,7 @@ class Lite implements Listener {
   }
 
   onconnect(): void {
+    this.inquiry.stop();
     this.form.hidden = true;
     this.keys.hidden = this.values.view_only;
     this.say(this.desktop === '' ? 'Connected' : `Connected to ${this.desktop}`);
@@ -90,6 +103,7 @@ class Lite implements Listener {
   }
 
   oncredentials(types: CredentialType[]): void {
+    this.inquiry.stop();
     this.say('Log in:');
     const asked = order.filter((t) => types.includes(t));
     const inputs = asked.map((type) => this.input(type));
@@ -102,6 +116,7 @@ class Lite implements Listener {
       this.form.hidden = true;
       this.say('Connecting…');
       this.connection?.answer(credentials);
+      this.inquire();
     };
     inputs[0]?.focus();
   }
@@ -117,6 +132,7 @@ class Lite implements Listener {
   }
 
   onverify(fingerprint: string): void {
+    this.inquiry.stop();
     this.say(`The display’s key is ${fingerprint}`);
     const accept = make('button', 'Accept');
     this.form.replaceChildren(accept);
@@ -125,12 +141,18 @@ class Lite implements Listener {
       e.preventDefault();
       this.form.hidden = true;
       this.connection?.rfb.approveServer();
+      this.inquire();
     };
+  }
+
+  private inquire(): void {
+    if (this.connection !== undefined) this.inquiry.start(this.connection.url, new URL(location.href));
   }
 
   onend(ending: Ending): void {
     const { title: what, text, said, ask } = explain(ending, location.protocol === 'https:');
     this.connection = undefined;
+    this.inquiry.stop();
     this.form.hidden = true;
     this.keys.hidden = true;
     this.reload.hidden = false;
@@ -143,5 +165,5 @@ class Lite implements Listener {
 watchForCrashes();
 const root = document.getElementById('app');
 if (root === null) throw new Error('the page has no place for the app');
-const { values } = await gather();
-new Lite(root, values).connect();
+const { values, entrance } = await gather();
+await new Lite(root, values, entrance).connect();

@@ -70,8 +70,8 @@ function followPage(session: Session): void {
 async function main(): Promise<void> {
   watchForCrashes();
   document.title = title;
-  const { values, fixed } = await gather();
-  const session = new Session(new Store(initial(values, fixed)), available(), element('div', 'screen'));
+  const { values, fixed, entrance } = await gather();
+  const session = new Session(new Store(initial(values, fixed)), available(), element('div', 'screen'), entrance);
   const touchKeyboard = new TouchKeyboard(
     touchField(),
     () => session.rfb,

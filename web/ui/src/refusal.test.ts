@@ -20,7 +20,7 @@ afterEach(() => {
 describe('ask', () => {
   it('asks the same address by http and wants JSON', async () => {
     const { fetcher, asked } = answering(() => Response.json({ error: 'no such target' }, { status: 404 }));
-    expect(await ask(socket, page, fetcher)).toEqual({ kind: 'answer', status: 404, words: 'no such target' });
+    expect(await ask(socket, page, fetcher)).toEqual({ kind: 'answer', status: 404, words: 'no such target', byToken: true });
     expect(asked[0]?.[0]).toBe('http://gate.example/websockify?token=X');
     expect(asked[0]?.[1]?.headers).toEqual({ Accept: 'application/json' });
   });
@@ -31,7 +31,12 @@ describe('ask', () => {
     ['no object', () => Response.json(null, { status: 403 }), ''],
     ['an epic', () => Response.json({ error: 'x'.repeat(5000) }, { status: 403 }), 'x'.repeat(300)],
   ])('bears %s', async (_, response, words) => {
-    expect(await ask(socket, page, answering(response).fetcher)).toEqual({ kind: 'answer', status: 403, words });
+    expect(await ask(socket, page, answering(response).fetcher)).toEqual({ kind: 'answer', status: 403, words, byToken: true });
+  });
+
+  it('takes a display that is waited for as one that may be connected to', async () => {
+    const { fetcher } = answering(() => Response.json({ waiting: 'It is starting.', seconds: 3 }));
+    expect(await ask(new URL('ws://gate.example/ws'), page, fetcher)).toEqual({ kind: 'answer', status: 426, words: '' });
   });
 
   it('takes no answer for silence', async () => {

@@ -5,7 +5,7 @@ import { questionURL, sameOrigin } from './url.ts';
 
 /** Refusal is what could be found out. */
 export type Refusal =
-  | { kind: 'answer'; status: number; words: string } // words: the gateway's own, or empty
+  | { kind: 'answer'; status: number; words: string; byToken?: boolean } // words: the gateway's own, or empty; byToken: a token was shown
   | { kind: 'silence' } // nothing at that address answers
   | { kind: 'offline' } // this device has no network
   | { kind: 'foreign' }; // another origin, which the page may not ask
@@ -19,16 +19,27 @@ export const patience = 5000;
 // The gateway's words are short; anything longer comes from something else and is not for the eye.
 const longestWords = 300;
 
-async function words(response: Response): Promise<string> {
+/** wordsOf are the gateway's own words in an answer, empty where there are none. */
+export async function wordsOf(response: Response): Promise<string> {
+  return errorIn(await bodyOf(response));
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
   try {
-    const body: unknown = await response.json();
-    if (typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'string') {
-      return body.error.slice(0, longestWords);
-    }
+    return await response.json();
   } catch {
-    // Not JSON: a proxy's page, say. The status alone has to do.
+    return undefined; // not JSON: a proxy's page, say; the status alone has to do
   }
-  return '';
+}
+
+function errorIn(body: unknown): string {
+  const words = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined;
+  return typeof words === 'string' ? words.slice(0, longestWords) : '';
+}
+
+// A display that is being waited for: the upgrade would have been accepted.
+function isWaiting(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'waiting' in body;
 }
 
 /** ask finds out why the WebSocket at socket could not be opened from page. */
@@ -42,8 +53,10 @@ export async function ask(socket: URL, page: URL, fetcher: typeof fetch = fetch)
       redirect: 'manual', // a redirect to a login page is an answer in itself
       signal: AbortSignal.timeout(patience),
     });
-    const status = response.type === 'opaqueredirect' ? 401 : response.status;
-    return { kind: 'answer', status, words: await words(response) };
+    const body = await bodyOf(response);
+    const status = response.type === 'opaqueredirect' ? 401 : isWaiting(body) ? upgradeRequired : response.status;
+    const byToken = socket.searchParams.has('token') || socket.searchParams.has('pass');
+    return { kind: 'answer', status, words: errorIn(body), ...(byToken && { byToken }) };
   } catch {
     return { kind: 'silence' };
   }

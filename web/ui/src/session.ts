@@ -14,6 +14,7 @@ import { Connection, type Listener } from './connection.ts';
 import { Countdown } from './countdown.ts';
 import type { CredentialType } from './credentials.ts';
 import { blank, type Ending } from './ending.ts';
+import type { Entrance } from './entrance.ts';
 import { ctrlAltDel, Held, send, type Key, type Modifier, chord } from './keys.ts';
 import type { Name, Values } from './settings.ts';
 import { title } from './start.ts';
@@ -22,6 +23,7 @@ import { save, type Kept } from './storage.ts';
 import type { Store } from './store.ts';
 import { socketURL } from './url.ts';
 import { apply, needsClip } from './view.ts';
+import { Inquiry } from './waiting.ts';
 import { explain } from './words.ts';
 
 const noticeTime = 3000; // milliseconds
@@ -30,6 +32,7 @@ const noticeTime = 3000; // milliseconds
 export class Session implements Listener {
   readonly clipboard: Clipboard;
   private connection: Connection | undefined;
+  private attempt = 0; // counts, so that one which was given up is known
   private credentials: Credentials = {}; // what worked or is being tried, for connecting again
   private username = ''; // typed last, for asking again
   private stood = false; // a connection has stood since the user last asked for one
@@ -38,6 +41,7 @@ export class Session implements Listener {
   private readonly bell = new Bell();
   private readonly awake = new Awake();
   private readonly countdown: Countdown;
+  private readonly inquiry = new Inquiry((wait) => this.store.set({ wait }));
   /** forcedClip: the device has no usable scroll bars, see needsClip. */
   readonly forcedClip = needsClip();
   private noticeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -47,6 +51,7 @@ export class Session implements Listener {
     private readonly kept: Kept | undefined,
     /** screen is the element that the picture goes into. */
     private readonly screen: HTMLElement,
+    private readonly entrance: Entrance,
   ) {
     this.countdown = new Countdown(
       (left) => this.store.set({ left }),
@@ -76,7 +81,7 @@ export class Session implements Listener {
 
   /** connect starts a session at the user's wish. */
   connect(): void {
-    if (this.connection !== undefined) return;
+    if (this.phase !== 'idle') return;
     this.stood = false;
     this.open();
   }
@@ -84,7 +89,7 @@ export class Session implements Listener {
   /** again connects once more after an end: the wait is over, or the user does not want to wait. */
   again(): void {
     if (this.phase === 'waiting') this.countdown.now();
-    else this.open();
+    else if (this.phase === 'idle') this.open();
   }
 
   /** online is told when this device's network goes and comes back. */
@@ -105,28 +110,52 @@ export class Session implements Listener {
       this.giveUp();
       return;
     }
+    if (this.connection === undefined) {
+      this.attempt++;
+      this.onend({ ...blank, wanted: true });
+      return;
+    }
     this.releaseKeys();
-    this.connection?.close();
+    this.connection.close();
     this.store.set({ phase: 'closing', question: undefined, panel: undefined });
   }
 
   private open(): void {
     this.countdown.stop();
     const page = new URL(location.href);
-    let url: URL | undefined;
     try {
-      url = socketURL(this.values, page);
-      const { password, shared, repeaterID } = this.values;
-      if (password !== '' && !this.refused && this.credentials.password === undefined) this.credentials = { password };
+      const url = socketURL(this.values, page);
       this.store.set({ phase: 'connecting', panel: undefined, question: undefined, encrypted: url.protocol === 'wss:' });
-      const request = { url, page, credentials: this.credentials, shared, repeaterID };
-      this.connection = new Connection(this.screen, request, this);
+      void this.enter(url, page);
     } catch (e) {
-      this.onend({ ...blank, url, error: e instanceof Error ? e.message : String(e) });
+      this.fail(e);
+    }
+  }
+
+  private async enter(url: URL, page: URL): Promise<void> {
+    const attempt = ++this.attempt;
+    const entered = await this.entrance.enter(url, page);
+    if (attempt !== this.attempt) return; // given up meanwhile
+    if (entered instanceof URL) this.dial(entered, page);
+    else this.onend({ ...blank, url, refusal: entered });
+  }
+
+  private dial(url: URL, page: URL): void {
+    const { password, shared, repeaterID } = this.values;
+    if (password !== '' && !this.refused && this.credentials.password === undefined) this.credentials = { password };
+    try {
+      this.connection = new Connection(this.screen, { url, page, credentials: this.credentials, shared, repeaterID }, this);
+    } catch (e) {
+      this.fail(e, url);
       return;
     }
+    this.inquiry.start(url, page);
     this.follow(this.connection.rfb);
     this.awake.want(this.values.keep_device_awake);
+  }
+
+  private fail(e: unknown, url?: URL): void {
+    this.onend({ ...blank, url, error: e instanceof Error ? e.message : String(e) });
   }
 
   private follow(rfb: RFB): void {
@@ -147,6 +176,7 @@ export class Session implements Listener {
   // Listener
 
   onconnect(): void {
+    this.inquiry.stop();
     this.stood = true;
     this.refused = false;
     this.store.set({ phase: 'connected', explanation: undefined, question: undefined, panel: undefined });
@@ -158,16 +188,19 @@ export class Session implements Listener {
   }
 
   oncredentials(types: CredentialType[]): void {
+    this.inquiry.stop();
     this.store.set({ question: { kind: 'credentials', types, username: this.username } });
   }
 
   onverify(fingerprint: string): void {
+    this.inquiry.stop();
     this.store.set({ question: { kind: 'verify', fingerprint } });
   }
 
   onend(ending: Ending): void {
     const explanation = explain(ending, location.protocol === 'https:');
     this.connection = undefined;
+    this.inquiry.stop();
     if (explanation.ask) {
       this.credentials = {};
       this.refused = true;
@@ -201,12 +234,18 @@ export class Session implements Listener {
     this.username = credentials.username ?? this.username;
     this.store.set({ question: undefined });
     this.connection?.answer(credentials);
+    this.inquire();
   }
 
   /** approve accepts the display's key. */
   approve(): void {
     this.store.set({ question: undefined });
     this.rfb?.approveServer();
+    this.inquire();
+  }
+
+  private inquire(): void {
+    if (this.connection !== undefined) this.inquiry.start(this.connection.url, new URL(location.href));
   }
 
   // Settings

@@ -4,6 +4,7 @@ import type { CredentialType } from './credentials.ts';
 import type { Permission } from './clipboard.ts';
 import type { Modifier } from './keys.ts';
 import type { Name, Values } from './settings.ts';
+import type { Wait } from './waiting.ts';
 import type { Explanation } from './words.ts';
 
 /** Phase is where the page is in the life of a session; waiting is the time before it connects again by itself. */
@@ -23,6 +24,8 @@ export interface State {
   /** How the last connection ended, until the next one stands. */
   explanation: Explanation | undefined;
   question: Question | undefined;
+  /** What the gateway says while it waits for the display, in phase connecting. */
+  wait: Wait | undefined;
   /** Seconds until the page connects again, in phase waiting. */
   left: number;
   desktop: string;
@@ -52,6 +55,7 @@ export function initial(values: Values, fixed: ReadonlySet<Name>): State {
     phase: 'idle',
     explanation: undefined,
     question: undefined,
+    wait: undefined,
     left: 0,
     desktop: '',
     encrypted: false,

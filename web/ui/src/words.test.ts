@@ -10,6 +10,7 @@ function told(ending: Partial<Ending>): Explanation {
 }
 
 const answer = (status: number, words = ''): Refusal => ({ kind: 'answer', status, words });
+const toToken = (status: number, words = ''): Refusal => ({ kind: 'answer', status, words, byToken: true });
 
 describe('each way to fail has its own words', () => {
   const ways: [string, Partial<Ending>, RegExp, Partial<Explanation>][] = [
@@ -25,6 +26,10 @@ describe('each way to fail has its own words', () => {
     ['a used link', { refusal: answer(410) }, /used up/, { again: false }],
     ['too many', { refusal: answer(429) }, /Too many connections/, { again: true }],
     ['behind a proxy', { refusal: answer(502) }, /not running/, { again: true }],
+    ['a bad token', { refusal: toToken(403, 'no such token') }, /link was not accepted/, { again: false, said: 'no such token' }],
+    ['a token source that is down', { refusal: toToken(502, 'try later') }, /could not be looked up/, { again: true, said: '' }],
+    ['behind a proxy, with a token', { refusal: toToken(502) }, /not running/, { again: true }],
+    ['two displays', { refusal: answer(400, 'two displays') }, /did not understand/, { again: false, said: 'two displays' }],
     ['a slow proxy', { refusal: answer(504) }, /not running/, { again: true }],
     ['full', { refusal: answer(503, 'draining') }, /full/, { again: true, said: 'draining' }],
     ['would be accepted', { refusal: answer(426) }, /did not come about/, { again: true }],

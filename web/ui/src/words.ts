@@ -90,7 +90,7 @@ function unopened(ending: Ending): Words {
     case 'foreign':
       return foreign(ending);
     case 'answer':
-      return { said: refusal.words, ...status(refusal.status, ending) };
+      return { said: refusal.words, ...status(refusal, ending) };
   }
 }
 
@@ -114,7 +114,7 @@ function foreign(ending: Ending): Words {
 const byStatus: Record<number, Words> = {
   400: {
     title: 'The gateway did not understand the request',
-    text: 'A proxy between you and the gateway may be changing WebSocket requests. Tell whoever runs the gateway.',
+    text: 'The link may be wrong, or a proxy between you and the gateway changes WebSocket requests. Tell whoever gave you the link.',
   },
   401: {
     title: 'Please log in',
@@ -154,7 +154,22 @@ byStatus[410] = {
 };
 byStatus[504] = byStatus[502] as Words;
 
-function status(code: number, ending: Ending): Words {
+const badLink: Words = {
+  title: 'The link was not accepted',
+  text: 'It may have run out, or been used up, or be for another display. Ask for a new one.',
+};
+
+const notLookedUp: Words = {
+  title: 'The display could not be looked up',
+  text: 'The gateway is there, but what tells it where displays are does not answer. Try again in a moment.',
+  said: '',
+  again: true,
+};
+
+function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
+  const { status: code, words: said, byToken = false } = refusal;
+  if (byToken && code === 403) return badLink;
+  if (byToken && code === 502 && said !== '') return notLookedUp; // a proxy's 502 has no words of ours
   if (code === upgradeRequired) {
     return {
       title: 'The connection did not come about',
