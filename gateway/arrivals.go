@@ -28,8 +28,6 @@ const (
 	// perAddress is how many of one address and target may wait that state no
 	// ID. One more, and the oldest makes room.
 	perAddress = 4
-	// arrivalTimeout is the time from accept to the display's first words.
-	arrivalTimeout = 10 * time.Second
 )
 
 // Arrivals takes in displays that dial out to us, and keeps them until a viewer
@@ -50,6 +48,8 @@ type Arrivals struct {
 	Bind func(id string, from net.Addr) (target string, ok bool)
 	// Max is how many displays may wait in all (256). More are closed.
 	Max int
+	// Timeout is the time from accept to the display's first words (10 s).
+	Timeout time.Duration
 	// Log is told of arrivals; nil discards.
 	Log *slog.Logger
 
@@ -61,26 +61,6 @@ type Arrivals struct {
 	wanted    map[string][]chan *arrival
 	running   sync.WaitGroup
 	quiet     rate.Sometimes
-}
-
-// arrival is a display that waits for a viewer.
-type arrival struct {
-	*watched
-	target, id string
-	stop       func() // of watching it
-	taken      bool   // Arrivals.mu
-}
-
-// key is what a newcomer replaces the oldest of.
-func (a *arrival) key() string {
-	if a.id != "" {
-		return "id " + a.id
-	}
-	host, _, err := net.SplitHostPort(a.RemoteAddr().String())
-	if err != nil {
-		host = a.RemoteAddr().String()
-	}
-	return "from " + host
 }
 
 // Serve accepts displays on ln until Close or an error that is not of one
@@ -106,7 +86,9 @@ func (a *Arrivals) Serve(ln net.Listener) error {
 			continue
 		}
 		wait.reset()
-		a.running.Go(func() { a.arrive(c) })
+		if a.enter(c) {
+			go a.arrive(c)
+		}
 	}
 }
 
@@ -115,25 +97,37 @@ func (a *Arrivals) Serve(ln net.Listener) error {
 // ends first.
 func (a *Arrivals) Dialer(target string) func(ctx context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
-		got, wait, err := a.take(target)
-		if err != nil {
-			return nil, err
-		}
-		if got == nil {
-			select {
-			case got = <-wait:
-			case <-ctx.Done():
-				if got = a.unwant(target, wait); got == nil {
-					return nil, fmt.Errorf("%w: %w", ErrNotArrived, context.Cause(ctx))
-				}
+		for {
+			d, err := a.next(ctx, target)
+			if err != nil {
+				return nil, err
 			}
+			if d.stop(); d.err == nil { // else it has left just now
+				return d.watched, nil
+			}
+			_ = d.Close()
 		}
-		if got == nil {
-			return nil, ErrClosed
-		}
-		got.stop()
-		return got.watched, nil
 	}
+}
+
+// next takes a display of target, or waits for one.
+func (a *Arrivals) next(ctx context.Context, target string) (*arrival, error) {
+	d, wait, err := a.take(target)
+	if d != nil || err != nil {
+		return d, err
+	}
+	open := true
+	select {
+	case d, open = <-wait:
+	case <-ctx.Done():
+		if d = a.unwant(target, wait); d == nil {
+			return nil, fmt.Errorf("%w: %w", ErrNotArrived, context.Cause(ctx))
+		}
+	}
+	if !open {
+		return nil, ErrClosed
+	}
+	return d, nil
 }
 
 // Waiting returns how many displays wait for a viewer.
@@ -174,8 +168,8 @@ func (a *Arrivals) Close() {
 
 // arrive owns one accepted connection until it waits or is closed.
 func (a *Arrivals) arrive(c net.Conn) {
-	a.enter(c)
-	ctx, cancel := context.WithTimeout(context.Background(), arrivalTimeout)
+	defer a.running.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), orDefault(a.Timeout, 10*time.Second))
 	defer cancel()
 	arrived, err := a.identify(ctx, c)
 	a.leave(c)
@@ -235,148 +229,6 @@ func announced(ctx context.Context, w *watched) (id string, err error) {
 	}
 	r, err := rfb.ReadRepeater(ctx, w)
 	return r.ID, err
-}
-
-// keep hands the display to a viewer that waits for it, or has it wait.
-func (a *Arrivals) keep(d *arrival) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return ErrClosed
-	}
-	log := a.log().With("target", d.target, "display", addressOf(d), "id", d.id)
-	if list := a.wanted[d.target]; len(list) > 0 {
-		d.stop = func() {}
-		list[0] <- d
-		a.wanted[d.target] = list[1:]
-		log.Info("display dialled in")
-		return nil
-	}
-	a.makeRoom(d)
-	if len(a.waiting) >= orDefault(a.Max, 256) {
-		return errors.New("gateway: arrivals: too many displays wait")
-	}
-	a.waiting = append(a.waiting, d)
-	d.stop = d.watch(func(error) { a.lost(d) })
-	log.Info("display dialled in and waits")
-	return nil
-}
-
-// makeRoom closes the oldest that d replaces; a.mu is held.
-func (a *Arrivals) makeRoom(d *arrival) {
-	most := perAddress
-	if d.id != "" {
-		most = 1
-	}
-	oldest, n := -1, 0
-	for i, w := range a.waiting {
-		if w.target == d.target && w.key() == d.key() {
-			if n++; oldest < 0 {
-				oldest = i
-			}
-		}
-	}
-	if n >= most {
-		a.drop(oldest)
-	}
-}
-
-// drop closes a waiting display; a.mu is held. Closing it ends the watch.
-func (a *Arrivals) drop(i int) {
-	d := a.waiting[i]
-	a.waiting = append(a.waiting[:i:i], a.waiting[i+1:]...)
-	d.taken = true
-	_ = d.Close()
-	a.log().Info("display replaced by a newer one", "target", d.target, "display", addressOf(d), "id", d.id)
-}
-
-// lost forgets a display that has left while it waited.
-func (a *Arrivals) lost(d *arrival) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if d.taken {
-		return
-	}
-	for i, w := range a.waiting {
-		if w == d {
-			a.waiting = append(a.waiting[:i:i], a.waiting[i+1:]...)
-			break
-		}
-	}
-	d.taken = true
-	_ = d.Close()
-	a.log().Info("display left before a viewer came", "target", d.target, "display", addressOf(d), "id", d.id)
-}
-
-// take returns the display that came last, or a channel on which the next one
-// comes.
-func (a *Arrivals) take(target string) (*arrival, chan *arrival, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return nil, nil, ErrClosed
-	}
-	for i := len(a.waiting) - 1; i >= 0; i-- {
-		if d := a.waiting[i]; d.target == target {
-			a.waiting = append(a.waiting[:i:i], a.waiting[i+1:]...)
-			d.taken = true
-			return d, nil, nil
-		}
-	}
-	if a.wanted == nil {
-		a.wanted = map[string][]chan *arrival{}
-	}
-	wait := make(chan *arrival, 1)
-	a.wanted[target] = append(a.wanted[target], wait)
-	return nil, wait, nil
-}
-
-// unwant gives up waiting; what came at the last moment is returned.
-func (a *Arrivals) unwant(target string, wait chan *arrival) *arrival {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.wanted[target]
-	for i, w := range list {
-		if w == wait {
-			list = append(list[:i:i], list[i+1:]...)
-			break
-		}
-	}
-	if a.wanted[target] = list; len(list) == 0 {
-		delete(a.wanted, target)
-	}
-	select {
-	case got := <-wait:
-		return got
-	default:
-		return nil
-	}
-}
-
-// enter counts c among those that have not said what they are; the oldest
-// makes room.
-func (a *Arrivals) enter(c net.Conn) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.halfOpen = append(a.halfOpen, c)
-	if len(a.halfOpen) > maxHalfOpen {
-		_ = a.halfOpen[0].Close()
-		a.halfOpen = a.halfOpen[1:]
-	}
-	if a.closed {
-		_ = c.Close()
-	}
-}
-
-func (a *Arrivals) leave(c net.Conn) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, o := range a.halfOpen {
-		if o == c {
-			a.halfOpen = append(a.halfOpen[:i:i], a.halfOpen[i+1:]...)
-			return
-		}
-	}
 }
 
 func (a *Arrivals) track(ln net.Listener) bool {

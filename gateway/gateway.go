@@ -61,7 +61,8 @@ type Gateway struct {
 	slots     slots
 	launchers map[*Launcher]struct{} // that sessions have used
 	lobby     lobby                  // has its own lock
-	idle      chan struct{}          // closed when draining and no session is left
+	idleSince time.Time
+	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes
 	farewells chan struct{} // places for telling viewers that the house is full
 }
@@ -195,6 +196,15 @@ func (g *Gateway) Sessions() int {
 	return len(g.sessions)
 }
 
+// Idle says since when nobody has been served; ok is false while somebody is.
+// A gateway that has served nobody yet has been idle since its first use.
+func (g *Gateway) Idle() (since time.Time, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	return g.idleSince, len(g.sessions) == 0
+}
+
 // prepare makes the zero value usable; g.mu is held.
 func (g *Gateway) prepare() {
 	if g.ready {
@@ -206,6 +216,7 @@ func (g *Gateway) prepare() {
 	g.listeners = map[net.Listener]struct{}{}
 	g.sessions = map[*Session]struct{}{}
 	g.idle = make(chan struct{})
+	g.idleSince = time.Now()
 	g.fullLog.Interval = time.Second
 	g.farewells = make(chan struct{}, maxFarewells)
 }
@@ -276,6 +287,9 @@ func (g *Gateway) forget(s *Session) {
 	defer g.mu.Unlock()
 	g.slots.leave(s)
 	delete(g.sessions, s)
+	if len(g.sessions) == 0 {
+		g.idleSince = time.Now()
+	}
 	g.checkIdle()
 }
 

@@ -15,6 +15,9 @@ import (
 // its target states no Retry.
 const startPatience = 30 * time.Second
 
+// slowTry is how long a first try goes on before it counts as waiting.
+const slowTry = time.Second
+
 var errViewerLeft = errors.New("gateway: the viewer left while its display was waited for")
 
 // reach connects to target or to one of its fall-backs, and goes on trying
@@ -72,10 +75,16 @@ func (r *reaching) patience() time.Duration {
 }
 
 func (r *reaching) run(ctx context.Context, patience time.Duration) error {
+	if patience <= 0 {
+		return r.round(ctx)
+	}
+	hint := time.AfterFunc(slowTry, r.place.hint)
 	err := r.round(ctx)
-	if err == nil || patience <= 0 {
+	hint.Stop()
+	if err == nil || len(r.open) == 0 || ctx.Err() != nil {
 		return err
 	}
+	r.s.logger().Info("display not up, trying again", "for", patience.String(), "error", err.Error())
 	until := time.Now().Add(patience)
 	r.s.clock.extend(patience + r.s.g.Limits.DialTimeout)
 	for len(r.open) > 0 && ctx.Err() == nil {
@@ -102,8 +111,7 @@ func (r *reaching) round(ctx context.Context) error {
 		}
 		failed = append(failed, err)
 		r.report(t, err, i+1 < len(r.open))
-		var gone *Unreachable
-		if !errors.As(err, &gone) || !gone.refused() {
+		if !refusedUs(err) {
 			again = append(again, t)
 		}
 		if ctx.Err() != nil {
@@ -113,6 +121,12 @@ func (r *reaching) round(ctx context.Context) error {
 	r.tries++
 	r.open = again
 	return failed.error()
+}
+
+// refusedUs reports whether a display is up and does not want us.
+func refusedUs(err error) bool {
+	var gone *Unreachable
+	return errors.As(err, &gone) && gone.refused()
 }
 
 // report tells the log once that a fall-back is needed; the end of the session
@@ -131,10 +145,10 @@ func (r *reaching) try(ctx context.Context, t *Target, share int) error {
 		return t.unreachable(ctx, "start", err)
 	}
 	err = r.dial(ctx, t, share)
-	if err == nil || t.Launcher == nil || fresh || r.tries > 0 || ctx.Err() != nil {
+	if err == nil || t.Launcher == nil || fresh || r.tries > 0 || ctx.Err() != nil || refusedUs(err) {
 		return err
 	}
-	// It was started for somebody else and has ended since.
+	// It was started for somebody else, and may have ended since.
 	r.started[t.Launcher], err = t.Launcher.again(ctx, r.started[t.Launcher])
 	if err != nil {
 		return t.unreachable(ctx, "start", err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/rand"
@@ -140,8 +141,10 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	}
 	s.below = &watched{Conn: stacked}
 	cfg, err := s.offer(ctx, stacked)
-	if err == nil {
-		s.viewer, err = rfb.Server(ctx, s.below, cfg)
+	if cfg != nil {
+		var told error
+		s.viewer, told = rfb.Server(ctx, s.below, cfg)
+		err = cmp.Or(err, told)
 	}
 	if err == nil {
 		err = s.passInit(ctx)
@@ -150,29 +153,6 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 		_ = s.display.Close()
 	}
 	return stacked, timedOut(ctx, err)
-}
-
-// offer finds out which target the viewer wants, as far as that can be known
-// now, and what it is offered for that. One that Choose refuses is offered
-// nothing, with the words.
-func (s *Session) offer(ctx context.Context, stacked net.Conn) (*rfb.ServerConfig, error) {
-	if s.front.Choose != nil {
-		name, err := s.front.Choose(ctx, stacked)
-		var refused *rfb.Refusal
-		switch {
-		case errors.As(err, &refused):
-			return &rfb.ServerConfig{NoSecurity: refused.Reason}, nil
-		case err != nil:
-			return nil, err
-		case name != "":
-			s.name = name
-		}
-	}
-	cfg := &rfb.ServerConfig{Approve: s.approve}
-	if s.front.Security != nil {
-		cfg.Security = s.front.Security(stacked, s.name)
-	}
-	return cfg, nil
 }
 
 func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error) {
@@ -184,91 +164,6 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 	}
 	s.from = addressOf(stacked)
 	return stacked, nil
-}
-
-// approve is where a viewer that has proved who it is gets its grant and its
-// display, before the SecurityResult: what goes wrong here is what the viewer
-// can show.
-func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
-	s.proved.Store(true)
-	s.stack = layers.Describe(secured.Conn)
-	s.rechoose(secured)
-	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
-		return err
-	}
-	target, err := s.find(ctx)
-	if errors.Is(err, ErrNoTarget) {
-		return &rfb.Refusal{Reason: "There is no such display.", Err: err}
-	}
-	if err != nil {
-		return refusal(err)
-	}
-	if err := s.g.establish(s); err != nil {
-		return &rfb.Refusal{Reason: wordsFull, Err: err}
-	}
-	return s.reach(ctx, target)
-}
-
-// rechoose takes up what a viewer says of its target in its security type.
-func (s *Session) rechoose(secured rfb.Secured) {
-	if s.front.Rechoose != nil {
-		if name := s.front.Rechoose(secured); name != "" {
-			s.name = name
-		}
-	}
-	if _, target := s.front.userNamed(secured.User); target != "" {
-		s.name = target
-	}
-}
-
-// authorize gives the viewer its grant: what Authorize says, narrowed by what
-// the front allows.
-func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
-	s.grant = auth.Grant{Identity: ids[0], Target: s.name, Rights: auth.AllRights}
-	if s.g.Authorize != nil {
-		grant, err := s.g.Authorize(ctx, ids, s.name)
-		if err != nil {
-			return refusal(err)
-		}
-		s.grant = grant
-	}
-	if narrow := s.front.Rights; narrow != 0 {
-		if s.grant.Rights &= narrow; s.grant.Rights == 0 {
-			return &rfb.Refusal{Reason: "You may not use this display.", Err: errNoRights}
-		}
-	}
-	s.grant.Expires = earlier(s.grant.Expires, s.front.Expires)
-	if over := s.grant.Expires; !over.IsZero() && !time.Now().Before(over) {
-		return &rfb.Refusal{Reason: endExpired.words, Err: errExpired}
-	}
-	return nil
-}
-
-// earlier of two times of which zero means never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// find asks for the target anew at each session, so that a change counts at
-// once.
-func (s *Session) find(ctx context.Context) (*Target, error) {
-	if s.front.Find != nil {
-		return s.front.Find(ctx, s.name)
-	}
-	return s.g.resolve(ctx, s.name)
-}
-
-// refusal makes an error of Authorize or Resolve one that a viewer can be told:
-// as it is, if it was made for that, else as a fault of ours.
-func refusal(err error) error {
-	var told *rfb.Refusal
-	if errors.As(err, &told) {
-		return err
-	}
-	return &rfb.Refusal{Reason: wordsFault, Err: fault{err}}
 }
 
 // passInit hands ClientInit to the display and ServerInit to the viewer.

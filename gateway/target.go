@@ -145,7 +145,8 @@ func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Durati
 // unreachable makes the time limit visible as the cause, whatever I/O error
 // it showed as.
 func (t *Target) unreachable(ctx context.Context, stage string, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrNotArrived) {
+	var other *rfb.NotRFBError
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrNotArrived) && !errors.As(err, &other) {
 		err = cause
 	}
 	return &Unreachable{Target: t.Name, Stage: stage, Err: err}

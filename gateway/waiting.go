@@ -30,14 +30,19 @@ func (g *Gateway) Waiting(target string) (words string, since time.Time, ok bool
 // value is ready.
 type lobby struct {
 	mu    sync.Mutex
-	rooms map[*Target]*room
+	rooms map[roomKey]*room
+}
+
+// roomKey has the name too: several may lead to one target.
+type roomKey struct {
+	target *Target
+	name   string
 }
 
 // room is where sessions wait for one display. One of them at a time tries it,
 // and tells the others when it is up, so that a display that comes up is not
 // met by a crowd that has knocked all the while.
 type room struct {
-	name  string
 	probe chan struct{} // holds a token while somebody probes
 	since time.Time
 
@@ -51,7 +56,7 @@ type room struct {
 // place is one session's in a room.
 type place struct {
 	lobby  *lobby
-	target *Target
+	key    roomKey
 	room   *room
 	probes bool // has the token
 }
@@ -59,24 +64,25 @@ type place struct {
 func (l *lobby) enter(target *Target, name string) *place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.rooms[target]
+	key := roomKey{target, name}
+	r := l.rooms[key]
 	if r == nil {
-		r = &room{name: name, probe: make(chan struct{}, 1), up: make(chan struct{}), pause: firstPause, since: time.Now()}
+		r = &room{probe: make(chan struct{}, 1), up: make(chan struct{}), pause: firstPause, since: time.Now()}
 		if l.rooms == nil {
-			l.rooms = map[*Target]*room{}
+			l.rooms = map[roomKey]*room{}
 		}
-		l.rooms[target] = r
+		l.rooms[key] = r
 	}
 	r.inside++
-	return &place{lobby: l, target: target, room: r}
+	return &place{lobby: l, key: key, room: r}
 }
 
 func (l *lobby) waiting(name string) (words string, since time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range l.rooms {
+	for key, r := range l.rooms {
 		r.mu.Lock()
-		if r.name == name && r.words != "" && (!ok || r.since.Before(since)) {
+		if key.name == name && r.words != "" && (!ok || r.since.Before(since)) {
 			words, since, ok = r.words, r.since, true
 		}
 		r.mu.Unlock()
@@ -89,6 +95,15 @@ func (p *place) say(words string) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	p.room.words = words
+}
+
+// hint is said of a first try that takes long, for whatever reason.
+func (p *place) hint() {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.room.words == "" {
+		p.room.words = wordsNotUp
+	}
 }
 
 // turn waits until this session is to try again; false says that ctx has ended
@@ -149,6 +164,6 @@ func (p *place) leave(reached bool) {
 	p.lobby.mu.Lock()
 	defer p.lobby.mu.Unlock()
 	if r.inside--; r.inside == 0 {
-		delete(p.lobby.rooms, p.target)
+		delete(p.lobby.rooms, p.key)
 	}
 }

@@ -26,6 +26,8 @@ const (
 	RepeaterLen = 250
 	// MaxRepeaterID is the longest ID that is taken.
 	MaxRepeaterID = 64
+	// maxRepeaterHost leaves room for brackets, colons, a port and the NUL.
+	maxRepeaterHost = RepeaterLen - 10
 )
 
 // repeaterGreeting is the ProtocolVersion of a repeater.
@@ -42,12 +44,20 @@ type RepeaterRequest struct {
 	Port int    // 1 to 65535
 }
 
-// String writes the request as it was sent: "ID:1234", "host:5900".
+// String writes the request as it is sent: "ID:1234", "host:5900", and
+// "host::80" where a single colon would mean a display.
 func (r RepeaterRequest) String() string {
-	if r.ID != "" {
+	port := strconv.Itoa(r.Port)
+	switch {
+	case r.ID != "":
 		return "ID:" + r.ID
+	case r.Port < 100:
+		port = ":" + port
 	}
-	return net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
+	if strings.Contains(r.Host, ":") {
+		return "[" + r.Host + "]:" + port
+	}
+	return r.Host + ":" + port
 }
 
 // RepeaterServer plays the repeater to the viewer at c and returns what it
@@ -126,7 +136,7 @@ func repeaterHost(text string) (RepeaterRequest, error) {
 		number, direct = strings.CutPrefix(text[i+1:], ":")
 	}
 	port, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || host == "" || strings.ContainsAny(host, "[]/%@") {
+	if err != nil || host == "" || host == "ID" || len(host) > maxRepeaterHost || strings.ContainsAny(host, "[]/%@") {
 		return RepeaterRequest{}, errors.New("rfb: repeater request: neither an ID nor host:port")
 	}
 	if port < 100 && !direct {
