@@ -37,14 +37,33 @@ type ProxyConn struct {
 	source, destination net.Addr // nil: the socket's own
 }
 
-// ProxyServer reads the header of a PROXY protocol v1 or v2. It trusts the header
-// only of peers whose socket address trusted accepts (the zero Addr stands for
-// a peer without an IP address, as on a unix socket); any other peer is refused,
-// and so is a trusted one that sends no header. A header that states no source
-// (LOCAL, UNKNOWN: the proxy's own health check) keeps the socket's addresses.
+// ProxyConfig says from whom PROXY headers are taken.
+type ProxyConfig struct {
+	// Trusted accepts the socket addresses of peers whose header is believed;
+	// the zero Addr stands for a peer without an IP address, as on a unix socket.
+	// Such a peer is refused if it sends no header.
+	Trusted func(netip.Addr) bool
+	// Others takes all other peers as they are: no header of theirs is ever
+	// read, so one they send is the next layer's to choke on. Else they are
+	// refused.
+	Others bool
+}
+
+// ProxyServer reads the header of a PROXY protocol v1 or v2 from peers that
+// trusted accepts, and refuses all others: see ProxyConfig.
 func ProxyServer(trusted func(netip.Addr) bool) Layer {
+	return ProxyConfig{Trusted: trusted}.Server()
+}
+
+// Server reads the header of a PROXY protocol v1 or v2. A header that states no
+// source (LOCAL, UNKNOWN: the proxy's own health check) keeps the socket's
+// addresses.
+func (config ProxyConfig) Server() Layer {
 	return func(ctx context.Context, below net.Conn) (net.Conn, error) {
-		if peer := peerAddr(below); trusted == nil || !trusted(peer) {
+		if peer := peerAddr(below); config.Trusted == nil || !config.Trusted(peer) {
+			if config.Others {
+				return below, nil
+			}
 			return nil, fmt.Errorf("layers: proxy: %v is not a trusted proxy", below.RemoteAddr())
 		}
 		c := &ProxyConn{Conn: below}

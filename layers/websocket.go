@@ -87,6 +87,9 @@ type WebSocketConn struct {
 	pong     pongSlot
 	lastPong atomic.Int64 // Unix nanoseconds
 
+	heard atomic.Uint64 // Reads below that brought something
+	sent  atomic.Uint64 // frames that went out
+
 	dmu    sync.Mutex // deadlines against Close
 	closed bool
 	close  sync.Once
@@ -201,11 +204,17 @@ func (c *WebSocketConn) Observe(f func(payload []byte, last bool)) { c.watch = f
 // Ping asks the peer for a sign of life; LastPong tells when one came. It sends
 // nothing while a Write is under way: that Write's own success tells as much.
 func (c *WebSocketConn) Ping() error {
+	_, err := c.tryPing()
+	return err
+}
+
+// tryPing reports whether it could send: not while a Write is under way.
+func (c *WebSocketConn) tryPing() (bool, error) {
 	if !c.wmu.TryLock() {
-		return nil
+		return false, nil
 	}
 	defer c.unlockWrite()
-	return c.writeControl(opPing, nil)
+	return true, c.writeControl(opPing, nil)
 }
 
 // LastPong is when a Read last met a pong, or zero.

@@ -24,7 +24,7 @@ func wsHead(request string, change map[string]string) string {
 	lines := []struct{ name, value string }{
 		{"Host", "gate.test"}, {"Upgrade", "websocket"}, {"Connection", "keep-alive, Upgrade"},
 		{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"Sec-WebSocket-Version", "13"},
-		{"Origin", ""}, {"Sec-WebSocket-Protocol", ""}, {"Padding", ""},
+		{"Origin", ""}, {"Sec-WebSocket-Origin", ""}, {"Sec-WebSocket-Protocol", ""}, {"Padding", ""},
 	}
 	b := request + "\r\n"
 	for _, l := range lines {
@@ -66,7 +66,14 @@ var handshakes = []struct {
 	{"other upgrade", wsHead(getHead, map[string]string{"Upgrade": "h2c"}), 400, ""},
 	{"no key", wsHead(getHead, map[string]string{"Sec-WebSocket-Key": ""}), 400, ""},
 	{"short key", wsHead(getHead, map[string]string{"Sec-WebSocket-Key": "AAAA"}), 400, ""},
-	{"version 8", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "8"}), 426, ""},
+	{"version 8", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "8"}), 101, ""},
+	{"version 7", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "7", "Sec-WebSocket-Protocol": "binary"}), 101, "binary"},
+	{"version 8, same origin", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "8", "Sec-WebSocket-Origin": "http://gate.test"}), 101, ""},
+	{"version 8, foreign origin", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "8", "Sec-WebSocket-Origin": "http://evil.test"}), 403, ""},
+	{"version 8, two origins", wsHead(getHead, map[string]string{
+		"Sec-WebSocket-Version": "8", "Sec-WebSocket-Origin": "http://gate.test", "Origin": "http://evil.test"}), 403, ""},
+	{"version 6", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "6"}), 426, ""},
+	{"version 14", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": "14"}), 426, ""},
 	{"no version header", wsHead(getHead, map[string]string{"Sec-WebSocket-Version": ""}), 426, ""},
 	{"unknown subprotocols", wsHead(getHead, map[string]string{"Sec-WebSocket-Protocol": "base64, chat"}), 400, ""},
 	{"foreign origin", wsHead(getHead, map[string]string{"Origin": "http://evil.test"}), 403, ""},
@@ -112,7 +119,7 @@ func checkAnswer(t *testing.T, c net.Conn, status int, protocol string) {
 			t.Errorf("Sec-WebSocket-Accept = %q", got)
 		}
 	case 426:
-		if got := res.Header.Get("Sec-WebSocket-Version"); got != "13" {
+		if got := res.Header.Get("Sec-WebSocket-Version"); got != "13, 8, 7" {
 			t.Errorf("Sec-WebSocket-Version = %q", got)
 		}
 	}

@@ -59,6 +59,9 @@ func (c *WebSocketConn) fill(b []byte) (int, error) {
 		into = c.exactly(b)
 	}
 	m, err := c.below.Read(into)
+	if m > 0 {
+		c.heard.Add(1)
+	}
 	n := c.take(into[:m])
 	if err == nil || c.rerr != nil {
 		return n, c.rerr

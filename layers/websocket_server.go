@@ -27,7 +27,8 @@ const binaryProtocol = "binary"
 // the subprotocol "binary" if the client offered it, and none if it offered
 // none. A request that cannot be upgraded has been answered when it returns an
 // error: 400 for a bad one or only unknown subprotocols, 403 for a foreign
-// Origin, 405 for a method other than GET, 426 for another protocol version.
+// Origin, 405 for a method other than GET, 426 for another protocol version than
+// 13 and its last two drafts, 8 and 7, whose frames are the same.
 func WebSocketUpgrade(w http.ResponseWriter, r *http.Request, config WebSocketConfig) (*WebSocketConn, error) {
 	c, err := upgrade(w, r, config)
 	if err != nil {
@@ -38,7 +39,7 @@ func WebSocketUpgrade(w http.ResponseWriter, r *http.Request, config WebSocketCo
 
 func upgrade(w http.ResponseWriter, r *http.Request, config WebSocketConfig) (*WebSocketConn, error) {
 	if status, reason := checkUpgrade(r); status != 0 {
-		w.Header().Set("Sec-WebSocket-Version", "13")
+		w.Header().Set("Sec-WebSocket-Version", "13, 8, 7")
 		http.Error(w, reason, status)
 		return nil, fmt.Errorf("refused with %d: %s", status, reason)
 	}
@@ -46,7 +47,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, config WebSocketConfig) (*W
 		CheckOrigin:  config.CheckOrigin,
 		Subprotocols: []string{binaryProtocol},
 	}
-	g, err := u.Upgrade(w, r, nil)
+	g, err := u.Upgrade(w, asVersion13(r), nil)
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "websocket: "))
 	}
@@ -58,14 +59,30 @@ func checkUpgrade(r *http.Request) (status int, reason string) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return 0, "" // gorilla says what is missing
 	}
-	if version := r.Header.Get("Sec-WebSocket-Version"); version != "13" {
-		return http.StatusUpgradeRequired, "only WebSocket version 13 is spoken here"
+	switch r.Header.Get("Sec-WebSocket-Version") {
+	case "13", "8", "7":
+	default:
+		return http.StatusUpgradeRequired, "only the WebSocket versions 13, 8 and 7 are spoken here"
 	}
 	offered := websocket.Subprotocols(r)
 	if len(offered) > 0 && !slices.Contains(offered, binaryProtocol) {
-		return http.StatusBadRequest, "the only subprotocol spoken here is binary"
+		return http.StatusBadRequest, "Invalid protocol selected: only binary is spoken here"
 	}
 	return 0, ""
+}
+
+// asVersion13 puts a request of a draft in the words of the standard, in which
+// they differ: the number, and the header that names the page's origin.
+func asVersion13(r *http.Request) *http.Request {
+	if r.Header.Get("Sec-WebSocket-Version") == "13" {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	if origin := r.Header.Values("Sec-WebSocket-Origin"); len(origin) > 0 && len(r.Header.Values("Origin")) == 0 {
+		r.Header["Origin"] = origin
+	}
+	return r
 }
 
 // WebSocketServer is the server side on a raw connection, for listeners that

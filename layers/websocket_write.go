@@ -71,6 +71,7 @@ func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
 	putFrameHeader(b[start:room], opcode, len(payload), key)
 	n, err := c.below.Write(b[start:])
 	if err == nil {
+		c.sent.Add(1)
 		return len(payload), nil
 	}
 	if n == 0 && isTimeout(err) {

@@ -1,0 +1,93 @@
+package layers
+
+import (
+	"sync"
+	"time"
+)
+
+// DefaultHeartbeat is the interval of pings: well below the 60 seconds after
+// which common load balancers take a connection for idle, also if one is late.
+const DefaultHeartbeat = 25 * time.Second
+
+// Heartbeat sends c a ping at every interval, and calls dead, once and from a
+// goroutine of its own, if nothing has come from the peer for the time patience
+// since a ping went out, or a Write has been stuck for as long. Anything that
+// comes is a sign of life, not only a pong: a peer behind a full pipe answers
+// late. An interval of 0 is DefaultHeartbeat, a patience of 0 twice the interval.
+//
+// Pings are answered in the peer's Read, and what it answers is noticed in ours,
+// so someone must read c all the while. dead must not call stop; stop returns
+// when no ping is sent any more and dead is not running.
+func Heartbeat(c *WebSocketConn, every, patience time.Duration, dead func()) (stop func()) {
+	if every <= 0 {
+		every = DefaultHeartbeat
+	}
+	if patience <= 0 {
+		patience = 2 * every
+	}
+	h := &heartbeat{c: c, patience: patience, stop: make(chan struct{}), ended: make(chan struct{})}
+	go h.run(every, dead)
+	return h.end
+}
+
+// heartbeat looks at what a connection has counted when the time has come to,
+// so that the clock is read once for each ping and not for each message.
+type heartbeat struct {
+	c           *WebSocketConn
+	patience    time.Duration
+	once        sync.Once
+	stop, ended chan struct{}
+
+	waiting     bool   // since limit was set nothing has been seen
+	heard, sent uint64 // what had been counted then
+	stuck       bool   // a Write was under way then, and no ping went out
+	limit       *time.Timer
+}
+
+func (h *heartbeat) end() {
+	h.once.Do(func() { close(h.stop) })
+	<-h.ended
+}
+
+func (h *heartbeat) run(every time.Duration, dead func()) {
+	defer close(h.ended)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	h.limit = time.NewTimer(h.patience)
+	defer h.limit.Stop()
+	h.limit.Stop()
+	for {
+		select {
+		case <-h.stop:
+			return
+		case <-tick.C:
+			h.beat()
+		case <-h.limit.C:
+			if !h.alive() {
+				dead()
+				return
+			}
+			h.waiting = false
+		}
+	}
+}
+
+// beat sends a ping, and begins to wait unless it waits already.
+func (h *heartbeat) beat() {
+	if h.waiting && h.alive() {
+		h.waiting = false
+	}
+	heard, sent := h.c.heard.Load(), h.c.sent.Load()
+	pinged, _ := h.c.tryPing() // an error shows in the session's own Reads and Writes
+	if h.waiting {
+		return
+	}
+	h.waiting, h.heard, h.sent, h.stuck = true, heard, sent, !pinged
+	h.limit.Reset(h.patience)
+}
+
+// alive reports whether something has come since the wait began. If that was
+// without a ping, because a Write was under way, its end is enough.
+func (h *heartbeat) alive() bool {
+	return h.c.heard.Load() != h.heard || h.stuck && h.c.sent.Load() != h.sent
+}
