@@ -21,7 +21,8 @@ import (
 
 // Limits on requests, before anything is known of who sends them.
 const (
-	maxHeader     = 16 << 10         // a token may be a signed and encrypted one
+	maxHeader     = 16 << 10 // a token may be a signed and encrypted one
+	maxLoggedPath = 200
 	headTimeout   = 10 * time.Second // for a request; those taken have no bodies
 	answerTimeout = time.Minute      // for 64 KiB of an answer to be taken
 	idleTimeout   = time.Minute      // between two requests
@@ -75,13 +76,14 @@ type Config struct {
 	// for it for so long; 0 is a minute.
 	Stall time.Duration
 	// Heartbeat is how often a client is asked for a sign of life; without an
-	// answer for another two it is given up. 0 is never.
+	// answer to two in a row it is given up. 0 is never.
 	Heartbeat time.Duration
 
 	// Record, unless "", keeps what was said in session N in the file
 	// Record.N, as noVNC's playback takes it. It holds every key pressed.
 	Record string
-	// Traffic gets a mark for each message; see package documentation.
+	// Traffic, unless nil, gets a mark for each message, and first of all what
+	// the marks mean.
 	Traffic io.Writer
 
 	// Opened is called when a request has become a session, before its route
@@ -102,7 +104,7 @@ type Server struct {
 	ids   atomic.Uint64
 
 	mu   sync.Mutex
-	live map[*layers.WebSocketConn]struct{}
+	live map[uint64]context.CancelCauseFunc // sessions by their numbers
 	down bool
 	done sync.WaitGroup // sessions
 }
@@ -115,7 +117,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.WebAuth && (cfg.Dir == "" || len(cfg.Auths) == 0) {
 		return nil, errors.New("bridge: log-in for files needs both a directory and a log-in plugin")
 	}
-	s := &Server{cfg: withDefaults(cfg), live: map[*layers.WebSocketConn]struct{}{}}
+	s := &Server{cfg: withDefaults(cfg), live: map[uint64]context.CancelCauseFunc{}}
 	s.files = http.HandlerFunc(noFiles)
 	if cfg.Dir != "" {
 		files, err := newFiles(cfg.Dir, cfg.FileOnly, cfg.Hide)
@@ -150,6 +152,7 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.Traffic != nil {
 		cfg.Traffic = &lockedWriter{w: cfg.Traffic}
+		_, _ = io.WriteString(cfg.Traffic, legend)
 	}
 	return cfg
 }
@@ -173,8 +176,8 @@ func (s *Server) Wait() { s.done.Wait() }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.down = true
-	for ws := range s.live {
-		go func() { _ = ws.CloseWith(layers.CloseGoingAway, "") }()
+	for _, cancel := range s.live {
+		cancel(errShutdown)
 	}
 	s.mu.Unlock()
 	err := s.http.Shutdown(ctx)

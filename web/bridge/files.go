@@ -118,21 +118,23 @@ func (f *files) stat(name string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	info, err := f.root.Stat(inside)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !info.IsDir() && !info.Mode().IsRegular(), f.hidden(info):
-		return nil, fs.ErrPermission
 	}
-	return info, nil
+	return info, f.servable(info)
 }
 
-// hidden is asked anew each time: a key may be replaced while we run.
-func (f *files) hidden(info fs.FileInfo) bool {
-	return slices.ContainsFunc(f.hide, func(name string) bool {
+// servable is an error for what is neither a file nor a directory, or hidden.
+// What is hidden is looked at anew each time: a key may be replaced while we run.
+func (f *files) servable(info fs.FileInfo) error {
+	hidden := slices.ContainsFunc(f.hide, func(name string) bool {
 		other, err := os.Stat(name)
 		return err == nil && os.SameFile(info, other)
 	})
+	if hidden || !info.IsDir() && !info.Mode().IsRegular() {
+		return fs.ErrPermission
+	}
+	return nil
 }
 
 func (f *files) open(name string) (*os.File, error) {

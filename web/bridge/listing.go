@@ -51,7 +51,7 @@ func (f *files) listed(dir string, entries []fs.DirEntry) []string {
 		if name, _ := fileName(full); name == "" {
 			continue
 		}
-		info, err := f.stat(full)
+		info, err := f.statEntry(full, entry)
 		switch {
 		case err != nil:
 		case info.IsDir():
@@ -64,4 +64,17 @@ func (f *files) listed(dir string, entries []fs.DirEntry) []string {
 		return cmp.Or(cmp.Compare(strings.ToLower(a), strings.ToLower(b)), cmp.Compare(a, b))
 	})
 	return names
+}
+
+// statEntry is stat for an entry of a directory that was reached already: only
+// a link can lead elsewhere.
+func (f *files) statEntry(name string, entry fs.DirEntry) (fs.FileInfo, error) {
+	if entry.Type()&fs.ModeSymlink != 0 {
+		return f.stat(name)
+	}
+	info, err := entry.Info()
+	if err != nil {
+		return nil, err
+	}
+	return info, f.servable(info)
 }

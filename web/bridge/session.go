@@ -2,12 +2,19 @@ package bridge
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
-	"net"
+	"net/http"
 	"time"
 
+	"vncgate/gateway"
 	"vncgate/layers"
+)
+
+// Why a session is cancelled.
+var (
+	errShutdown = errors.New("bridge: shutdown")
+	errNoPong   = errors.New("bridge: the client gives no sign of life")
 )
 
 // A session is one WebSocket and the connection that it leads to.
@@ -20,38 +27,42 @@ type session struct {
 }
 
 // serve runs a session to its end.
-func (s *Server) serve(ctx context.Context, ws *layers.WebSocketConn, path string, to Route) {
+func (s *Server) serve(r *http.Request, ws *layers.WebSocketConn, to Route) {
 	defer func() { _ = ws.Close() }()
+	// From here on the session ends by its own ends or by cancel, nothing else.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
 	id := s.ids.Add(1)
-	live, ok := s.enter(ws)
+	live, ok := s.enter(id, cancel)
 	if !ok {
 		_ = ws.CloseWith(layers.CloseGoingAway, "")
 		return
 	}
+	defer s.leave(id)
 	if s.cfg.Opened != nil {
 		s.cfg.Opened(id, live)
 	}
-	defer s.leave(ws, id)
 	log := s.cfg.Log.With("session", id)
-	log.Info("client connected", "client", ws.RemoteAddr().String(), "stack", layers.Describe(ws), "path", path, "target", to.Address)
+	log.Info("client connected", "client", r.RemoteAddr, "stack", layers.Describe(ws), "path", pathForLog(r), "target", to.Address)
 	x := &session{&s.cfg, id, ws, to, log}
-	x.run(ctx)
+	x.run(ctx, cancel)
 }
 
-func (s *Server) enter(ws *layers.WebSocketConn) (live int, ok bool) {
+// enter counts a session in, unless we are shutting down.
+func (s *Server) enter(id uint64, cancel context.CancelCauseFunc) (live int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
 		return 0, false
 	}
-	s.live[ws] = struct{}{}
+	s.live[id] = cancel
 	s.done.Add(1)
 	return len(s.live), true
 }
 
-func (s *Server) leave(ws *layers.WebSocketConn, id uint64) {
+func (s *Server) leave(id uint64) {
 	s.mu.Lock()
-	delete(s.live, ws)
+	delete(s.live, id)
 	live := len(s.live)
 	s.mu.Unlock()
 	if s.cfg.Closed != nil {
@@ -60,35 +71,78 @@ func (s *Server) leave(ws *layers.WebSocketConn, id uint64) {
 	s.done.Done()
 }
 
-func (x *session) run(ctx context.Context) {
+func (x *session) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, x.cfg.DialTimeout)
-	target, err := x.cfg.Dial(ctx, x.route)
-	cancel()
+	dialling, stop := context.WithTimeout(ctx, x.cfg.DialTimeout)
+	target, err := x.cfg.Dial(dialling, x.route)
+	stop()
 	if err != nil {
-		_ = x.ws.CloseWith(layers.CloseServerError, "Failed to connect to downstream server")
-		x.log.Info("target not reached", "target", x.route.Address, "error", err)
+		x.log.Warn("target not reached", "target", x.route.Address, "error", err)
+		code, words := lastWord("", context.Cause(ctx))
+		if ctx.Err() == nil {
+			code, words = layers.CloseServerError, "Failed to connect to downstream server"
+		}
+		_ = x.ws.CloseWith(code, words)
 		return
 	}
 	defer func() { _ = target.Close() }()
-	layers.SetNoDelay(target, true)
 	t := newTap(x)
 	defer t.close()
-	code, words, err := pipe(t.client(x.ws), t.target(target))
+	if every := x.cfg.Heartbeat; every > 0 {
+		defer heartbeat(x.ws, every, func() { cancel(errNoPong) })()
+	}
+	end := gateway.Pipe(ctx, t.client(x.ws), t.target(target), x.cfg.Stall)
+	code, words := lastWord(end.Reason, context.Cause(ctx))
 	_ = x.ws.CloseWith(code, words)
-	x.log.Info("session ended", "reason", words, "error", err, "duration", time.Since(start).Round(time.Millisecond))
+	x.log.Info("session ended", "reason", end.Reason, "error", end.Err, "up", end.Up, "down", end.Down,
+		"duration", time.Since(start).Round(time.Millisecond))
 }
 
-// pipe moves bytes both ways until one end is through.
-func pipe(client, target net.Conn) (code int, words string, err error) {
-	up := make(chan error, 1)
+// lastWord is the close frame for an end. Where the client ended or has been
+// told already what it did wrong, no second one is sent.
+func lastWord(reason string, cause error) (code int, words string) {
+	switch {
+	case errors.Is(cause, errShutdown):
+		return layers.CloseGoingAway, "Shutting down"
+	case errors.Is(cause, errNoPong):
+		return layers.ClosePolicy, "No answer to pings"
+	}
+	switch reason {
+	case "target closed":
+		return layers.CloseNormal, "Target closed"
+	case "target failed":
+		return layers.CloseServerError, "The connection to the target failed"
+	case "target stalled":
+		return layers.CloseServerError, "The target stopped reading"
+	case "viewer stalled":
+		return layers.ClosePolicy, "The client stopped reading"
+	}
+	return layers.CloseNormal, ""
+}
+
+// heartbeat pings a client every so often, and calls dead when two in a row
+// went without an answer.
+func heartbeat(ws *layers.WebSocketConn, every time.Duration, dead func()) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
-		_, err := io.Copy(target, client)
-		_ = target.SetReadDeadline(time.Now())
-		up <- err
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		heard := time.Now()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			if pong := ws.LastPong(); pong.After(heard) {
+				heard = pong
+			}
+			if time.Since(heard) > 3*every || ws.Ping() != nil {
+				dead()
+				return
+			}
+		}
 	}()
-	_, err = io.Copy(client, target)
-	_ = client.SetReadDeadline(time.Now())
-	<-up
-	return layers.CloseNormal, "Target closed", err
+	return func() { close(quit); <-done }
 }

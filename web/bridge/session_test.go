@@ -1,16 +1,30 @@
 package bridge_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
+	"vncgate/layers/layertest"
 	"vncgate/web/bridge"
 )
 
 func TestSession(t *testing.T) {
 	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}})
-	for _, path := range []string{"/", "/websockify", "/any/path?x=y"} {
+	for _, path := range []string{"/", "/websockify", "/any/path?x=y", "/a.txt"} {
 		c, _ := open(t, address, path, nil)
 		say(t, c, "hello", "hello")
 		_ = c.WriteMessage(websocket.BinaryMessage, []byte("quit"))
@@ -20,12 +34,318 @@ func TestSession(t *testing.T) {
 	}
 }
 
-func TestTargetDown(t *testing.T) {
+func TestBulk(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789"), 100_000)
+	address := start(t, bridge.Config{Route: bridge.Route{Address: service(t, func(c net.Conn) {
+		_, _ = io.CopyN(c, c, int64(len(big)))
+	})}})
+	c, _ := open(t, address, "/", nil)
+	go func() { _ = c.WriteMessage(websocket.BinaryMessage, big) }()
+	var got []byte
+	for len(got) < len(big) {
+		_, b, err := c.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b...)
+	}
+	if !bytes.Equal(got, big) {
+		t.Error("other bytes came back")
+	}
+	if code, words := ended(t, c); code != websocket.CloseNormalClosure || words != "Target closed" {
+		t.Errorf("closed with %d %q", code, words)
+	}
+}
+
+func TestUnixTarget(t *testing.T) {
+	path := filepath.Join(layertest.SocketDir(t), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			_, _ = io.WriteString(c, "over a unix socket")
+			_ = c.Close()
+		}
+	}()
+	c, _ := open(t, start(t, bridge.Config{Route: bridge.Route{Address: "unix:" + path}}), "/", nil)
+	if _, b, err := c.ReadMessage(); string(b) != "over a unix socket" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// TestTargets that are not as they should be; the upgrade has been by then.
+func TestTargetEnds(t *testing.T) {
+	down := listen(t)
+	_ = down.Close()
+	reset := service(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
+	hung := func(ctx context.Context, _ bridge.Route) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	for _, c := range []struct {
+		name  string
+		cfg   bridge.Config
+		code  int
+		words string
+	}{
+		{"down", bridge.Config{Route: bridge.Route{Address: down.Addr().String()}}, 1011, "Failed to connect to downstream server"},
+		{"no address", bridge.Config{Route: bridge.Route{Address: "nonsense"}}, 1011, "Failed to connect to downstream server"},
+		{"hung", bridge.Config{Route: bridge.Route{Address: "x:1"}, Dial: hung, DialTimeout: 10 * time.Millisecond}, 1011, "Failed to connect to downstream server"},
+		{"closes", bridge.Config{Route: bridge.Route{Address: service(t, func(net.Conn) {})}}, 1000, "Target closed"},
+		{"resets", bridge.Config{Route: bridge.Route{Address: reset}}, 1011, "The connection to the target failed"},
+	} {
+		ws, res := open(t, start(t, c.cfg), "/", nil)
+		if ws == nil {
+			t.Fatalf("%s: %d", c.name, res.StatusCode)
+		}
+		if code, words := ended(t, ws); code != c.code || words != c.words {
+			t.Errorf("%s: closed with %d %q", c.name, code, words)
+		}
+	}
+}
+
+// TestClientEnds: the target sees the end, however the client goes.
+func TestClientEnds(t *testing.T) {
+	for name, leave := range map[string]func(*websocket.Conn){
+		"close frame": func(c *websocket.Conn) {
+			_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"), time.Now().Add(patience))
+		},
+		"no close frame": func(c *websocket.Conn) { _ = c.Close() },
+		"text frame":     func(c *websocket.Conn) { _ = c.WriteMessage(websocket.TextMessage, []byte("text")) },
+		"unmasked":       func(c *websocket.Conn) { _, _ = c.NetConn().Write([]byte{0x82, 1, 'x'}) },
+		"huge frame": func(c *websocket.Conn) {
+			_, _ = c.NetConn().Write([]byte{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4})
+		},
+	} {
+		gone := make(chan error, 1)
+		address := start(t, bridge.Config{Route: bridge.Route{Address: service(t, func(c net.Conn) {
+			_, err := io.ReadAll(c)
+			gone <- err
+		})}})
+		c, _ := open(t, address, "/", nil)
+		leave(c)
+		select {
+		case <-gone:
+		case <-time.After(patience):
+			t.Fatalf("%s: the target does not know", name)
+		}
+	}
+}
+
+// TestHostileFrames end with the code that says what was wrong.
+func TestHostileFrames(t *testing.T) {
+	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}})
+	key := []byte{1, 2, 3, 4}
+	for name, c := range map[string]struct {
+		frame []byte
+		code  int
+	}{
+		"text":           {[]byte{0x81, 0x80, 1, 2, 3, 4}, 1003},
+		"unmasked":       {[]byte{0x82, 0x01, 'x'}, 1002},
+		"reserved bits":  {append([]byte{0xc2, 0x80}, key...), 1002},
+		"unknown opcode": {append([]byte{0x83, 0x80}, key...), 1002},
+		"continuation":   {append([]byte{0x80, 0x80}, key...), 1002},
+		"long ping":      {append([]byte{0x89, 0xfe, 0, 126}, key...), 1002},
+	} {
+		ws, _ := open(t, address, "/", nil)
+		_, _ = ws.NetConn().Write(c.frame)
+		if code, _ := ended(t, ws); code != c.code {
+			t.Errorf("%s: closed with %d, want %d", name, code, c.code)
+		}
+	}
+}
+
+// events collects what the hooks tell.
+type events struct {
+	mu sync.Mutex
+	e  []string
+}
+
+func (e *events) add(what string, session uint64, live int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.e = append(e.e, fmt.Sprint(what, session, "/", live))
+}
+
+func TestHooksAndWait(t *testing.T) {
+	var told events
+	s, address := startServer(t, bridge.Config{
+		Route:  bridge.Route{Address: echo(t)},
+		Opened: func(session uint64, live int) { told.add("+", session, live) },
+		Closed: func(session uint64, live int) { told.add("-", session, live) },
+	})
+	_, _ = get(t, "GET", "http://"+address+"/", nil) // no session
+	first, _ := open(t, address, "/", nil)
+	say(t, first, "x", "x")
+	second, _ := open(t, address, "/", nil)
+	say(t, second, "x", "x")
+	_ = second.WriteMessage(websocket.BinaryMessage, []byte("quit"))
+	_, _ = ended(t, second)
+	_ = second.Close()
+	for told.mu.Lock(); len(told.e) < 3; told.mu.Lock() {
+		told.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	told.mu.Unlock()
+	_ = first.WriteMessage(websocket.BinaryMessage, []byte("quit"))
+	s.Wait()
+	if want := []string{"+1/1", "+2/2", "-2/1", "-1/0"}; !slices.Equal(told.e, want) {
+		t.Errorf("told %v, want %v", told.e, want)
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	dialling := make(chan struct{})
+	hung := func(ctx context.Context, to bridge.Route) (net.Conn, error) {
+		if to.Address == "hung" {
+			close(dialling)
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}
+		return net.Dial("tcp", to.Address)
+	}
+	s, address := startServer(t, bridge.Config{
+		Lookup: tokens(map[string]string{"a": echo(t), "b": "hung"}), Dial: hung, DialTimeout: time.Hour,
+	})
+	joined, _ := open(t, address, "/?token=a", nil)
+	say(t, joined, "x", "x")
+	waiting, _ := open(t, address, "/?token=b", nil)
+	<-dialling
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(context.Background()) }()
+	for name, c := range map[string]*websocket.Conn{"joined": joined, "dialling": waiting} {
+		if code, words := ended(t, c); code != websocket.CloseGoingAway || words != "Shutting down" {
+			t.Errorf("%s: closed with %d %q", name, code, words)
+		}
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	if err := s.Serve(listen(t)); err != nil {
+		t.Errorf("Serve after Shutdown: %v", err)
+	}
+}
+
+func TestShutdownInVain(t *testing.T) {
+	stubborn := make(chan struct{})
+	s, address := startServer(t, bridge.Config{
+		Route: bridge.Route{Address: "x:1"},
+		Dial: func(context.Context, bridge.Route) (net.Conn, error) {
+			<-stubborn
+			return nil, errors.New("at last")
+		},
+	})
+	c, _ := open(t, address, "/", nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	close(stubborn)
+	_, _ = ended(t, c)
+	s.Wait()
+}
+
+func TestServeError(t *testing.T) {
+	s, err := bridge.New(bridge.Config{Route: bridge.Route{Address: "x:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln := listen(t)
 	_ = ln.Close()
-	address := start(t, bridge.Config{Route: bridge.Route{Address: ln.Addr().String()}})
+	if err := s.Serve(ln); err == nil {
+		t.Error("a closed listener is served")
+	}
+}
+
+// TestHeartbeat: a client that answers lives, one that does not is given up.
+func TestHeartbeat(t *testing.T) {
+	const every = 20 * time.Millisecond
+	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Heartbeat: every})
+	alive, _ := open(t, address, "/", nil)
+	pings := 0
+	alive.SetPingHandler(func(data string) error {
+		if pings++; pings == 8 {
+			_ = alive.WriteMessage(websocket.BinaryMessage, []byte("quit"))
+		}
+		return alive.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
+	})
+	if code, words := ended(t, alive); words != "Target closed" || pings < 8 {
+		t.Errorf("after %d pings closed with %d %q", pings, code, words)
+	}
+	dead, _ := open(t, address, "/", nil)
+	dead.SetPingHandler(func(string) error { return nil })
+	if code, _ := ended(t, dead); code != websocket.ClosePolicyViolation {
+		t.Errorf("without pongs closed with %d", code)
+	}
+}
+
+// stamp is the time in a line of a recording.
+var stamp = regexp.MustCompile(`(?m)^'([{}])\d+([{}])`)
+
+// TestRecord has a line for each message, however the bytes came in.
+func TestRecord(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "rec")
+	s, address := startServer(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Record: base})
 	c, _ := open(t, address, "/", nil)
-	if code, words := ended(t, c); code != websocket.CloseInternalServerErr || words != "Failed to connect to downstream server" {
-		t.Errorf("closed with %d %q", code, words)
+	say(t, c, "it's\n", "it's\n")
+	mask := []byte{0, 0, 0, 0}
+	frame := func(flags byte, payload string) []byte {
+		return slices.Concat([]byte{flags, 0x80 | byte(len(payload))}, mask, []byte(payload))
+	}
+	_, _ = c.NetConn().Write(slices.Concat(frame(0x02, "fr"), frame(0x89, "ping"), frame(0x80, "ag"), frame(0x82, "one")))
+	for got := ""; got != "fragone"; {
+		_, b, err := c.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(b)
+	}
+	_ = c.WriteMessage(websocket.BinaryMessage, []byte("quit"))
+	_, _ = ended(t, c)
+	s.Wait()
+	b, err := os.ReadFile(base + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := stamp.ReplaceAllString(string(b), "'$1")
+	fromClient := regexp.MustCompile(`(?m)^'}.*$`).FindAllString(got, -1)
+	if want := []string{`'}it\'s\n',`, `'}frag',`, `'}one',`, `'}quit',`}; !slices.Equal(fromClient, want) {
+		t.Errorf("from the client %q, want %q", fromClient, want)
+	}
+	if !strings.HasPrefix(got, "var VNC_frame_data = [\n'}it\\'s\\n',\n'{it\\'s\\n',\n") || !strings.HasSuffix(got, ",\n'EOF'];\n") {
+		t.Errorf("recorded %s", got)
+	}
+}
+
+// TestRecordNowhere: a session goes on that cannot be recorded.
+func TestRecordNowhere(t *testing.T) {
+	var log journal
+	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Record: filepath.Join(t.TempDir(), "no", "such"), Log: log.logger()})
+	c, _ := open(t, address, "/", nil)
+	say(t, c, "x", "x")
+	if !strings.Contains(log.String(), "not recorded") {
+		t.Errorf("log %s", log.String())
+	}
+}
+
+func TestTraffic(t *testing.T) {
+	var seen journal
+	s, address := startServer(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Traffic: &seen})
+	c, _ := open(t, address, "/", nil)
+	say(t, c, "hello", "hello")
+	_, _ = c.NetConn().Write([]byte{0x02, 0x82, 0, 0, 0, 0, 'f', 'r'})
+	_, _, _ = c.ReadMessage()
+	_, _ = c.NetConn().Write([]byte{0x80, 0x82, 0, 0, 0, 0, 'a', 'g'})
+	_, _, _ = c.ReadMessage()
+	_ = c.WriteMessage(websocket.BinaryMessage, []byte("quit"))
+	_, _ = ended(t, c)
+	s.Wait()
+	legend, marks, _ := strings.Cut(seen.String(), "sent to a client\n\n")
+	if want := "}>{<}.>{<}>{<}>"; marks != want || !strings.Contains(legend, "received from a target") {
+		t.Errorf("saw %q, want %q", marks, want)
 	}
 }

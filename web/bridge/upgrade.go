@@ -39,10 +39,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	config := layers.WebSocketConfig{CheckOrigin: func(*http.Request) bool { return true }}
 	ws, err := layers.WebSocketUpgrade(w, r, config)
 	if err != nil {
-		s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", r.URL.Path, "error", err)
+		s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", pathForLog(r), "error", err)
 		return
 	}
-	s.serve(context.WithoutCancel(r.Context()), ws, r.URL.Path, route)
+	s.serve(r, ws, route)
 }
 
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +94,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrUnknown):
 		no = &Refusal{Status: http.StatusForbidden, Words: "The token is unknown or no longer good."}
 	}
-	s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", r.URL.Path, "status", no.Status, "error", err)
+	s.cfg.Log.Info("client refused", "client", r.RemoteAddr, "path", pathForLog(r), "status", no.Status, "error", err)
 	for name, values := range no.Header {
 		w.Header()[name] = values
 	}
@@ -124,6 +124,13 @@ func hostOf(host string) string {
 	}
 	name, _, _ := strings.Cut(host, ":")
 	return name
+}
+
+// pathForLog leaves out what may be a token: also where a query has been taken
+// for a path, encoded once too often.
+func pathForLog(r *http.Request) string {
+	path, _, _ := strings.Cut(r.URL.Path, "?")
+	return path[:min(len(path), maxLoggedPath)]
 }
 
 func wantsUpgrade(r *http.Request) bool {
