@@ -16,7 +16,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # peer.
 PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-packages)) \
 	gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
-	openssl libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
+	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
 
 .PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean
 
@@ -71,7 +71,7 @@ bench:
 # Every fuzz test for FUZZTIME each.
 FUZZTIME ?= 30s
 fuzz:
-	@for dir in ./layers ./rfb ./auth ./certs ./rfb/display ./rfb/display/demo ./cmd/vncgate; do \
+	@for dir in ./layers ./rfb ./auth ./auth/tickets ./certs ./rfb/display ./rfb/display/demo ./cmd/vncgate; do \
 		for f in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
 			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir || exit 1; \
 		done; \

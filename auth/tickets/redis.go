@@ -115,6 +115,15 @@ func newRedisClient(cfg RedisConfig) redis.UniversalClient {
 	return redis.NewClient(o.Simple())
 }
 
+// QuietRedis stops go-redis from writing what it meets to standard error, for
+// the whole process; look-ups return it as errors. A program calls it once,
+// before its first NewRedis.
+func QuietRedis() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 // Close ends all connections.
 func (r *Redis) Close() error { return r.client.Close() }
 

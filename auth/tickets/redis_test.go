@@ -1,0 +1,215 @@
+package tickets_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	goredis "github.com/redis/go-redis/v9"
+
+	"vncgate/auth"
+	"vncgate/auth/tickets"
+)
+
+func store(t testing.TB, cfg tickets.RedisConfig) *tickets.Redis {
+	t.Helper()
+	s, err := tickets.NewRedis(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestRedisConfig(t *testing.T) {
+	one := []string{"host:6379"}
+	for says, cfg := range map[string]tickets.RedisConfig{
+		"there is no address":            {},
+		"say which":                      {Addresses: []string{"a:1", "b:1"}},
+		"no sentinels":                   {Addresses: one, Cluster: true, Master: "m"},
+		"only database 0":                {Addresses: one, Cluster: true, DB: 1},
+		"number from 0":                  {Addresses: one, DB: -1},
+		"good for one use":               {Addresses: one, Once: true, Keep: time.Second},
+		"a user needs a password":        {Addresses: one, User: "u"},
+		"is written host:6379 or [::1]:": {Addresses: []string{"unix:/run/redis.sock"}},
+	} {
+		if _, err := tickets.NewRedis(cfg); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+}
+
+func TestRedisAnswers(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, goredis.Options{Password: "p:w", DB: 3}, `save ""`, "requirepass p:w")
+	set(t, server,
+		"vnc:plain", "host:5900", "vnc:v6", "::1:5900", "vnc:json", `{"host":"[::1]:5900"}`, "vnc:bad", "<s3cret>", "outside", "host:1",
+		"vnc:rich", `{"target":"vm","identity":"alice","groups":["ops"],"rights":["view"],"expires":4102444800}`,
+		"vnc:ended", `{"target":"vm","expires":1}`, "vnc:odd\x00 é\r\n*1", "odd:1")
+	if err := server.LPush(context.Background(), "vnc:list", "host:1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := tickets.Plugin("TokenRedis", server.address+`:3:"p:w":vnc`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.(*tickets.Redis).Close()
+	for token, want := range map[string]tickets.Ticket{
+		"plain": at("host:5900"), "v6": at("[::1]:5900"), "json": at("[::1]:5900"), "odd\x00 é\r\n*1": at("odd:1"),
+		"rich": {Target: "vm", Identity: auth.Identity{Name: "alice", Method: "redis", Groups: []string{"ops"}}, Rights: auth.View, Expires: time.Unix(4102444800, 0)},
+	} {
+		got, err := s.Lookup(context.Background(), token)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: %v\n%s", token, err, diff)
+		}
+	}
+	for _, token := range []string{"", "outside", "nobody's", "list", "ended", strings.Repeat("x", 5000)} {
+		expect(t, s, token, "")
+	}
+	expectFailure(t, s, "bad", "port is missing")
+	for _, password := range []string{"", "s3cret"} {
+		wrong := store(t, tickets.RedisConfig{Addresses: []string{server.address}, Password: password})
+		expectFailure(t, wrong, "s3cret", "")
+	}
+	server.stop()
+	expectFailure(t, s, "s3cret", "")
+}
+
+// TestRedisOnce: of many that come with the same token one gets in.
+func TestRedisOnce(t *testing.T) {
+	t.Parallel()
+	server := plainRedis(t)
+	set(t, server, "token", "host:1", "other", "host:2")
+	gateways := []*tickets.Redis{
+		store(t, tickets.RedisConfig{Addresses: []string{server.address}, Once: true}),
+		store(t, tickets.RedisConfig{Addresses: []string{server.address}, Once: true}),
+	}
+	var in, out atomic.Int64
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			switch _, err := gateways[i%2].Lookup(context.Background(), "token"); {
+			case err == nil:
+				in.Add(1)
+			case errors.Is(err, tickets.ErrUnknown):
+				out.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if in.Load() != 1 || out.Load() != 15 {
+		t.Errorf("%d got in and %d did not", in.Load(), out.Load())
+	}
+	expect(t, gateways[0], "other", "host:2")
+	expect(t, gateways[1], "other", "")
+}
+
+func TestRedisKeeps(t *testing.T) {
+	t.Parallel()
+	server := plainRedis(t)
+	set(t, server, "token", "host:1")
+	cfg := tickets.RedisConfig{Addresses: []string{server.address}, Keep: time.Hour}
+	keeping := store(t, cfg)
+	cfg.Keep = 0
+	asking := store(t, cfg)
+	expect(t, keeping, "token", "host:1")
+	set(t, server, "token", "host:2")
+	expect(t, keeping, "token", "host:1")
+	expect(t, asking, "token", "host:2")
+	var now atomic.Int64
+	now.Store(2)
+	hammer(t, asking, now.Load, func() {
+		for n := int64(3); n < 300; n++ {
+			set(t, server, "token", "host:"+itoa(n))
+			now.Store(n)
+		}
+	})
+}
+
+func TestRedisWithTLSAndUser(t *testing.T) {
+	t.Parallel()
+	theirs, roots := selfSigned(t, "redis")
+	ours, _ := selfSigned(t, "vncgate")
+	dir := t.TempDir()
+	writePEM(t, filepath.Join(dir, "cert"), "CERTIFICATE", theirs.Certificate[0])
+	writePEM(t, filepath.Join(dir, "ca"), "CERTIFICATE", ours.Certificate[0])
+	key, err := x509.MarshalPKCS8PrivateKey(theirs.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, filepath.Join(dir, "key"), "PRIVATE KEY", key)
+	client := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{ours}}
+	server := startRedis(t, goredis.Options{TLSConfig: client}, `save ""`,
+		"tls-cert-file "+dir+"/cert", "tls-key-file "+dir+"/key", "tls-ca-cert-file "+dir+"/ca",
+		"user gate on >pw ~vnc:* resetchannels -@all +get +select +hello +auth +ping +client")
+	set(t, server, "vnc:token", "host:1", "s3cret", "host:2")
+	cfg := tickets.RedisConfig{Addresses: []string{server.address}, User: "gate", Password: "pw", TLS: client, Namespace: "vnc"}
+	expect(t, store(t, cfg), "token", "host:1")
+	cfg.Namespace = ""
+	expectFailure(t, store(t, cfg), "s3cret", "") // the user may not read it
+	cfg.TLS = &tls.Config{RootCAs: roots}
+	expectFailure(t, store(t, cfg), "s3cret", "")
+	cfg.TLS = &tls.Config{}
+	expectFailure(t, store(t, cfg), "s3cret", "x509")
+}
+
+func writePEM(t testing.TB, path, kind string, der []byte) {
+	t.Helper()
+	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+}
+
+// TestRedisCluster starts from one node and finds what the others have.
+func TestRedisCluster(t *testing.T) {
+	t.Parallel()
+	nodes := startCluster(t)
+	cluster := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{nodes[0].address}, Protocol: 2, DisableIdentity: true})
+	defer cluster.Close()
+	for i := range 30 {
+		set(t, cluster, fmt.Sprint("vnc:", i), fmt.Sprint("host:", i+1))
+	}
+	s := store(t, tickets.RedisConfig{Addresses: []string{nodes[0].address}, Cluster: true, Namespace: "vnc"})
+	once := store(t, tickets.RedisConfig{Addresses: []string{nodes[1].address, nodes[2].address}, Cluster: true, Namespace: "vnc", Once: true})
+	for i := range 30 {
+		expect(t, s, fmt.Sprint(i), fmt.Sprint("host:", i+1))
+		expect(t, once, fmt.Sprint(i), fmt.Sprint("host:", i+1))
+		expect(t, s, fmt.Sprint(i), "")
+	}
+	for i, node := range nodes {
+		if n := node.Info(context.Background(), "stats").Val(); !strings.Contains(n, "keyspace_hits:2") && !strings.Contains(n, "keyspace_hits:1") {
+			t.Errorf("node %d was not asked:\n%s", i, n)
+		}
+	}
+}
+
+// TestRedisSentinel follows the sentinels to another server when the first is
+// gone.
+func TestRedisSentinel(t *testing.T) {
+	t.Parallel()
+	master, replica, sentinel := startSentinel(t)
+	set(t, master, "token", "host:1")
+	eventually(t, "the value does not reach the replica", func() bool { return replica.Get(context.Background(), "token").Err() == nil })
+	s := store(t, tickets.RedisConfig{Addresses: []string{sentinel.address}, Master: "vnc"})
+	expect(t, s, "token", "host:1")
+	expect(t, s, "other", "")
+	master.stop()
+	eventually(t, "the replica does not take over", func() bool {
+		return strings.Contains(replica.Info(context.Background(), "replication").Val(), "role:master")
+	})
+	set(t, replica, "token", "host:2")
+	eventually(t, "the source does not find the new server", func() bool {
+		got, err := s.Lookup(context.Background(), "token")
+		return err == nil && got.Address == "host:2"
+	})
+}
