@@ -75,10 +75,11 @@ func baseURL(name, text string, plain bool) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("tickets: %s: the URL must be like https://host:port/path", name)
-	case u.Scheme == "http" && plain:
-		return u, nil
-	case u.Scheme != "https":
+	case u.Scheme != "https" && (u.Scheme != "http" || !plain):
 		return nil, fmt.Errorf("tickets: %s: the URL must begin with https://, since what goes there is secret", name)
+	}
+	if u.Path == "" {
+		u.Path = "/" // JoinPath would leave the request's path without one
 	}
 	return u, nil
 }
