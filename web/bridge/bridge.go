@@ -103,10 +103,11 @@ type Server struct {
 	files http.Handler
 	ids   atomic.Uint64
 
-	mu   sync.Mutex
-	live map[uint64]context.CancelCauseFunc // sessions by their numbers
-	down bool
-	done sync.WaitGroup // sessions
+	mu      sync.Mutex
+	live    map[uint64]context.CancelCauseFunc // sessions by their numbers
+	down    bool
+	running int       // sessions, until the hooks have been told of their end
+	ended   sync.Cond // running has changed
 }
 
 // New makes a bridge. It fails if cfg leads nowhere or Dir cannot be opened.
@@ -118,6 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("bridge: log-in for files needs both a directory and a log-in plugin")
 	}
 	s := &Server{cfg: withDefaults(cfg), live: map[uint64]context.CancelCauseFunc{}}
+	s.ended.L = &s.mu
 	s.files = http.HandlerFunc(noFiles)
 	if cfg.Dir != "" {
 		files, err := newFiles(cfg.Dir, cfg.FileOnly, cfg.Hide)
@@ -167,9 +169,14 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Wait returns when no session is left, which it makes sense to wait for once
-// no listener is served any more.
-func (s *Server) Wait() { s.done.Wait() }
+// Wait returns when there is no session and every call of Closed is over.
+func (s *Server) Wait() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running > 0 {
+		s.ended.Wait()
+	}
+}
 
 // Shutdown closes the listeners, tells every client that we are going away
 // (close code 1001), and waits for all of them to be gone or for ctx.
@@ -182,7 +189,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	err := s.http.Shutdown(ctx)
 	gone := make(chan struct{})
-	go func() { defer close(gone); s.done.Wait() }()
+	go func() { defer close(gone); s.Wait() }()
 	select {
 	case <-gone:
 		return err

@@ -204,10 +204,19 @@ func (f *files) serveDirectory(w http.ResponseWriter, r *http.Request, name stri
 
 // patientWriter gives a client time for each piece of an answer, not for all of
 // it: a file may be large and a line slow.
-type patientWriter struct{ http.ResponseWriter }
+type patientWriter struct {
+	http.ResponseWriter
+	status int // as it was answered
+}
 
 // Unwrap lets net/http find the writer below.
 func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader remembers the status for the log.
+func (w *patientWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
 
 func (w *patientWriter) Write(b []byte) (int, error) {
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))

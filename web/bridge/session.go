@@ -56,7 +56,7 @@ func (s *Server) enter(id uint64, cancel context.CancelCauseFunc) (live int, ok 
 		return 0, false
 	}
 	s.live[id] = cancel
-	s.done.Add(1)
+	s.running++
 	return len(s.live), true
 }
 
@@ -68,7 +68,10 @@ func (s *Server) leave(id uint64) {
 	if s.cfg.Closed != nil {
 		s.cfg.Closed(id, live)
 	}
-	s.done.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	s.ended.Broadcast()
 }
 
 func (x *session) run(ctx context.Context, cancel context.CancelCauseFunc) {
@@ -89,7 +92,7 @@ func (x *session) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	t := newTap(x)
 	defer t.close()
 	if every := x.cfg.Heartbeat; every > 0 {
-		defer heartbeat(x.ws, every, func() { cancel(errNoPong) })()
+		defer layers.Heartbeat(x.ws, every, 2*every, func() { cancel(errNoPong) })()
 	}
 	end := gateway.Pipe(ctx, t.client(x.ws), t.target(target), x.cfg.Stall)
 	code, words := lastWord(end.Reason, context.Cause(ctx))
@@ -118,31 +121,4 @@ func lastWord(reason string, cause error) (code int, words string) {
 		return layers.ClosePolicy, "The client stopped reading"
 	}
 	return layers.CloseNormal, ""
-}
-
-// heartbeat pings a client every so often, and calls dead when two in a row
-// went without an answer.
-func heartbeat(ws *layers.WebSocketConn, every time.Duration, dead func()) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		heard := time.Now()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-tick.C:
-			}
-			if pong := ws.LastPong(); pong.After(heard) {
-				heard = pong
-			}
-			if time.Since(heard) > 3*every || ws.Ping() != nil {
-				dead()
-				return
-			}
-		}
-	}()
-	return func() { close(quit); <-done }
 }

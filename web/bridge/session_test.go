@@ -261,19 +261,29 @@ func TestServeError(t *testing.T) {
 	}
 }
 
+// TestWaitWithoutSessions does not wait, also while one may come.
+func TestWaitWithoutSessions(t *testing.T) {
+	s, address := startServer(t, bridge.Config{Route: bridge.Route{Address: service(t, func(net.Conn) {})}})
+	s.Wait()
+	c, _ := open(t, address, "/", nil)
+	s.Wait()
+	_, _ = ended(t, c)
+	s.Wait()
+}
+
 // TestHeartbeat: a client that answers lives, one that does not is given up.
 func TestHeartbeat(t *testing.T) {
-	const every = 20 * time.Millisecond
+	const every = 150 * time.Millisecond
 	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Heartbeat: every})
 	alive, _ := open(t, address, "/", nil)
 	pings := 0
 	alive.SetPingHandler(func(data string) error {
-		if pings++; pings == 8 {
+		if pings++; pings == 3 {
 			_ = alive.WriteMessage(websocket.BinaryMessage, []byte("quit"))
 		}
 		return alive.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
 	})
-	if code, words := ended(t, alive); words != "Target closed" || pings < 8 {
+	if code, words := ended(t, alive); words != "Target closed" || pings < 3 {
 		t.Errorf("after %d pings closed with %d %q", pings, code, words)
 	}
 	dead, _ := open(t, address, "/", nil)

@@ -52,7 +52,9 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.files.ServeHTTP(&patientWriter{ResponseWriter: w}, r)
+	patient := &patientWriter{w, http.StatusOK}
+	s.files.ServeHTTP(patient, r)
+	s.cfg.Log.Debug("file", "client", r.RemoteAddr, "method", r.Method, "path", pathForLog(r), "status", patient.status)
 }
 
 // admit says where a request leads, or why nowhere.
