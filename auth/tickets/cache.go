@@ -29,7 +29,7 @@ type cache struct {
 
 type tokenHash [sha256.Size]byte
 
-// flight is a look-up that others wait for.
+// flight is a look-up, which others may wait for, and what came of it.
 type flight struct {
 	done      chan struct{} // closed at the end
 	ticket    Ticket
@@ -45,9 +45,9 @@ func (c *cache) lookup(ctx context.Context, token string, look func(context.Cont
 	}
 	key := tokenHash(sha256.Sum256([]byte(token)))
 	for {
-		t, err, running, found := c.join(key)
-		if found {
-			return t, err
+		known, running := c.join(key)
+		if known != nil {
+			return known.ticket, known.err
 		}
 		if running == nil {
 			return c.fly(ctx, key, token, look)
@@ -65,24 +65,24 @@ func (c *cache) lookup(ctx context.Context, token string, look func(context.Cont
 
 // join finds the answer, or the look-up that is under way. Where there is
 // neither it enters one, which the caller must fly.
-func (c *cache) join(key tokenHash) (t Ticket, err error, running *flight, found bool) {
+func (c *cache) join(key tokenHash) (known, running *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if t, ok := c.good.get(key, now); ok {
-		return t, nil, nil, true
+		return &flight{ticket: t}, nil
 	}
 	if _, ok := c.unknown.get(key, now); ok {
-		return Ticket{}, ErrUnknown, nil, true
+		return &flight{err: ErrUnknown}, nil
 	}
 	if running = c.flights[key]; running != nil {
-		return Ticket{}, nil, running, false
+		return nil, running
 	}
 	if c.flights == nil {
 		c.flights = map[tokenHash]*flight{}
 	}
 	c.flights[key] = &flight{done: make(chan struct{}), abandoned: true}
-	return Ticket{}, nil, nil, false
+	return nil, nil
 }
 
 // fly looks up for all that wait. If look panics they start anew.

@@ -88,7 +88,7 @@ func TestNamedFilesUnderChange(t *testing.T) {
 	}
 	replace(1)
 	hammer(t, &tickets.NamedFiles{Dir: filepath.Dir(path)}, written.Load, func() {
-		for n := int64(2); n < 300; n++ {
+		for n := int64(2); n < 60; n++ {
 			replace(n)
 		}
 	})

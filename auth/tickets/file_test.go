@@ -272,7 +272,7 @@ func TestFileUnderChange(t *testing.T) {
 			}
 			replace(1)
 			hammer(t, f, written.Load, func() {
-				for n := int64(2); n < 300; n++ {
+				for n := int64(2); n < 60; n++ {
 					replace(n)
 				}
 			})
@@ -287,7 +287,7 @@ func hammer(t *testing.T, s tickets.Source, current func() int64, change func())
 	t.Helper()
 	stop := make(chan struct{})
 	var looking sync.WaitGroup
-	for range 4 {
+	for range 3 {
 		looking.Go(func() {
 			for {
 				least := current()
