@@ -73,7 +73,7 @@ func (e *endpoint) allowsOrigin(r *http.Request, from client) bool {
 // that is configured, or one that a proxy vouches for.
 func (e *endpoint) ownOrigin(r *http.Request, from client) bool {
 	origin, err := url.Parse(r.Header.Get("Origin"))
-	if err != nil || !strings.EqualFold(origin.Host, from.host) || from.secure && origin.Scheme != "https" {
+	if err != nil || !sameHost(origin.Host, from.host, origin.Scheme) || from.secure && origin.Scheme != "https" {
 		return false
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
@@ -82,6 +82,16 @@ func (e *endpoint) ownOrigin(r *http.Request, from client) bool {
 	}
 	_, named := e.hosts.target(origin.Host)
 	return named || origin.Hostname() == "localhost" || net.ParseIP(origin.Hostname()) != nil
+}
+
+// sameHost compares two hosts with or without the port that scheme has anyway:
+// browsers leave it out, and proxies write it.
+func sameHost(a, b, scheme string) bool {
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
+	return strings.EqualFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
 }
 
 // forwardedConn is a viewer's WebSocket behind a proxy that said whose it is.

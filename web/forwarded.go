@@ -202,7 +202,11 @@ func trimSpace(s string) string { return strings.TrimLeft(s, " \t") }
 // parseNode reads who sent a request (RFC 7239, 6): an address with or without
 // a port. "unknown" and obfuscated identifiers are nobody.
 func parseNode(text string) (netip.AddrPort, bool) {
-	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
+	bare := text
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		bare = text[1 : len(text)-1]
+	}
+	if a, err := netip.ParseAddr(bare); err == nil {
 		return netip.AddrPortFrom(a.Unmap().WithZone(""), 0), true
 	}
 	a, err := netip.ParseAddrPort(text)

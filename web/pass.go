@@ -97,17 +97,21 @@ func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client,
 	if len(value) > maxPass {
 		return &Refusal{http.StatusRequestEntityTooLarge, "This token is too long to be kept by a browser. Use an address with ?path=websockify?token= instead."}
 	}
-	name, err := only(append(r.URL.Query()["target"], e.named(r, from)...), errTwoDisplays)
+	name, err := e.name(r, from)
 	if err != nil {
 		return asRefusal(err)
 	}
-	if _, err := e.frontOfToken(r.Context(), token, name); err != nil {
+	front, err := e.frontOfToken(r.Context(), token, name)
+	if err != nil {
 		return asRefusal(err)
 	}
 	fresh := passCookie(passOf(token), from.secure)
 	forgetPasses(w, r, from, fresh, len(value))
 	c := newCookie(fresh, value, from.secure)
 	c.MaxAge = int(passLife.Seconds())
+	if !front.Expires.IsZero() {
+		c.MaxAge = max(1, min(c.MaxAge, int(time.Until(front.Expires).Seconds())))
+	}
 	http.SetCookie(w, c)
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 
 // How a request says which display it is for, in this order:
 //
-//  1. A token: ?token=, else the cookie of ours that ?pass= names.
+//  1. A token: ?token= or the path (TokenPath), else the cookie of ours that
+//     ?pass= names.
 //  2. A name: the path (PathPrefix), the host name (Hosts), ?target=. Where
 //     several are given they must be the same.
 //  3. The listener's own Front.Target.
@@ -48,12 +49,11 @@ var (
 
 // route finds the Front of whoever asks; the error is a *Refusal.
 func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
-	query := r.URL.Query()
-	name, err := only(append(query["target"], e.named(r, from)...), errTwoDisplays)
+	name, err := e.name(r, from)
 	if err != nil {
 		return gateway.Front{}, err
 	}
-	token, err := e.token(r, from, query)
+	token, err := e.token(r, from)
 	if err != nil {
 		return gateway.Front{}, err
 	}
@@ -67,13 +67,10 @@ func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
 	return e.frontOfName(name)
 }
 
-// named is what path and host say.
-func (e *endpoint) named(r *http.Request, from client) []string {
-	names := []string{r.PathValue("target")}
-	if name, ok := e.hosts.target(from.host); ok {
-		names = append(names, name)
-	}
-	return names
+// name is the display that path, host and ?target= name, "" for none.
+func (e *endpoint) name(r *http.Request, from client) (string, error) {
+	byHost, _ := e.hosts.target(from.host)
+	return only(append(r.URL.Query()["target"], r.PathValue("target"), byHost), errTwoDisplays)
 }
 
 func (e *endpoint) frontOfName(name string) (gateway.Front, error) {
@@ -90,11 +87,12 @@ func (e *endpoint) frontOfName(name string) (gateway.Front, error) {
 }
 
 // token is what the request itself states, "" if nothing.
-func (e *endpoint) token(r *http.Request, from client, query url.Values) (string, error) {
+func (e *endpoint) token(r *http.Request, from client) (string, error) {
 	if e.cfg.Tickets == nil {
 		return "", nil
 	}
-	token, err := only(query["token"], errTwoTokens)
+	query := r.URL.Query()
+	token, err := only(append(query["token"], r.PathValue("token")), errTwoTokens)
 	if err != nil || token != "" {
 		return token, err
 	}
@@ -162,8 +160,10 @@ func (e *endpoint) lookup(ctx context.Context, token string) (gateway.Front, err
 	switch {
 	case err == nil || errors.As(err, &no):
 		return front, err
-	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		e.cfg.Log.Error("token look-up failed", "listener", e.cfg.Front.Name, "error", withoutToken(err, token))
+	case !errors.Is(ctx.Err(), context.Canceled): // else it was the browser that left
+		e.failures.Do(func() {
+			e.cfg.Log.Error("token look-up failed", "listener", e.cfg.Front.Name, "error", withoutToken(err, token))
+		})
 	}
 	return front, errLookup
 }

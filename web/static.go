@@ -27,7 +27,10 @@ const noPage = `<!doctype html><html lang="en"><title>vncgate</title>
 type pages struct {
 	files    fs.FS
 	settings map[string][]byte // mandatory.json, defaults.json
-	atTarget map[string][]byte // the same at a display's own address
+	atTarget map[string][]byte // the same at a display's own path
+	atHost   map[string][]byte // and at its own host name
+
+	hostNames func(*http.Request) bool // reports the latter
 }
 
 func newPages(cfg Config) *pages {
@@ -35,10 +38,15 @@ func newPages(cfg Config) *pages {
 	if err != nil {
 		panic("web: embedded page: " + err.Error()) // the path is a constant
 	}
-	return &pages{files, settingsFiles(cfg.Mandatory, cfg.Defaults), settingsFiles(
-		with(cfg.Mandatory, map[string]any{"path": ""}), // the address itself
-		with(map[string]any{"autoconnect": true}, cfg.Defaults),
-	)}
+	// At an address of its own it is clear what is wanted.
+	atOnce := with(map[string]any{"autoconnect": true}, cfg.Defaults)
+	return &pages{
+		files:    files,
+		settings: settingsFiles(cfg.Mandatory, cfg.Defaults),
+		atHost:   settingsFiles(cfg.Mandatory, atOnce),
+		// An empty path is the page's own address.
+		atTarget: settingsFiles(with(cfg.Mandatory, map[string]any{"path": ""}), atOnce),
+	}
 }
 
 func settingsFiles(mandatory, defaults map[string]any) map[string][]byte {
@@ -69,7 +77,11 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = "index.html"
 	}
-	p.serve(w, r, name, p.settings)
+	settings := p.settings
+	if p.hostNames != nil && p.hostNames(r) {
+		settings = p.atHost
+	}
+	p.serve(w, r, name, settings)
 }
 
 // ofTarget serves the page at a display's own address. What the page loads

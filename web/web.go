@@ -47,6 +47,9 @@ type Config struct {
 	// PathPrefix is the folder in which each display has an address of its
 	// own, for page and WebSocket: "/vnc/" makes /vnc/NAME. "" is for none.
 	PathPrefix string
+	// TokenPath takes the path of an upgrade that leads nowhere else here as
+	// the token, as oVirt's pages have it.
+	TokenPath bool
 	// Trusted says whose Forwarded, X-Forwarded-For, -Host and -Proto headers
 	// are believed; a peer on a unix socket has the zero Addr. Nil: nobody's.
 	Trusted func(netip.Addr) bool
@@ -93,30 +96,56 @@ func NewServer(cfg Config) *http.Server {
 func newHandler(cfg Config) http.Handler {
 	e := newEndpoint(cfg)
 	pages := newPages(cfg)
+	pages.hostNames = e.hostNames
 	mux := http.NewServeMux()
+	prefix := "/" + strings.Trim(cfg.PathPrefix, "/") + "/"
 	for _, path := range endpointPaths(cfg.Paths) {
-		mux.Handle("GET "+path, e)
-		e.handleExchange(mux, path)
+		if path != prefix {
+			e.handle(mux, path, e)
+		}
 	}
-	mux.HandleFunc("GET /{$}", e.or(pages))
-	e.handleExchange(mux, "/{$}")
-	if prefix := strings.Trim(cfg.PathPrefix, "/"); prefix != "" {
-		path := "/" + prefix + "/{target...}"
-		mux.HandleFunc("GET "+path, e.or(http.HandlerFunc(pages.ofTarget)))
-		e.handleExchange(mux, path)
+	e.handle(mux, "/{$}", e.or(pages))
+	if prefix != "//" {
+		e.handle(mux, prefix+"{target...}", e.or(http.HandlerFunc(pages.ofTarget)))
 	}
-	mux.Handle("GET /", pages)
+	mux.Handle(anyPath, pages)
 	if cfg.Logins != nil {
 		mux.HandleFunc("GET "+startPath+"{ticket}", startLogin(cfg))
 	}
-	return secure(mux)
+	return secure(e.tokenPaths(mux))
 }
 
-// handleExchange lets pages bring their tokens to path.
-func (e *endpoint) handleExchange(mux *http.ServeMux, path string) {
+// anyPath is the pattern of what leads nowhere else.
+const anyPath = "GET /"
+
+// handle answers at path; pages bring their tokens there as well.
+func (e *endpoint) handle(mux *http.ServeMux, path string, h http.Handler) {
+	mux.Handle("GET "+path, h)
 	if e.cfg.Tickets != nil {
 		mux.HandleFunc("POST "+path, e.exchange)
 	}
+}
+
+// tokenPaths takes paths for tokens before mux would tidy them: base64 may hold
+// two slashes in a row.
+func (e *endpoint) tokenPaths(mux *http.ServeMux) http.Handler {
+	if !e.cfg.TokenPath || e.cfg.Tickets == nil {
+		return mux
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != anyPath || !wantsUpgrade(r) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		r.SetPathValue("token", strings.TrimPrefix(r.URL.Path, "/"))
+		e.ServeHTTP(w, r)
+	})
+}
+
+// hostNames reports whether the host of a request names a display.
+func (e *endpoint) hostNames(r *http.Request) bool {
+	_, ok := e.hosts.target(clientOf(r, e.cfg.Trusted).host)
+	return ok
 }
 
 // or is for addresses that endpoint and page share: upgrades and the page's
@@ -135,7 +164,7 @@ func (e *endpoint) or(pages http.Handler) http.HandlerFunc {
 // the page.
 func endpointPaths(configured []string) []string {
 	paths := append([]string{"/websockify"}, configured...)
-	paths = slices.DeleteFunc(paths, func(p string) bool { return p == "/" || p == "" })
+	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.Trim(p, "/") == "" })
 	slices.Sort(paths)
 	return slices.Compact(paths)
 }

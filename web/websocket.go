@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"vncgate/gateway"
 	"vncgate/layers"
 )
@@ -16,6 +18,8 @@ type endpoint struct {
 	cfg     Config
 	hosts   hosts
 	lookups chan struct{} // places for look-ups of tokens
+
+	failures rate.Sometimes // in the log, of look-ups
 }
 
 var (
@@ -24,7 +28,10 @@ var (
 )
 
 func newEndpoint(cfg Config) *endpoint {
-	return &endpoint{cfg, newHosts(cfg.Hosts), make(chan struct{}, maxLookups)}
+	return &endpoint{
+		cfg: cfg, hosts: newHosts(cfg.Hosts), lookups: make(chan struct{}, maxLookups),
+		failures: rate.Sometimes{First: 10, Interval: time.Second},
+	}
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
