@@ -36,3 +36,54 @@ func TestCaching(t *testing.T) {
 		}
 	}
 }
+
+// The page at a display's own path finds what lies beside it however proxies
+// treat the path, connects to that very address, and does so at once.
+func TestPageAtADisplaysPath(t *testing.T) {
+	p := newPages(Config{Mandatory: map[string]any{"view_only": true}, Defaults: map[string]any{"resize": "scale"}})
+	p.files = fstest.MapFS{"index.html": {Data: []byte("index")}, "vnc.html": {Data: []byte("page")}, "assets/main-1a2b.js": {Data: []byte("script")}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /vnc/{target...}", p.ofTarget)
+	for path, want := range map[string]string{
+		"/vnc/desk":                    "page",
+		"/vnc/lab/build":               "page",
+		"/vnc/lab%2Fbuild":             "page",
+		"/vnc/":                        "page",
+		"/vnc/.git":                    "page",
+		"/vnc/assets/main-1a2b.js":     "script",
+		"/vnc/lab/assets/main-1a2b.js": "script",
+		"/vnc/mandatory.json":          `{"path":"","view_only":true}`,
+		"/vnc/lab/defaults.json":       `{"autoconnect":true,"resize":"scale"}`,
+		"/vnc/assets/main-1a2b.js/x":   "page",
+		"/vnc/desk/assets/":            "page",
+		"/vnc/assets%2Fmain-1a2b.js":   "script",
+	} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusOK || w.Body.String() != want {
+			t.Errorf("%s: %d %q, want %q", path, w.Code, w.Body, want)
+		}
+	}
+}
+
+func TestPageAtADisplaysHost(t *testing.T) {
+	h := newHandler(Config{Hosts: []string{"{target}.vnc.example"}, Defaults: map[string]any{"resize": "scale"}})
+	for host, want := range map[string]string{
+		"desk.vnc.example": `{"autoconnect":true,"resize":"scale"}`,
+		"vnc.example":      `{"resize":"scale"}`,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://"+host+"/defaults.json", nil))
+		if got := w.Body.String(); got != want {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+}
+
+// Whatever is configured as a path, the server can be made.
+func TestPathsThatMeet(t *testing.T) {
+	cfg := Config{Paths: []string{"/", "//", "/vnc/", "/vnc", "/vnc/socket", "/websockify"}, PathPrefix: "vnc"}
+	if NewServer(cfg).Handler == nil {
+		t.Fatal("no handler")
+	}
+}

@@ -1,0 +1,4 @@
+package web
+
+// MaxLookups is for the test of that bound.
+const MaxLookups = maxLookups

@@ -1,0 +1,169 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"vncgate/auth"
+	"vncgate/gateway"
+	"vncgate/web"
+)
+
+// exchange brings a token as the page does, and returns the pass.
+func exchange(t *testing.T, client *http.Client, url, token string, header ...string) (*http.Response, string, string) {
+	t.Helper()
+	body, _ := json.Marshal(map[string]string{"token": token})
+	req, err := http.NewRequest("POST", url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Pass, Error string }
+	_ = json.NewDecoder(resp.Body).Decode(&answer)
+	return resp, answer.Pass, answer.Error
+}
+
+func TestPass(t *testing.T) {
+	h := newHouse(t, nil)
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	t.Cleanup(browser.CloseIdleConnections)
+	base := "http://" + h.addr
+	dialer := websocket.Dialer{Jar: jar}
+	enter := func(path string) (int, string) {
+		c, resp, err := dialer.Dial("ws://"+h.addr+path, http.Header{"Origin": {base}})
+		if err == nil {
+			_ = c.Close()
+		}
+		return resp.StatusCode, h.chosen()
+	}
+	passes := map[string]string{}
+	for _, token := range []string{deskToken, labToken} {
+		resp, pass, words := exchange(t, browser, base+"/websockify", token, "Origin", base, "Sec-Fetch-Site", "same-origin")
+		if resp.StatusCode != http.StatusOK || pass == "" || strings.Contains(pass, "5f0c") {
+			t.Fatalf("%d %q %q", resp.StatusCode, pass, words)
+		}
+		c := resp.Cookies()[0]
+		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.MaxAge <= 0 || !strings.Contains(c.Name, pass) {
+			t.Errorf("the cookie is %v", c)
+		}
+		passes[token] = pass
+	}
+	// Two tabs of one browser, each with its own display.
+	for token, want := range map[string]string{deskToken: "desk", labToken: "lab/build"} {
+		if status, target := enter("/websockify?pass=" + passes[token]); status != 101 || target != want {
+			t.Errorf("the pass for %s: %d %q", want, status, target)
+		}
+	}
+	if status, _ := enter("/vnc/desk?pass=" + passes[labToken]); status != http.StatusBadRequest {
+		t.Errorf("a pass for another display than the path's: %d", status)
+	}
+	if status, _ := enter("/websockify?pass=" + passes[labToken] + "&pass=" + passes[deskToken]); status != http.StatusBadRequest {
+		t.Errorf("two passes: %d", status)
+	}
+	if status, _ := h.enter(t, "/websockify?pass="+passes[deskToken]); status != http.StatusForbidden {
+		t.Errorf("another browser with the same address: %d", status)
+	}
+	if log := h.log.String(); strings.Contains(log, "5f0c") {
+		t.Errorf("the log holds a token:\n%s", log)
+	}
+}
+
+func TestPassEndsWithItsToken(t *testing.T) {
+	h := newHouse(t, nil)
+	resp, _, _ := exchange(t, http.DefaultClient, "http://"+h.addr+"/", shortToken)
+	if c := resp.Cookies()[0]; c.MaxAge > 90 || c.MaxAge < 60 {
+		t.Errorf("a token for 90 s makes a cookie for %d s", c.MaxAge)
+	}
+}
+
+func TestPassIsRefused(t *testing.T) {
+	h := newHouse(t, func(c *web.Config) { c.Origins = []string{"https://portal.example"} })
+	own := "http://" + h.addr
+	for _, test := range []struct {
+		name   string
+		path   string
+		token  string
+		header []string
+		status int
+	}{
+		{"a good one", "/vnc/desk", deskToken, []string{"Origin", own}, 200},
+		{"not a browser", "/websockify", deskToken, nil, 200},
+		{"a bad token", "/websockify", "wrong", nil, 403},
+		{"no token", "/websockify", "", nil, 400},
+		{"another display", "/vnc/desk", labToken, nil, 400},
+		{"two displays", "/vnc/desk?target=lab", labToken, nil, 400},
+		{"a source that is down", "/websockify", downToken, nil, 502},
+		{"a page from elsewhere", "/websockify", deskToken, []string{"Origin", "https://evil.example"}, 403},
+		{"a page that may connect, but brings its own token", "/websockify", deskToken, []string{"Origin", "https://portal.example"}, 403},
+		{"another site by its own words", "/websockify", deskToken, []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"a form", "/websockify", deskToken, []string{"Content-Type", "text/plain"}, 415},
+		{"a token that no browser keeps", "/websockify", strings.Repeat("x", 4000), nil, 413},
+		{"a token that is far too long", "/websockify", strings.Repeat("x", 9000), nil, 400},
+	} {
+		resp, pass, words := exchange(t, http.DefaultClient, own+test.path, test.token, test.header...)
+		if resp.StatusCode != test.status || (pass != "") != (test.status == 200) || (words != "") == (test.status == 200) {
+			t.Errorf("%s: %d %q %q", test.name, resp.StatusCode, pass, words)
+		}
+		if test.status != 200 && len(resp.Cookies()) != 0 {
+			t.Errorf("%s: a cookie all the same", test.name)
+		}
+	}
+	if resp, _, _ := exchange(t, http.DefaultClient, "http://"+serve(t, nil)+"/websockify", deskToken); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("where no tokens are taken: %d", resp.StatusCode)
+	}
+	locked := newHouse(t, func(c *web.Config) { c.Logins = &auth.Links{} })
+	if resp, _, _ := exchange(t, http.DefaultClient, "http://"+locked.addr+"/", deskToken); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a browser that is not logged in: %d", resp.StatusCode)
+	}
+}
+
+// A browser that opens many links must not end up with requests that are too
+// long to be answered.
+func TestOldPassesGo(t *testing.T) {
+	h := newHouse(t, func(c *web.Config) {
+		c.Tickets = func(context.Context, string) (gateway.Front, error) {
+			return gateway.Front{Name: "web", Target: "desk", Security: noSecurity}, nil
+		}
+	})
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	t.Cleanup(browser.CloseIdleConnections)
+	base, _ := url.Parse("http://" + h.addr)
+	var last string
+	for i := range 30 {
+		resp, pass, words := exchange(t, browser, base.String(), strings.Repeat(string(rune('a'+i%26)), 1500+i))
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("link %d: %d %s", i, resp.StatusCode, words)
+		}
+		last = pass
+	}
+	size := 0
+	for _, c := range jar.Cookies(base) {
+		size += len(c.Name) + len(c.Value)
+	}
+	if size > 7000 {
+		t.Errorf("the browser keeps %d bytes", size)
+	}
+	c, _, err := (&websocket.Dialer{Jar: jar}).Dial("ws://"+h.addr+"/?pass="+last, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+}
