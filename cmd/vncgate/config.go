@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rsa"
 	"fmt"
 	"os"
 	"time"
@@ -13,81 +12,19 @@ import (
 	"vncgate/gateway"
 )
 
-// config is the file that serve reads; deploy/vncgate.yaml shows every key.
+// config is the file that serve reads; deploy/vncgate.yaml and
+// deploy/sources.yaml show every key.
 type config struct {
 	Listeners []listenerConfig        `yaml:"listeners"`
-	Targets   map[string]targetConfig `yaml:"targets"`
+	Targets   map[string]targetConfig `yaml:"targets,omitempty"`
+	Sources   []sourceConfig          `yaml:"sources,omitempty"`
+	Free      *freeConfig             `yaml:"free,omitempty"`
 	Users     *usersConfig            `yaml:"users,omitempty"`
 	Tokens    *tokensConfig           `yaml:"tokens,omitempty"`
 	Kerberos  *kerberosConfig         `yaml:"kerberos,omitempty"`
 	Policy    []ruleConfig            `yaml:"policy,omitempty"`
 	Limits    limitsConfig            `yaml:"limits,omitempty"`
 	Log       logConfig               `yaml:"log,omitempty"`
-}
-
-// listenerConfig is one address that viewers come to.
-type listenerConfig struct {
-	Address   string           `yaml:"address"`
-	Mode      fileMode         `yaml:"mode,omitempty"` // of a unix socket
-	TLS       *serverTLSConfig `yaml:"tls,omitempty"`
-	Proxy     *proxyConfig     `yaml:"proxy,omitempty"`
-	Web       *webConfig       `yaml:"web,omitempty"` // browsers; without it: native viewers
-	Security  []string         `yaml:"security,omitempty"`
-	Password  *secret          `yaml:"password,omitempty"`  // of vnc and x509-vnc
-	RSAKey    string           `yaml:"rsa_key,omitempty"`   // of the ra2 types; made if there is none
-	Anonymous bool             `yaml:"anonymous,omitempty"` // allow the SASL mechanism that proves nobody
-	Target    string           `yaml:"target,omitempty"`
-}
-
-// serverTLSConfig is our certificate towards viewers.
-type serverTLSConfig struct {
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
-	ClientCA    string `yaml:"client_ca,omitempty"` // demand client certificates of this CA
-	Implicit    bool   `yaml:"implicit,omitempty"`  // native viewers: TLS from the first byte
-}
-
-type proxyConfig struct {
-	Trusted []string `yaml:"trusted"` // addresses (CIDR) that must send a PROXY header
-}
-
-type webConfig struct {
-	Path      string         `yaml:"path,omitempty"`
-	Origins   []string       `yaml:"origins,omitempty"`
-	Defaults  map[string]any `yaml:"defaults,omitempty"`
-	Mandatory map[string]any `yaml:"mandatory,omitempty"`
-}
-
-// targetConfig is one display and how to reach it.
-type targetConfig struct {
-	Address  string                 `yaml:"address,omitempty"`
-	Command  []string               `yaml:"command,omitempty"` // instead of an address: spawned for each session
-	URL      string                 `yaml:"websocket,omitempty"`
-	TLS      *clientTLSConfig       `yaml:"tls,omitempty"`
-	Security []string               `yaml:"security,omitempty"`
-	User     string                 `yaml:"user,omitempty"`
-	Password *secret                `yaml:"password,omitempty"`
-	Token    *secret                `yaml:"token,omitempty"` // of OAUTHBEARER
-	Kerberos *displayKerberosConfig `yaml:"kerberos,omitempty"`
-	Minimum  string                 `yaml:"minimum,omitempty"` // weakest security that will do; default: any
-	RSAKey   string                 `yaml:"rsa_key,omitempty"` // fingerprint of the display's key for the ra2 types
-	// ourKey is our side's key for the ra2 types, made at first use. It proves
-	// nothing, so one serves all connections.
-	ourKey func() (*rsa.PrivateKey, error)
-	// ViewerPassword is a VNC password for viewers of this target, next to the
-	// listener's.
-	ViewerPassword *secret `yaml:"viewer_password,omitempty"`
-}
-
-// clientTLSConfig is how a display's certificate is checked, and ours to it.
-type clientTLSConfig struct {
-	CA          string `yaml:"ca,omitempty"`
-	Name        string `yaml:"name,omitempty"`
-	Pin         string `yaml:"pin,omitempty"` // SHA-256 of the certificate, with or without colons
-	Insecure    bool   `yaml:"insecure,omitempty"`
-	Certificate string `yaml:"certificate,omitempty"`
-	Key         string `yaml:"key,omitempty"`
-	Implicit    bool   `yaml:"implicit,omitempty"`
 }
 
 type usersConfig struct {
@@ -152,6 +89,7 @@ type limitsConfig struct {
 	Handshakes       int           `yaml:"handshakes,omitempty"`
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout,omitempty"`
 	DialTimeout      time.Duration `yaml:"dial_timeout,omitempty"`
+	GreetTimeout     time.Duration `yaml:"greet_timeout,omitempty"`
 	Stall            time.Duration `yaml:"stall,omitempty"`
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout,omitempty"`
 }

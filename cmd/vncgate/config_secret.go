@@ -138,11 +138,16 @@ func (s *secret) run(ctx context.Context) (string, error) {
 	return strings.TrimRight(string(out), "\r\n"), nil
 }
 
+// optional is read for a secret that need not be there: "" then.
+func (s *secret) optional(ctx context.Context) (string, error) {
+	if s == nil {
+		return "", nil
+	}
+	return s.read(ctx)
+}
+
 // readable finds out at the start what would otherwise fail the first viewer.
 func (s *secret) readable(ctx context.Context) error {
-	if s == nil {
-		return nil
-	}
-	_, err := s.read(ctx)
+	_, err := s.optional(ctx)
 	return err
 }

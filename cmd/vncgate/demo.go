@@ -110,16 +110,16 @@ func serveDemo(display *demo.Display, c net.Conn) { _ = display.ServeConn(contex
 
 func (f *demoFlags) openBrowserDoor(ctx context.Context, w *wiring, pair *certs.KeyPair, links *auth.Links) (net.Addr, error) {
 	l := &listenerConfig{Address: f.listen, Web: &webConfig{}, Target: "demo", Security: []string{"none"}}
-	front := gateway.Front{
-		Name: l.Address, Target: l.Target,
-		Security:   func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} },
-		Identities: []auth.Identity{{Name: "guest", Method: "link"}},
-	}
-	d, err := w.bind(ctx, l, front, certificateOf(pair), links)
+	p, err := w.prepareWith(l, certificateOf(pair))
 	if err != nil {
+		return nil, err
+	}
+	p.web.Front.Identities = []auth.Identity{{Name: "guest", Method: "link"}}
+	p.web.Logins = links
+	if err := w.bind(ctx, l, p); err != nil {
 		return nil, portHint(err, "--listen")
 	}
-	return d.ln.Addr(), nil
+	return w.doors[0].ln.Addr(), nil
 }
 
 // openNativeDoor returns the password it made up, "" without such a door.
@@ -131,13 +131,11 @@ func (f *demoFlags) openNativeDoor(ctx context.Context, w *wiring, pair *certs.K
 	l := &listenerConfig{
 		Address: f.rfb, Target: "demo", Security: []string{"x509-vnc", "vnc"}, Password: &secret{text: password},
 	}
-	cert := certificateOf(pair)
-	front, err := w.front(l, cert)
+	p, err := w.prepareWith(l, certificateOf(pair))
 	if err != nil {
 		return "", err
 	}
-	_, err = w.bind(ctx, l, front, cert, nil)
-	return password, portHint(err, "--rfb")
+	return password, portHint(w.bind(ctx, l, p), "--rfb")
 }
 
 func (f *demoFlags) welcome(out io.Writer, link, viewerPassword string, w *wiring) {

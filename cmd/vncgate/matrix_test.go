@@ -151,7 +151,7 @@ func (m *matrix) enter(t *testing.T, w *wiring, security, target string) net.Con
 	if isRSAAES(security) {
 		l.RSAKey = m.rsaKey
 	}
-	front, err := w.front(l, m.cert)
+	front, err := w.front(l, natives, m.cert)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,14 +194,10 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 	if err != nil {
 		return err
 	}
+	defer w.closeSources()
 	for i := range cfg.Listeners {
-		l := &cfg.Listeners[i]
-		cert, err := w.serverTLS(l.TLS)
-		if err == nil {
-			_, err = w.front(l, cert)
-		}
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l.Address, err)
+		if _, err := w.prepare(&cfg.Listeners[i]); err != nil {
+			return fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
 	}
 	fmt.Fprintln(errOut, "The configuration is in order.")
@@ -210,16 +206,8 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 
 // announce logs the listeners, and warns of those that let anyone in.
 func (w *wiring) announce(ctx context.Context) {
-	for i, d := range w.doors {
-		l := &w.cfg.Listeners[i]
-		kind := "native viewers"
-		if d.server != nil {
-			kind = "browsers"
-		}
-		w.log.Info("listening", "address", d.ln.Addr().String(), "for", kind, "target", l.Target, "security", strings.Join(l.Security, ","), "tls", l.TLS != nil)
-		if l.open() && len(w.cfg.Policy) == 0 && !loopback(d.ln.Addr().String()) {
-			w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", d.ln.Addr().String())
-		}
+	for i := range w.doors {
+		w.doors[i].announce(w)
 	}
 	w.warnOfLongPasswords(ctx)
 	for _, pair := range w.pairs {

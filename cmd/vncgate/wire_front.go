@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"vncgate/certs"
 	"vncgate/gateway"
@@ -27,42 +28,82 @@ var (
 	}
 )
 
+// known are the security types that viewers of kind k may be offered.
+func (k kind) known() []string {
+	if k == browsers {
+		return webSecurity
+	}
+	return nativeSecurity
+}
+
+// types are the security types that viewers of kind k are offered. Where both
+// kinds come in, browsers have their own.
+func (l *listenerConfig) types(k kind) *[]string {
+	if l.mixed() && k == browsers {
+		return &l.Web.Security
+	}
+	return &l.Security
+}
+
 // validateSecurity fills in what is offered where nothing is stated, and
 // refuses what cannot work.
 func (l *listenerConfig) validateSecurity(c *config) error {
-	known := nativeSecurity
-	if l.Web != nil {
-		known = webSecurity
+	if l.Web != nil && len(l.Web.Security) > 0 && !l.mixed() {
+		return errors.New("web: security: is for a port for all, where native viewers have another; here write security beside web")
 	}
-	if len(l.Security) == 0 {
-		l.Security = l.defaultSecurity(c)
-	}
-	for i, name := range l.Security {
-		if !slices.Contains(known, name) {
-			return fmt.Errorf("security: %w", notOneOf("security type", name, known))
+	for _, k := range l.kinds() {
+		list := l.types(k)
+		if len(*list) == 0 {
+			*list = l.defaultSecurity(k, c)
 		}
-		if slices.Contains(l.Security[:i], name) {
-			return fmt.Errorf("security: %s is named twice", name)
-		}
-		if err := l.canOffer(name, c); err != nil {
-			return fmt.Errorf("security: %s: %w", name, err)
+		if err := l.validateTypes(*list, k, c); err != nil {
+			return err
 		}
 	}
 	return l.validateUse()
 }
 
+func (l *listenerConfig) validateTypes(list []string, k kind, c *config) error {
+	where := "security"
+	if l.mixed() && k == browsers {
+		where = "web: security"
+	}
+	for i, name := range list {
+		if !slices.Contains(k.known(), name) {
+			return fmt.Errorf("%s: %w", where, notOneOf("security type", name, k.known()))
+		}
+		if slices.Contains(list[:i], name) {
+			return fmt.Errorf("%s: %s is named twice", where, name)
+		}
+		if err := l.canOffer(name, k, c); err != nil {
+			return fmt.Errorf("%s: %s: %w", where, name, err)
+		}
+	}
+	return nil
+}
+
+// offered are the security types of all kinds of viewers.
+func (l *listenerConfig) offered() []string {
+	var list []string
+	for _, k := range l.kinds() {
+		list = append(list, *l.types(k)...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // offers reports whether one of the security types is f's.
 func (l *listenerConfig) offers(f func(name string) bool) bool {
-	return slices.ContainsFunc(l.Security, f)
+	return slices.ContainsFunc(l.offered(), f)
 }
 
 // validateUse refuses settings that no security type here makes use of.
 func (l *listenerConfig) validateUse() error {
-	types := strings.Join(l.Security, ", ")
+	types := strings.Join(l.offered(), ", ")
 	switch {
 	case l.Password != nil && !l.offers(asksVncPassword):
 		return fmt.Errorf("password: none of %s uses it; add vnc or x509-vnc to security, or leave it out", types)
-	case l.TLS != nil && l.Web == nil && !l.TLS.Implicit && !l.offers(isX509):
+	case l.TLS != nil && !l.takes(browsers) && !l.TLS.Implicit && !l.offers(isX509):
 		return fmt.Errorf("tls: none of %s uses it; add an x509 type to security, or set implicit for TLS from the first byte", types)
 	case l.Anonymous && !l.offers(asksSASL):
 		return fmt.Errorf("anonymous: none of %s uses it; it allows a SASL mechanism, so add sasl or x509-sasl to security", types)
@@ -82,19 +123,24 @@ func asksPassword(name string) bool {
 	return strings.HasSuffix(name, "plain") || isRSAAES(name) || name == "ard" || name == "mslogon2"
 }
 
+// showsPassword is for types that send a password as it is.
+func showsPassword(name string) bool { return name == "plain" || name == "tight-plain" }
+
 // defaultSecurity is the strongest that the listener's settings make possible.
-func (l *listenerConfig) defaultSecurity(c *config) []string {
+func (l *listenerConfig) defaultSecurity(k kind, c *config) []string {
 	users, password := c.Users != nil, l.Password != nil
 	switch {
-	case l.Web != nil && users:
+	case k == browsers && l.tokenRequired():
+		return []string{"none"} // the token is the proof
+	case k == browsers && users:
 		return []string{"plain"}
-	case l.Web == nil && users && l.TLS != nil:
+	case k == natives && users && l.TLS != nil:
 		return []string{"x509-plain", "x509-sasl"}
-	case l.Web == nil && users:
+	case k == natives && users:
 		return []string{"sasl"}
-	case l.Web == nil && l.TLS != nil && password:
+	case k == natives && l.TLS != nil && password:
 		return []string{"x509-vnc"}
-	case l.Web == nil && l.TLS != nil:
+	case k == natives && l.TLS != nil:
 		return []string{"x509-none"}
 	case password:
 		return []string{"vnc"}
@@ -103,7 +149,7 @@ func (l *listenerConfig) defaultSecurity(c *config) []string {
 }
 
 // canOffer says what a security type lacks here.
-func (l *listenerConfig) canOffer(name string, c *config) error {
+func (l *listenerConfig) canOffer(name string, k kind, c *config) error {
 	switch {
 	case isX509(name) && l.TLS == nil:
 		return errors.New("needs tls with certificate and key on this listener")
@@ -113,7 +159,7 @@ func (l *listenerConfig) canOffer(name string, c *config) error {
 		return errors.New("needs users ('vncgate user add' makes the file), tokens, kerberos, client certificates or anonymous")
 	case asksVncPassword(name) && l.Password == nil && c.Targets[l.Target].ViewerPassword == nil:
 		return errors.New("needs a password on this listener, such as password: {file: PATH}, or a viewer_password of the target")
-	case (name == "plain" || name == "tight-plain") && !l.private():
+	case showsPassword(name) && !l.private(k):
 		return errors.New("needs tls on this listener (or a unix socket), else passwords would cross the network in the clear")
 	case isRSAAES(name) && l.RSAKey == "":
 		return errors.New("needs rsa_key: FILE, which is made if there is none; viewers remember the key")
@@ -126,27 +172,42 @@ func (l *listenerConfig) knowsPeers() bool {
 	return l.TLS != nil && l.TLS.ClientCA != "" || strings.HasPrefix(l.Address, "unix:")
 }
 
-// private reports whether nobody on the way can read what a viewer sends.
-func (l *listenerConfig) private() bool {
-	return l.TLS != nil && (l.Web != nil || l.TLS.Implicit) || strings.HasPrefix(l.Address, "unix:")
+// private reports whether nobody on the way can read what a viewer of kind k
+// sends.
+func (l *listenerConfig) private(k kind) bool {
+	switch {
+	case strings.HasPrefix(l.Address, "unix:"):
+		return true
+	case l.TLS == nil:
+		return false
+	case k == browsers:
+		return !l.PlainHTTP
+	}
+	return l.TLS.Implicit
 }
 
-// open reports whether anyone who reaches the address gets in.
-func (l *listenerConfig) open() bool {
-	return l.Anonymous || l.offers(func(name string) bool { return strings.HasSuffix(name, "none") })
+// open reports whether anyone of kind k who reaches the address gets in.
+func (l *listenerConfig) open(k kind) bool {
+	if k == browsers && l.tokenRequired() {
+		return false
+	}
+	none := func(name string) bool { return strings.HasSuffix(name, "none") }
+	return l.Anonymous || slices.ContainsFunc(*l.types(k), none)
 }
 
-// entry is one listener, wired: what its security types are made from.
+// entry is one listener for one kind of viewers, wired: what its security types
+// are made from.
 type entry struct {
 	w    *wiring
 	l    *listenerConfig
+	kind kind
 	cert *serverCertificate // nil without TLS
 	rsa  *rsaKey            // nil without RSA-AES
 }
 
 // entry opens what the listener's security types need.
-func (w *wiring) entry(l *listenerConfig, cert *serverCertificate) (*entry, error) {
-	e := &entry{w: w, l: l, cert: cert}
+func (w *wiring) entry(l *listenerConfig, k kind, cert *serverCertificate) (*entry, error) {
+	e := &entry{w: w, l: l, kind: k, cert: cert}
 	if l.RSAKey != "" {
 		key, err := loadRSAKey(l.RSAKey)
 		if err != nil {
@@ -157,39 +218,34 @@ func (w *wiring) entry(l *listenerConfig, cert *serverCertificate) (*entry, erro
 	return e, nil
 }
 
-// front wires one listener's settings to layers and security types.
-func (w *wiring) front(l *listenerConfig, cert *serverCertificate) (gateway.Front, error) {
+// front wires what viewers of kind k meet at a listener, above the connection
+// that it hands on.
+func (w *wiring) front(l *listenerConfig, k kind, cert *serverCertificate) (gateway.Front, error) {
 	front := gateway.Front{Name: l.Address, Target: l.Target}
-	if l.Proxy != nil {
-		trusted, err := parsePrefixes(l.Proxy.Trusted)
-		if err != nil {
-			return front, fmt.Errorf("proxy: %w", err)
-		}
-		front.Layers = append(front.Layers, layers.ProxyServer(trusted))
-	}
-	if l.Web == nil && l.TLS != nil && l.TLS.Implicit {
-		front.Layers = append(front.Layers, layers.TLSServer(cert.config))
-	}
-	e, err := w.entry(l, cert)
+	e, err := w.entry(l, k, cert)
 	if err != nil {
 		return front, err
 	}
 	front.Security = e.offer
-	return front, nil
+	if k == browsers {
+		front.Ping = time.Duration(l.Web.Ping)
+		return front, nil
+	}
+	return front, e.route(&front)
 }
 
 // offer makes the security types for one connection, in the stated order.
 func (e *entry) offer(_ net.Conn, target string) []rfb.Security {
 	return side{
 		single: func(inner string, overTLS bool) rfb.Security {
-			return e.security(inner, target, overTLS || e.l.private())
+			return e.security(inner, target, overTLS || e.l.private(e.kind))
 		},
 		x509: func(inner rfb.Security) rfb.Security {
 			return rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(e.cert.config)), Inner: inner}
 		},
 		venCrypt: func(list []rfb.Security) rfb.Security { return rfb.ServerVeNCrypt{Subtypes: list} },
 		tight:    func(list []rfb.Security) rfb.Security { return rfb.ServerTight{Auths: list} },
-	}.assemble(e.l.Security)
+	}.assemble(*e.l.types(e.kind))
 }
 
 func (e *entry) security(name, target string, private bool) rfb.Security {

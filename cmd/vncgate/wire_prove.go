@@ -32,7 +32,8 @@ func (p passwordProof) Type() rfb.SecurityType { return p.with(nil).Type() }
 
 // Handshake runs it with the users file behind.
 func (p passwordProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, error) {
-	return p.with(func(ctx context.Context, user, password string) error {
+	return p.with(func(ctx context.Context, given, password string) error {
+		user, _ := p.e.userOf(given)
 		return p.e.w.verify(ctx, from(c), user, password)
 	}).Handshake(ctx, c)
 }
@@ -83,6 +84,9 @@ func (p vncProof) Handshake(ctx context.Context, c net.Conn) (secured rfb.Secure
 	looked := false
 	_ = p.e.w.guard.Try(from(c), "", func() error {
 		looked = true
+		if name := p.e.serverName(c); name != "" {
+			p.target = name
+		}
 		secured, err = rfb.ServerVncAuth{Passwords: p.passwords}.Handshake(ctx, c)
 		var refused *rfb.Refusal
 		if errors.As(err, &refused) {
@@ -124,9 +128,15 @@ type saslProof struct {
 func (saslProof) Type() rfb.SecurityType { return rfb.TypeSASL }
 
 // Handshake offers the mechanisms and runs the one that is chosen. The identity
-// that it proves comes along whole, with the groups of a token.
+// that it proves comes along whole, with the groups of a token; the target that
+// was named beside the user goes back to the gateway.
 func (p saslProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, error) {
 	mechanisms := p.mechanisms(c)
+	var target string
+	mechanisms.Claimed = func(given string) (user string) {
+		user, target = p.e.userOf(given)
+		return user
+	}
 	var running *auth.Mechanism
 	secured, err := rfb.ServerSASL{
 		Mechanisms: mechanisms.Names(),
@@ -137,6 +147,9 @@ func (p saslProof) Handshake(ctx context.Context, c net.Conn) (rfb.Secured, erro
 	}.Handshake(ctx, c)
 	if err == nil {
 		secured.Proof = running.Identity()
+		if target != "" {
+			secured.User += userMark + target
+		}
 	}
 	return secured, err
 }

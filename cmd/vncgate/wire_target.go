@@ -8,8 +8,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -39,34 +39,72 @@ var displaySecurity = append(slices.Clone(automaticSecurity), "plain", "x509-ide
 // it.
 const ourKeyBits = 2048
 
-// target wires one display's settings to a dialler, layers and security types.
-func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
+// template is what is made once for a target, or for all that a source names:
+// where each of those is comes later.
+type template struct {
+	w   *wiring
+	t   targetConfig
+	tls *tls.Config
+}
+
+// template opens the files that the settings of a display name.
+func (w *wiring) template(t targetConfig) (*template, error) {
 	tlsConfig, err := t.clientTLS()
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	t.ourKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, ourKeyBits) })
-	g := &gateway.Target{Name: name, Security: func() []rfb.Security { return t.prove(tlsConfig) }}
-	g.Dial = func(ctx context.Context) (net.Conn, error) { return layers.Dial(ctx, t.Address) }
-	switch {
-	case len(t.Command) > 0:
-		log := w.log.With("target", name)
-		g.Dial = func(ctx context.Context) (net.Conn, error) {
-			return layers.DialCommand(ctx, t.Command, func(line string) { log.Info("display command", "stderr", line) })
-		}
-	case t.URL != "":
-		err = t.dialWebSocket(g, tlsConfig)
-	case t.TLS != nil && t.TLS.Implicit:
-		g.Layers = []layers.Layer{layers.TLSClient(tlsConfig)}
+	return &template{w, t, tlsConfig}, nil
+}
+
+// target wires one display's settings to a dialler, layers and security types.
+func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
+	p, err := w.template(t)
+	if err != nil {
+		return nil, err
 	}
 	if t.TLS != nil && t.TLS.Insecure {
 		w.log.Warn("the certificate of this display is not checked", "target", name)
 	}
-	return g, err
+	g, err := p.build(name)
+	if err != nil {
+		return nil, err
+	}
+	g.Launcher = w.launcher(name, t.Start)
+	return g, nil
 }
 
+// build makes the target, from settings that say where it is.
+func (p *template) build(name string) (*gateway.Target, error) {
+	t, tlsConfig := &p.t, p.tls
+	g := &gateway.Target{
+		Name: name, Retry: t.Retry, SendProxy: proxyVersions[t.ProxyHeader], Security: p.security,
+		Dial: func(ctx context.Context) (net.Conn, error) { return layers.Dial(ctx, t.Address) },
+	}
+	switch {
+	case len(t.Command) > 0:
+		log := p.w.log.With("target", name)
+		g.Dial = func(ctx context.Context) (net.Conn, error) {
+			return layers.DialCommand(ctx, t.Command, func(line string) { log.Info("display command", "stderr", line) })
+		}
+	case t.Arrives != nil:
+		g.Dial = p.w.arrival(name)
+	case t.URL != "":
+		return g, t.dialWebSocket(g, tlsConfig, nil)
+	case t.TLS != nil && t.TLS.Implicit:
+		g.Layers = []layers.Layer{layers.TLSClient(tlsConfig)}
+	}
+	return g, nil
+}
+
+// security is how we prove ourselves, for one connection.
+func (p *template) security() []rfb.Security { return p.t.prove(p.tls) }
+
+// proxyVersions are the PROXY headers by their names.
+var proxyVersions = map[string]int{"v1": 1, "v2": 2}
+
 // dialWebSocket reaches a display that speaks RFB over ws or wss, as QEMU can.
-func (t *targetConfig) dialWebSocket(g *gateway.Target, tlsConfig *tls.Config) error {
+func (t *targetConfig) dialWebSocket(g *gateway.Target, tlsConfig *tls.Config, header http.Header) error {
 	u, err := url.Parse(t.URL)
 	if err != nil {
 		return fmt.Errorf("websocket: %w", err)
@@ -80,7 +118,7 @@ func (t *targetConfig) dialWebSocket(g *gateway.Target, tlsConfig *tls.Config) e
 	if u.Scheme == "wss" {
 		g.Layers = append(g.Layers, layers.TLSClient(tlsConfig))
 	}
-	g.Layers = append(g.Layers, layers.WebSocketClient(t.URL, nil))
+	g.Layers = append(g.Layers, layers.WebSocketClient(t.URL, header))
 	return nil
 }
 
@@ -271,36 +309,4 @@ func (t *targetConfig) host() string {
 		return host
 	}
 	return "localhost"
-}
-
-// resolver finds targets by name.
-func resolver(targets map[string]*gateway.Target) func(context.Context, string) (*gateway.Target, error) {
-	return func(_ context.Context, name string) (*gateway.Target, error) {
-		t, ok := targets[name]
-		if !ok {
-			return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
-		}
-		return t, nil
-	}
-}
-
-// authorizer grants what the policy allows; users, if there are any, know the
-// groups.
-func authorizer(policy *auth.Policy, users *auth.Users, log *slog.Logger) func(context.Context, []auth.Identity, string) (auth.Grant, error) {
-	return func(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-		for i, id := range ids {
-			if users == nil || id.Name == "" || strings.HasSuffix(id.Method, auth.OAuthBearer) {
-				continue // a token brings its own groups
-			}
-			if known, ok := users.Identity(id.Name); ok {
-				ids[i].Name, ids[i].Groups = known.Name, known.Groups
-			}
-		}
-		decision := policy.Decide(ids, target)
-		log.Debug("policy decided", "user", ids[0].String(), "method", ids[0].Method, "target", target, "decision", decision.String())
-		if !decision.Allowed() {
-			return auth.Grant{}, rfb.FailAuthentication(ctx, fmt.Errorf("policy: %s gets %s on target %q", ids[0], decision, target))
-		}
-		return auth.Grant{Identity: ids[0], Target: target, Rights: decision.Rights}, nil
-	}
 }

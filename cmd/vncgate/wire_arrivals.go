@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"vncgate/gateway"
+	"vncgate/layers"
+)
+
+// Displays that dial in: listeners with arrivals take them, targets with
+// arrives say which they are.
+
+// arrivalsOf makes what takes them in, nil where no target waits for any.
+func (w *wiring) arrivalsOf(cfg *config) (*gateway.Arrivals, error) {
+	bound, err := boundTargets(cfg)
+	if err != nil || len(bound) == 0 {
+		return nil, err
+	}
+	a := &gateway.Arrivals{Log: w.log, Bind: func(id string, from net.Addr) (string, bool) {
+		for _, b := range bound {
+			if b.fits(id, addrOf(from)) {
+				return b.target, true
+			}
+		}
+		return "", false
+	}}
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		if l.Arrivals == nil {
+			continue
+		}
+		a.Max += l.Arrivals.Waiting
+		if l.Proxy != nil {
+			proxy, err := l.Proxy.layer()
+			if err != nil {
+				return nil, err
+			}
+			a.Layers = []layers.Layer{proxy}
+		}
+	}
+	return a, nil
+}
+
+// boundTarget is a target whose display dials in.
+type boundTarget struct {
+	target, id string
+	anywhere   bool
+	from       func(netip.Addr) bool
+}
+
+func (b boundTarget) fits(id string, from netip.Addr) bool {
+	return b.id == id && (b.anywhere || b.from(from))
+}
+
+func boundTargets(cfg *config) ([]boundTarget, error) {
+	var list []boundTarget
+	for _, name := range keys(cfg.Targets) {
+		a := cfg.Targets[name].Arrives
+		if a == nil {
+			continue
+		}
+		from, err := parsePrefixes(a.From)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, boundTarget{name, a.ID, len(a.From) == 0, from})
+	}
+	return list, nil
+}
+
+// addrOf is the zero Addr for a peer without one.
+func addrOf(a net.Addr) netip.Addr {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
+}
+
+// arrival reaches a display that dials in.
+func (w *wiring) arrival(target string) func(context.Context) (net.Conn, error) {
+	if w.arrivals == nil { // a look at the configuration alone
+		return func(context.Context) (net.Conn, error) { return nil, gateway.ErrNotArrived }
+	}
+	return w.arrivals.Dialer(target)
+}
+
+// targetOfID is the target that a viewer of UltraVNC's repeater means by an ID.
+func (c *config) targetOfID(id string) string {
+	for name, t := range c.Targets {
+		if t.Arrives != nil && t.Arrives.ID == id {
+			return name
+		}
+	}
+	return id
+}

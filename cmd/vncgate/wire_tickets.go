@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+
+	"vncgate/auth"
+	"vncgate/auth/tickets"
+	"vncgate/gateway"
+	"vncgate/layers"
+	"vncgate/rfb"
+	"vncgate/web"
+)
+
+// Displays whose addresses are not in the configuration: those that tokens are
+// for, those that sources have names for, and those that viewers name by their
+// address. The last two go through users and policy as configured ones do; a
+// token is a proof of its own, and the policy may still say less.
+
+// anywhere are the addresses that a source may name without being told: all that
+// are not special (package layers says which those are), and this machine's
+// own where nobody else decides what the source holds.
+var (
+	anywhere  = []string{":*"}
+	ownPlaces = []string{":*", "127.0.0.0/8:*", "[::1]:*"}
+)
+
+// reach is where displays of one source may be, and how they are reached.
+type reach struct {
+	*template
+	dialer layers.Dialer
+}
+
+// allowed is where the source's displays may be.
+func (s *sourceConfig) allowed() (layers.Dialer, error) {
+	own := !s.kinds()[0].outside
+	switch {
+	case len(s.Allow) > 0:
+		return allowing(s.Allow)
+	case !own:
+		return allowing(anywhere)
+	}
+	d, err := allowing(ownPlaces)
+	d.AllowUnix = func(string) error { return nil }
+	return d, err
+}
+
+// allowed is where viewers may go by address.
+func (f *freeConfig) allowed() (layers.Dialer, error) { return allowing(f.Allow) }
+
+func allowing(entries []string) (layers.Dialer, error) {
+	list, err := layers.ParseAllowList(entries)
+	if err != nil {
+		return layers.Dialer{}, err
+	}
+	return layers.Dialer{Allow: list.Check, AllowUnix: list.CheckUnix}, nil
+}
+
+func (w *wiring) reach(t *targetConfig, dialer layers.Dialer) (*reach, error) {
+	if t == nil {
+		t = &targetConfig{}
+	}
+	p, err := w.template(*t)
+	if err != nil {
+		return nil, fmt.Errorf("display: %w", err)
+	}
+	return &reach{p, dialer}, nil
+}
+
+// target is the display that a ticket leads to. The address was checked for its
+// form; where it really leads is checked when it is dialled.
+func (r *reach) target(name string, ticket tickets.Ticket) (*gateway.Target, error) {
+	p := *r.template
+	t := &p.t
+	t.Address = ticket.Address
+	if ticket.User != "" {
+		t.User = ticket.User
+	}
+	if ticket.Password != "" {
+		t.Password = &secret{text: ticket.Password}
+	}
+	if ticket.VeNCrypt && len(t.Security) == 0 {
+		t.Security = overX509
+	}
+	if ticket.TLS {
+		t.TLS = t.TLS.implicit()
+	}
+	if t.TLS == nil || t.TLS.Name == "" {
+		p.tls = p.tls.Clone()
+		p.tls.ServerName = t.host()
+	}
+	if ticket.WebSocketURL != "" {
+		return p.overWebSocket(name, ticket, r.dialer)
+	}
+	g, err := p.build(name)
+	if err != nil {
+		return nil, err
+	}
+	g.Dial = func(ctx context.Context) (net.Conn, error) { return r.dialer.Dial(ctx, ticket.Address) }
+	if ticket.ConnectPath != "" {
+		g.Layers = append(g.Layers, layers.HTTPConnect(ticket.ConnectPath, nil))
+	}
+	return g, nil
+}
+
+// overX509 are the types that are left where a ticket demands TLS inside
+// VeNCrypt.
+var overX509 = []string{"x509-sasl", "x509-plain", "x509-vnc", "x509-none"}
+
+// overWebSocket is a display behind the WebSocket of a platform's API.
+func (p *template) overWebSocket(name string, ticket tickets.Ticket, dialer layers.Dialer) (*gateway.Target, error) {
+	p.t.URL, p.t.Address = ticket.WebSocketURL, ""
+	if p.t.TLS != nil {
+		plain := *p.t.TLS
+		plain.Implicit = false
+		p.t.TLS = &plain
+	}
+	g := &gateway.Target{Name: name, Retry: p.t.Retry, SendProxy: proxyVersions[p.t.ProxyHeader], Security: p.security}
+	if err := p.t.dialWebSocket(g, p.tls, ticket.Header); err != nil {
+		return nil, errors.New("the WebSocket address of the ticket is none") // which holds a secret
+	}
+	g.Dial = func(ctx context.Context) (net.Conn, error) { return dialer.Dial(ctx, ticket.Address) }
+	return g, nil
+}
+
+// implicit is t with TLS from the first byte.
+func (t *clientTLSConfig) implicit() *clientTLSConfig {
+	set := clientTLSConfig{}
+	if t != nil {
+		set = *t
+	}
+	set.Implicit = true
+	return &set
+}
+
+// source is a source of the configuration, opened.
+type source struct {
+	*reach
+	tickets.Named
+	rights auth.Rights // 0: all
+}
+
+// openSources opens what the configuration names; closeSources ends it.
+func (w *wiring) openSources(ctx context.Context) error {
+	w.sources = map[string]*source{}
+	for i := range w.cfg.Sources {
+		c := &w.cfg.Sources[i]
+		if err := w.openSource(ctx, c); err != nil {
+			return fmt.Errorf("source %s: %w", c.Name, err)
+		}
+	}
+	if w.cfg.Free == nil {
+		return nil
+	}
+	dialer, err := w.cfg.Free.allowed()
+	if err == nil {
+		w.free, err = w.reach(w.cfg.Free.Display, dialer)
+	}
+	if err != nil {
+		return fmt.Errorf("free: %w", err)
+	}
+	return nil
+}
+
+func (w *wiring) openSource(ctx context.Context, c *sourceConfig) error {
+	dialer, err := c.allowed()
+	if err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	s := &source{}
+	if s.reach, err = w.reach(c.Display, dialer); err != nil {
+		return err
+	}
+	if s.rights, err = auth.ParseRights(c.Rights); err != nil {
+		return fmt.Errorf("rights: %w", err)
+	}
+	kind := c.kinds()[0]
+	opened, err := kind.open(ctx, sourceOpener{c.Name, w.reporter})
+	if err != nil {
+		return fmt.Errorf("%s: %w", kind.name, err)
+	}
+	s.Named = tickets.Named{Name: ticketMethod + c.Name, Source: opened}
+	w.sources[c.Name] = s
+	return nil
+}
+
+// ticketMethod begins the Method of identities that tickets prove.
+const ticketMethod = "ticket/"
+
+func (w *wiring) closeSources() {
+	for _, s := range w.sources {
+		if c, ok := s.Source.(interface{ Close() error }); ok {
+			_ = c.Close()
+		}
+	}
+}
+
+var (
+	errBadToken = &web.Refusal{Status: http.StatusForbidden, Words: "This link is not good any more, or never was. Ask for a new one."}
+	errNoRights = &web.Refusal{Status: http.StatusForbidden, Words: "This link lets you do nothing here. Ask for another one."}
+)
+
+// bearers finds what a token is good for: in the sources of these names, in
+// this order. Whoever bears it comes in as front says, to the ticket's display.
+func (w *wiring) bearers(names []string, front gateway.Front) func(context.Context, string) (gateway.Front, error) {
+	return func(ctx context.Context, token string) (gateway.Front, error) {
+		var failed error
+		for _, name := range names {
+			s := w.sources[name]
+			ticket, err := s.Lookup(ctx, token)
+			switch {
+			case err == nil:
+				return w.bearer(front, name, s, ticket)
+			case !errors.Is(err, tickets.ErrUnknown):
+				failed = errors.Join(failed, err)
+			}
+		}
+		if failed != nil {
+			return front, failed
+		}
+		return front, errBadToken
+	}
+}
+
+// bearer is how the bearer of a ticket comes in.
+func (w *wiring) bearer(front gateway.Front, name string, s *source, ticket tickets.Ticket) (gateway.Front, error) {
+	id := ticket.Identity
+	id.Method = ticketMethod + name
+	front.Identities = append([]auth.Identity{id}, front.Identities...)
+	front.Expires = ticket.Expires
+	front.Rights = ticket.Rights
+	switch {
+	case ticket.Rights == 0:
+		front.Rights = s.rights
+	case s.rights != 0:
+		if front.Rights &= s.rights; front.Rights == 0 {
+			return front, errNoRights
+		}
+	}
+	if ticket.Target != "" {
+		front.Target = ticket.Target
+		return front, nil
+	}
+	front.Target = name + "/" + placeOf(ticket.Address)
+	front.Find = func(context.Context, string) (*gateway.Target, error) { return s.target(front.Target, ticket) }
+	return front, nil
+}
+
+// placeOf is an address in the log and for a policy, in which a slash divides
+// the name of the source from it.
+func placeOf(address string) string {
+	if socket, ok := strings.CutPrefix(address, "unix:"); ok {
+		return path.Base(socket)
+	}
+	return address
+}
+
+// find is the gateway's Resolve: targets of the configuration, then names of
+// sources, then addresses.
+func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error) {
+	if t, ok := w.targets[name]; ok {
+		return t, nil
+	}
+	if isAddress(name) {
+		return w.findFree(name)
+	}
+	for _, source := range w.cfg.sourceNames(asTargets) {
+		s := w.sources[source]
+		ticket, err := s.Lookup(ctx, name)
+		switch {
+		case err == nil && ticket.Target == "":
+			return s.target(name, ticket)
+		case err == nil:
+			if t, ok := w.targets[ticket.Target]; ok {
+				return t, nil
+			}
+		case !errors.Is(err, tickets.ErrUnknown):
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
+}
+
+// isAddress tells addresses from names: a name of a target that is not
+// configured has no colon.
+func isAddress(name string) bool { return strings.Contains(name, ":") }
+
+func (w *wiring) findFree(name string) (*gateway.Target, error) {
+	address, ok := freeAddress(name)
+	if w.free == nil || !ok {
+		return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
+	}
+	return w.free.target(name, tickets.Ticket{Address: address})
+}
+
+// freeAddress is the address that a viewer wrote, in the form that is dialled.
+// An address that is plainly outside of the allow list is not told from one
+// that is: who may know that has proved who he is by then.
+func freeAddress(name string) (string, bool) {
+	address, err := tickets.ParseAddress(name)
+	return address, err == nil
+}
+
+// freePolicy is what policies call displays that are named by address.
+const freePolicy = "free/"
+
+// policyName is what a policy calls a target: its name, or free/ and the
+// address, so that no spelling of an address leads past a rule.
+func (w *wiring) policyName(name string) string {
+	if _, configured := w.cfg.Targets[name]; configured || !isAddress(name) {
+		return name
+	}
+	address, ok := freeAddress(name)
+	if !ok {
+		return name
+	}
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		address = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+	}
+	return freePolicy + strings.ReplaceAll(address, "/", "_")
+}
+
+var _ rfb.Security
