@@ -3,12 +3,15 @@ package tickets_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,15 +95,25 @@ func plainRedis(t testing.TB, settings ...string) *redisServer {
 	return startRedis(t, redis.Options{}, append([]string{`save ""`}, settings...)...)
 }
 
+// given are the ports that freePort has handed out.
+var given sync.Map
+
+// freePort finds a port for a server to listen at. It stays below those that
+// systems give to outgoing connections, any of which could come first.
 func freePort(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
+	t.Fatal("no free port")
+	return ""
 }
 
 func eventually(t testing.TB, otherwise string, done func() bool) {
