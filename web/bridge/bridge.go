@@ -1,7 +1,3 @@
-// Package bridge carries the bytes of any TCP or unix-socket service to
-// browsers over WebSocket, and serves files on the same port: what websockify
-// does. It looks into nothing that it carries, be it RFB, SPICE, telnet or MQTT;
-// package web is the one that knows displays.
 package bridge
 
 import (
@@ -53,8 +49,8 @@ type Config struct {
 	// HostToken takes the token from the Host header, up to its port, instead
 	// of the query's first "token".
 	HostToken bool
-	// Auths must all let a request in, in this order; they are asked once its
-	// token is known to be good. The first refusal is answered.
+	// Auths must all let a request in; they are asked in this order, once its
+	// token is known to be good, until one refuses.
 	Auths []Auth
 	// WebAuth asks Auths about requests for files as well.
 	WebAuth bool

@@ -23,6 +23,8 @@ type files struct {
 	dir      string // of root, without links
 	fileOnly bool
 	hide     []string
+
+	maxListed int
 }
 
 // newFiles opens dir, which stays the one served if another takes its name.
@@ -38,7 +40,7 @@ func newFiles(dir string, fileOnly bool, hide []string) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &files{root, dir, fileOnly, slices.Clone(hide)}, nil
+	return &files{root, dir, fileOnly, slices.Clone(hide), maxListed}, nil
 }
 
 // noFiles answers where no directory is served.

@@ -9,11 +9,12 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // maxListed bounds a listing, and so what a request for one costs.
-const maxListed = 5000
+const maxListed = 5000 // entries of the directory
 
 // list answers with the names in a directory that may be asked for.
 func (f *files) list(w http.ResponseWriter, r *http.Request, name string) {
@@ -23,20 +24,21 @@ func (f *files) list(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	entries, _ := dir.ReadDir(maxListed + 1) // what could be read is listed
+	entries, _ := dir.ReadDir(f.maxListed + 1) // what could be read is listed
 	var b strings.Builder
 	title := html.EscapeString("Directory listing for " + r.URL.Path)
 	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%s</title>\n<h1>%s</h1>\n<hr>\n<ul>\n", title, title)
-	for _, entry := range f.listed(name, entries[:min(len(entries), maxListed)]) {
+	for _, entry := range f.listed(name, entries[:min(len(entries), f.maxListed)]) {
 		link := url.URL{Path: entry}
 		fmt.Fprintf(&b, "<li><a href=\"%s\">%s</a></li>\n", html.EscapeString(link.String()), html.EscapeString(entry))
 	}
 	b.WriteString("</ul>\n<hr>\n")
-	if len(entries) > maxListed {
-		fmt.Fprintf(&b, "<p>There are more than the %d entries looked at.</p>\n", maxListed)
+	if len(entries) > f.maxListed {
+		fmt.Fprintf(&b, "<p>There are more than the %d entries looked at.</p>\n", f.maxListed)
 	}
 	setHeaders(w, "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	if r.Method != http.MethodHead {
 		_, _ = w.Write([]byte(b.String()))
 	}

@@ -76,11 +76,14 @@ func TestUnixTarget(t *testing.T) {
 	}
 }
 
-// TestTargets that are not as they should be; the upgrade has been by then.
+// TestTargetEnds, or is not there at all: the upgrade has been by then.
 func TestTargetEnds(t *testing.T) {
 	down := listen(t)
 	_ = down.Close()
-	reset := service(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
+	reset := service(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1)) // or the dial itself may fail
+		_ = c.(*net.TCPConn).SetLinger(0)
+	})
 	hung := func(ctx context.Context, _ bridge.Route) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
@@ -100,6 +103,9 @@ func TestTargetEnds(t *testing.T) {
 		ws, res := open(t, start(t, c.cfg), "/", nil)
 		if ws == nil {
 			t.Fatalf("%s: %d", c.name, res.StatusCode)
+		}
+		if c.name == "resets" {
+			_ = ws.WriteMessage(websocket.BinaryMessage, []byte("x"))
 		}
 		if code, words := ended(t, ws); code != c.code || words != c.words {
 			t.Errorf("%s: closed with %d %q", c.name, code, words)

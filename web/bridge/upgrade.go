@@ -29,6 +29,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveFile(w, r)
 		return
 	}
+	w.Header().Set("Connection", "close") // of a refusal; an upgrade's answer is not w's
 	route, err := s.admit(r)
 	if err != nil {
 		s.refuse(w, r, err)

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
+	"vncgate/layers/layertest"
 	"vncgate/web/bridge"
 )
 
@@ -161,6 +165,58 @@ func TestAuthThatFails(t *testing.T) {
 	_, res := open(t, address, "/", nil)
 	if body := readAll(t, res); res.StatusCode != 502 || strings.Contains(body, "10.9.8.7") || !strings.Contains(log.String(), "10.9.8.7") {
 		t.Errorf("%d %q, log %s", res.StatusCode, body, log.String())
+	}
+}
+
+// TestClientCertificate looks at the connection's own TLS; the certificate that
+// Certificates makes for clients is viewer's.
+func TestClientCertificate(t *testing.T) {
+	certs := layertest.Certificates(t)
+	target := echo(t)
+	for _, c := range []struct {
+		name, source string
+		with         bool
+		status       int
+	}{
+		{"listed", `"some one" viewer`, true, 101},
+		{"another's", `"some one"`, true, 403},
+		{"none", "viewer", false, 403},
+	} {
+		auth, err := bridge.NewAuth("ClientCertCNAuth", c.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := bridge.New(bridge.Config{Route: bridge.Route{Address: target}, Auths: []bridge.Auth{auth}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln := tls.NewListener(listen(t), certs.Server)
+		go func() { _ = s.Serve(ln) }()
+		client := certs.Client.Clone()
+		if !c.with {
+			client.Certificates, client.GetClientCertificate = nil, nil
+		}
+		d := websocket.Dialer{TLSClientConfig: client, HandshakeTimeout: patience}
+		ws, res, _ := d.Dial("wss://"+ln.Addr().String()+"/", http.Header{"SSL_CLIENT_S_DN_CN": {"viewer"}})
+		if res == nil || res.StatusCode != c.status {
+			t.Errorf("%s: %+v, want %d", c.name, res, c.status)
+		}
+		if ws != nil {
+			say(t, ws, "x", "x")
+			_ = ws.Close()
+		}
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestRefusalsClose the connection, as websockify does: scripts wait for that.
+func TestRefusalsClose(t *testing.T) {
+	address := start(t, bridge.Config{Lookup: tokens(nil)})
+	_, res := open(t, address, "/?token=x", nil)
+	if res.StatusCode != 403 || !res.Close || res.Header.Get("Server") != "vncgate" {
+		t.Errorf("%d, close %v, %v", res.StatusCode, res.Close, res.Header)
 	}
 }
 
