@@ -15,10 +15,15 @@ import (
 	"vncgate/layers/layertest"
 )
 
-// TestMain is also the command that commandPair spawns.
+// TestMain is also the commands that commandPair and the tests of inheritance
+// spawn.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == relayCommand {
 		relay(os.Args[2])
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == inheritCommand {
+		inherit(os.Args[2])
 		return
 	}
 	// Else the command takes a second to exit under the race detector.
