@@ -184,7 +184,7 @@ func TestNovaFails(t *testing.T) {
 		"administrator": status(403),
 		"status 500":    status(500),
 		"status 302": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example/"+r.URL.Path, 302)
+			http.Redirect(w, r, "https://evil.example/"+r.URL.Path, http.StatusFound)
 		},
 		"EOF":               func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"more than 1048576": func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 2<<20)) },
