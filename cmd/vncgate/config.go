@@ -129,7 +129,7 @@ func parseConfig(b []byte) (*config, error) {
 func (l limitsConfig) limits() gateway.Limits {
 	return gateway.Limits{
 		Sessions: l.Sessions, Handshakes: l.Handshakes,
-		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, Stall: l.Stall,
+		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, GreetTimeout: l.GreetTimeout, Stall: l.Stall,
 	}
 }
 

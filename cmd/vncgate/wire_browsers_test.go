@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+)
+
+// A browser names its display by a token, a path, a host name or a query.
+func TestBrowserRoutes(t *testing.T) {
+	at := displaysAt(t, "one", "two")
+	tokens := fileWith(t, "secret-1: %s\nsecret-2: %s\n", at...)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {targets_path: /vnc, hosts: ["{target}.vnc.example"]}, sources: [portal], token: optional, security: [none]}
+  - {address: "127.0.0.1:0", web: {}, sources: [portal]}
+sources:
+  - {name: portal, file: %q}
+targets:
+  one: {address: %q}
+  two: {address: %q}
+`, append([]any{tokens}, at...)...)
+	host := func(name string) http.Header { return http.Header{"Host": {name}} }
+	for _, c := range []struct {
+		door int
+		path string
+		head http.Header
+		want string
+	}{
+		{0, "/websockify?token=secret-2", nil, "two"},
+		{0, "/?token=secret-1", nil, "one"},
+		{0, "/vnc/two", nil, "two"},
+		{0, "/websockify?target=one", nil, "one"},
+		{0, "/websockify", host("two.vnc.example"), "two"},
+		{0, "/websockify?token=secret-3", nil, "!403"},
+		{0, "/websockify?target=three", nil, "!There is no such display"},
+		{0, "/websockify?target=one", host("two.vnc.example"), "!400"},
+		{0, "/websockify", nil, "!404"},
+		{1, "/websockify?token=secret-2", nil, "two"},
+		{1, "/websockify?target=one", nil, "!403"},
+		{1, "/websockify", nil, "!403"},
+		{1, "/websockify", http.Header{"Cookie": {"token=secret-1"}}, "one"},
+	} {
+		got, err := g.browser(c.door, c.path, c.head)
+		sees(t, fmt.Sprint(c.door, c.path, c.head), c.want, got, err)
+	}
+	if strings.Contains(g.log.String(), "secret-") {
+		t.Error("a token is in the log")
+	}
+	if want := fmt.Sprintf(`target=portal/%s`, at[1]); !strings.Contains(g.log.String(), want) {
+		t.Errorf("the log does not say %s", want)
+	}
+	// A change counts at once.
+	if err := os.WriteFile(tokens, fmt.Appendf(nil, "secret-9: %s\n", at[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.browser(1, "/?token=secret-9", nil)
+	sees(t, "new token", "one", got, err)
+	got, err = g.browser(1, "/?token=secret-2", nil)
+	sees(t, "withdrawn token", "!403", got, err)
+}
+
+// What a token says is narrowed by its source and by the policy.
+func TestTicketRights(t *testing.T) {
+	at := displaysAt(t, "one", "two")
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("Authorization") + " " + r.URL.Query().Get("t") {
+		case "Bearer key full":
+			fmt.Fprintf(w, `{"address": %q, "identity": "alice"}`, at[0])
+		case "Bearer key view":
+			fmt.Fprintf(w, `{"target": "two", "identity": "bob", "rights": ["view"]}`)
+		case "Bearer key power":
+			fmt.Fprintf(w, `{"target": "two", "rights": ["power"]}`)
+		case "Bearer key down":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(api.Close)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, sources: [api]}
+sources:
+  - name: api
+    http: {url: "%s/?t={token}", headers: {Authorization: "Bearer key"}}
+    rights: [control]
+    allow: ["127.0.0.1:*"]
+targets:
+  two: {address: %q}
+policy:
+  - {who: "method:ticket/api", targets: "api/*", allow: [view, keyboard]}
+  - {who: "user:bob", targets: "two", allow: [all]}
+`, api.URL, at[1])
+	for token, want := range map[string]string{
+		"full": "one", "view": "two", "power": "!403", "down": "!502", "none": "!403",
+	} {
+		got, err := g.browser(0, "/?token="+token, nil)
+		sees(t, token, want, got, err)
+	}
+	for _, want := range []string{"user=alice", "rights=view,keyboard", "user=bob", "rights=view"} {
+		if !strings.Contains(g.log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+}
+
+// Where another decides what a source holds, this machine is not meant.
+func TestWhereTicketsLead(t *testing.T) {
+	at := displaysAt(t, "one")
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, strings.TrimPrefix(r.URL.Path, "/"))
+	}))
+	t.Cleanup(api.Close)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, sources: [wide, narrow]}
+  - {address: "127.0.0.1:0", web: {}, sources: [narrow]}
+sources:
+  - {name: wide, http: {url: "%[1]s/{token}"}}
+  - {name: narrow, http: {url: "%[1]s/{token}"}, allow: [%[2]q]}
+`, api.URL, at[0])
+	for _, c := range []struct {
+		door  int
+		token string
+		want  string
+	}{
+		{1, at[0].(string), "one"},
+		{1, "localhost" + strings.TrimPrefix(at[0].(string), "127.0.0.1"), "one"},
+		{1, "127.0.0.1:1", "!cannot be reached"},
+		{0, at[0].(string), "!cannot be reached"},
+		{0, "169.254.169.254:80", "!cannot be reached"},
+		{0, "unix:/run/vncgate-test.sock", "!cannot be reached"},
+	} {
+		got, err := g.browser(c.door, "/?token="+c.token, nil)
+		sees(t, c.token, c.want, got, err)
+	}
+	if !strings.Contains(g.log.String(), "which only an entry of its own allows") {
+		t.Error("the log does not say why")
+	}
+}
+
+// Names of a source are targets, under users and policy.
+func TestSourcesOfTargets(t *testing.T) {
+	at := displaysAt(t, "one", "two")
+	names := fileWith(t, "vm1: %s\nvm2: %s\n", at...)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {targets_path: /vnc}}
+sources:
+  - {name: vms, as: targets, file: %q}
+policy:
+  - {who: "*", targets: "vm1", allow: [view]}
+`, names)
+	for path, want := range map[string]string{"/vnc/vm1": "one", "/?target=vm1": "one", "/?target=vm2": "!Authentication failed", "/?target=vm3": "!Authentication failed"} {
+		got, err := g.browser(0, path, nil)
+		sees(t, path, want, got, err)
+	}
+}
+
+// An address is a name where that is allowed, whatever its spelling.
+func TestFreeForm(t *testing.T) {
+	at := displaysAt(t, "one", "two")
+	_, port, _ := strings.Cut(at[0].(string), ":")
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, target: two}
+targets:
+  two: {address: %q}
+free: {allow: ["127.0.0.1:%s"]}
+policy:
+  - {who: "*", targets: "free/127.0.0.1:*", allow: [view]}
+  - {who: "*", targets: "two", allow: [all]}
+`, at[1], port)
+	for target, want := range map[string]string{
+		"127.0.0.1:" + port: "one", "two": "two", "[::ffff:127.0.0.1]:0" + port: "one", "127.0.0.1:1": "!cannot be reached",
+		"localhost:" + port: "!Authentication failed", "unix:/run/x": "!Authentication failed", "127.0.0.1:": "!Authentication failed",
+	} {
+		got, err := g.browser(0, "/?target="+target, nil)
+		sees(t, target, want, got, err)
+	}
+}
