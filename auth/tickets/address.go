@@ -38,7 +38,7 @@ func ParseAddress(s string) (string, error) {
 	if path, ok := strings.CutPrefix(s, socketHost+":"); ok {
 		return unixAddress(path)
 	}
-	if path, ok := strings.CutPrefix(s, "unix:"); ok && (strings.HasPrefix(path, "/") || strings.HasPrefix(path, "@")) {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok && saysPath(path) {
 		return unixAddress(path)
 	}
 	colon := strings.LastIndexByte(s, ':')
@@ -94,7 +94,7 @@ func checkHost(host string) error {
 	case host == "":
 		return errNoHost
 	case strings.Contains(host, ":"):
-		if _, err := netip.ParseAddr(host); err != nil {
+		if _, err := netip.ParseAddr(host); err != nil || strings.ContainsAny(host, "/\\@?#[]\"'") { // a zone takes anything
 			return errHost
 		}
 		return checkText(host)
@@ -111,9 +111,16 @@ func checkText(host string) error {
 	return nil
 }
 
+// unixAddress writes a path so that it cannot be taken for the port of a host
+// named unix.
 func unixAddress(path string) (string, error) {
+	if path != "" && !saysPath(path) {
+		path = "./" + path
+	}
 	if path == "" || path == "@" || len(path) > maxUnixPath || strings.ContainsRune(path, 0) {
 		return "", errPath
 	}
 	return "unix:" + path, nil
 }
+
+func saysPath(s string) bool { return s != "" && strings.ContainsRune("/@.", rune(s[0])) }
