@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +39,27 @@ type Route struct {
 	// Address is in the form of layers.ParseAddress: "host:port",
 	// "[v6]:port", "unix:/path".
 	Address string
+
+	label string // Address without the token, for logs; "" if there is none in it
+}
+
+// labelled takes note of a token that is part of the address: the name of a
+// socket in a directory.
+func (to Route) labelled(token string) Route {
+	if dir, ok := strings.CutSuffix(to.Address, "/"+token); ok && token != "" {
+		to.label = dir + "/(token)"
+	}
+	return to
+}
+
+// String is the address as logs may tell it.
+func (to Route) String() string { return cmp.Or(to.label, to.Address) }
+
+// scrub is err as logs may tell it: errors of a dial name what was dialled.
+func (to Route) scrub(err error) string {
+	secret, _ := strings.CutPrefix(to.Address, "unix:")
+	label, _ := strings.CutPrefix(to.String(), "unix:")
+	return strings.ReplaceAll(err.Error(), secret, label)
 }
 
 // Config is what a bridge is made of. It must not be changed afterwards.

@@ -166,10 +166,40 @@ func (f *files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 // fileType goes by the extension alone, so that what a file contains never
 // makes it a page or a script.
 func fileType(name string) string {
-	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+	ext := strings.ToLower(path.Ext(name))
+	if t := webType(ext); t != "" {
+		return t
+	}
+	if t := mime.TypeByExtension(ext); t != "" {
 		return t
 	}
 	return "application/octet-stream"
+}
+
+// webType knows what pages are made of. A system's own table may call a script
+// plain text, and browsers then refuse it.
+func webType(ext string) string {
+	switch ext {
+	case ".html", ".htm":
+		return "text/html; charset=utf-8"
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".txt":
+		return "text/plain; charset=utf-8"
+	case ".json":
+		return "application/json"
+	case ".wasm":
+		return "application/wasm"
+	case ".svg":
+		return "image/svg+xml"
+	case ".woff", ".woff2", ".ttf":
+		return "font/" + ext[1:]
+	case ".oga":
+		return "audio/ogg"
+	}
+	return ""
 }
 
 // setHeaders lets browsers ask whether what they keep is still current, or they

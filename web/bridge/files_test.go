@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -194,21 +192,6 @@ func TestConditionalAndPartialFiles(t *testing.T) {
 	}
 	if res, body := get(t, "GET", url, http.Header{"Range": {"bytes=1-1"}}); res.StatusCode != 206 || body != "i" {
 		t.Errorf("range: %d %q", res.StatusCode, body)
-	}
-}
-
-// TestNamedPipe would block whoever opens it.
-func TestNamedPipe(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no named pipes in directories")
-	}
-	dir := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
-		t.Skip(err)
-	}
-	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Dir: dir})
-	if res, _ := get(t, "GET", "http://"+address+"/fifo", nil); res.StatusCode != 404 {
-		t.Errorf("fifo: %d", res.StatusCode)
 	}
 }
 

@@ -31,6 +31,21 @@ func TestLongListingIsCut(t *testing.T) {
 	}
 }
 
+// TestFileType: browsers refuse scripts and style sheets by another type, so
+// these must not depend on the system's table.
+func TestFileType(t *testing.T) {
+	for name, want := range map[string]string{
+		"core/rfb.js": "text/javascript; charset=utf-8", "a.JS": "text/javascript; charset=utf-8", "x.mjs": "text/javascript; charset=utf-8",
+		"style.css": "text/css; charset=utf-8", "vnc.html": "text/html; charset=utf-8", "i.svg": "image/svg+xml", "bell.oga": "audio/ogg",
+		"f.woff2": "font/woff2", "f.woff": "font/woff", "package.json": "application/json",
+		"noext": "application/octet-stream", "a.": "application/octet-stream", "a.x y": "application/octet-stream", "a.text/html": "application/octet-stream",
+	} {
+		if got := fileType(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // FuzzFileName: no request names anything above the directory, or hidden in it.
 func FuzzFileName(f *testing.F) {
 	for _, s := range []string{"/", "", "/a", "/a/", "//a//b/", "/../a", "/a/..", "/./a", "/.git/x", "/.well-known/x", "/a\\..\\b", "/...", "/a/.", "*"} {

@@ -43,7 +43,7 @@ func (s *Server) serve(r *http.Request, ws *layers.WebSocketConn, to Route) {
 		s.cfg.Opened(id, live)
 	}
 	log := s.cfg.Log.With("session", id)
-	log.Info("client connected", "client", r.RemoteAddr, "stack", layers.Describe(ws), "path", pathForLog(r), "target", to.Address)
+	log.Info("client connected", "client", r.RemoteAddr, "stack", layers.Describe(ws), "path", pathForLog(r), "target", to.String())
 	x := &session{&s.cfg, id, ws, to, log}
 	x.run(ctx, cancel)
 }
@@ -80,7 +80,7 @@ func (x *session) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	target, err := x.cfg.Dial(dialling, x.route)
 	stop()
 	if err != nil {
-		x.log.Warn("target not reached", "target", x.route.Address, "error", err)
+		x.log.Warn("target not reached", "target", x.route.String(), "error", x.route.scrub(err))
 		code, words := lastWord("", context.Cause(ctx))
 		if ctx.Err() == nil {
 			code, words = layers.CloseServerError, "Failed to connect to downstream server"

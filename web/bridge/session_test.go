@@ -76,6 +76,65 @@ func TestUnixTarget(t *testing.T) {
 	}
 }
 
+// TestTokenInAddress: a socket named by the token is not named in the log.
+func TestTokenInAddress(t *testing.T) {
+	dir := layertest.SocketDir(t)
+	ln, err := net.Listen("unix", filepath.Join(dir, "t0k3n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			_ = c.Close()
+		}
+	}()
+	var log journal
+	s, address := startServer(t, bridge.Config{Log: log.logger(), Lookup: func(_ context.Context, token string) (bridge.Route, error) {
+		return bridge.Route{Address: "unix:" + filepath.Join(dir, token)}, nil
+	}})
+	up, _ := open(t, address, "/?token=t0k3n", nil)
+	_, _ = ended(t, up)
+	_ = ln.Close()
+	down, _ := open(t, address, "/?token=t0k3n", nil)
+	if _, words := ended(t, down); words != "Failed to connect to downstream server" {
+		t.Errorf("closed with %q", words)
+	}
+	s.Wait()
+	if said := log.String(); strings.Contains(said, "t0k3n") || strings.Count(said, dir+"/(token)") < 3 {
+		t.Errorf("log %s", said)
+	}
+}
+
+// TestMany sessions at once, each with its own bytes.
+func TestMany(t *testing.T) {
+	var told events
+	s, address := startServer(t, bridge.Config{
+		Route: bridge.Route{Address: echo(t)}, Record: filepath.Join(t.TempDir(), "rec"), Traffic: io.Discard, Heartbeat: time.Minute,
+		Opened: func(session uint64, live int) { told.add("+", session, live) },
+		Closed: func(session uint64, live int) { told.add("-", session, live) },
+	})
+	var clients sync.WaitGroup
+	for i := range 20 {
+		c, _ := open(t, address, "/", nil)
+		clients.Go(func() {
+			for j := range 20 {
+				want := fmt.Sprint("session ", i, " message ", j)
+				_ = c.WriteMessage(websocket.BinaryMessage, []byte(want))
+				if _, b, err := c.ReadMessage(); err != nil || string(b) != want {
+					t.Errorf("read %q, %v; want %q", b, err, want)
+					break
+				}
+			}
+			_ = c.Close()
+		})
+	}
+	clients.Wait()
+	s.Wait()
+	if len(told.e) != 40 || !slices.ContainsFunc(told.e, func(e string) bool { return strings.HasSuffix(e, "/0") }) {
+		t.Errorf("told %v", told.e)
+	}
+}
+
 // TestTargetEnds, or is not there at all: the upgrade has been by then.
 func TestTargetEnds(t *testing.T) {
 	down := listen(t)

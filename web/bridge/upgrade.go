@@ -77,7 +77,8 @@ func (s *Server) lookup(r *http.Request) (Route, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), lookupTimeout)
 	defer cancel()
-	return s.cfg.Lookup(ctx, token)
+	route, err := s.cfg.Lookup(ctx, token)
+	return route.labelled(token), err
 }
 
 func (s *Server) authenticate(r *http.Request) error {
