@@ -52,8 +52,8 @@ type Front struct {
 	// Expires ends sessions, and lets none begin any more; zero: never.
 	Expires time.Time
 	// Ping is how often a viewer that comes by WebSocket is pinged; one that
-	// gives no sign of life for as long again is gone. 0 means 25 s, which
-	// keeps the usual load balancers' idle timers (60 s) quiet; negative: never.
+	// gives no sign of life for twice as long after that is gone. 0 means
+	// layers.DefaultHeartbeat; negative: never.
 	Ping time.Duration
 }
 

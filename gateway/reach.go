@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -48,8 +47,11 @@ func (s *Session) reach(ctx context.Context, target *Target) error {
 // meanwhile.
 func (s *Session) watchViewer(cancel context.CancelCauseFunc) (stop func()) {
 	unwatch := s.below.watch(func(err error) { cancel(fmt.Errorf("%w: %w", errViewerLeft, err)) })
-	quiet := s.ping(func() { cancel(fmt.Errorf("%w: %w", errViewerLeft, errViewerGone)) })
-	return func() { quiet(); unwatch() }
+	quiet := s.ping(nil, func() { cancel(fmt.Errorf("%w: %w", errViewerLeft, errViewerGone)) })
+	return func() {
+		quiet()
+		unwatch()
+	}
 }
 
 // reaching is the search for a display that lets one session in.
@@ -229,10 +231,3 @@ func (t tried) Error() string {
 }
 
 func (t tried) Unwrap() []error { return t }
-
-// ping has dead called when the viewer, if it is a browser, gives no sign of
-// life.
-func (s *Session) ping(dead func()) (stop func()) {
-	_, _ = layers.As[*layers.WebSocketConn](s.below)
-	return func() {}
-}

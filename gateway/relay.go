@@ -156,6 +156,7 @@ type pump struct {
 	headroom int                       // bytes in front of the payload that write wants
 	stall    time.Duration
 	moved    atomic.Int64 // payload bytes
+	writing  atomic.Bool  // nobody reads from src meanwhile
 
 	armed  time.Time // when the write deadline was last set
 	lent   *[]byte   // a bulk buffer, while bytes move
@@ -205,9 +206,11 @@ func (p *pump) pass(b []byte) error {
 		p.armed = now
 		p.setDeadline(p.dst.SetWriteDeadline, now.Add(p.stall))
 	}
+	p.writing.Store(true)
 	if _, err := p.write(b); err != nil {
 		return err
 	}
+	p.writing.Store(false)
 	p.moved.Add(int64(len(b) - p.headroom))
 	return nil
 }

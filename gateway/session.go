@@ -193,7 +193,9 @@ func (s *Session) relay(ctx context.Context) ending {
 	if over := s.grant.Expires; !over.IsZero() {
 		defer time.AfterFunc(time.Until(over), func() { s.stop(endExpired) }).Stop()
 	}
+	quiet := s.ping(&s.traffic.up, func() { s.stop(endViewerGone) })
 	end := s.traffic.run()
+	quiet()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
 	return end
