@@ -27,6 +27,7 @@ describe('each way to fail has its own words', () => {
     ['too many', { refusal: answer(429) }, /Too many connections/, { again: true }],
     ['behind a proxy', { refusal: answer(502) }, /not running/, { again: true }],
     ['a bad token', { refusal: toToken(403, 'no such token') }, /link was not accepted/, { again: false, said: 'no such token' }],
+    ['a bad token without words', { refusal: toToken(403) }, /link was not accepted/, { again: false, said: '' }],
     ['a token source that is down', { refusal: toToken(502, 'try later') }, /could not be looked up/, { again: true, said: '' }],
     ['behind a proxy, with a token', { refusal: toToken(502) }, /not running/, { again: true }],
     ['two displays', { refusal: answer(400, 'two displays') }, /did not understand/, { again: false, said: 'two displays' }],

@@ -168,7 +168,7 @@ const notLookedUp: Words = {
 
 function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
   const { status: code, words: said, byToken = false } = refusal;
-  if (byToken && code === 403) return badLink;
+  if (byToken && code === 403) return said === '' ? badLink : { ...badLink, text: 'The gateway gave this reason:' };
   if (byToken && code === 502 && said !== '') return notLookedUp; // a proxy's 502 has no words of ours
   if (code === upgradeRequired) {
     return {
