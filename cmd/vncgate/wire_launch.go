@@ -15,7 +15,9 @@ import (
 const (
 	// settled is how long a command that starts a display is watched: one that
 	// still runs then is taken for the display itself.
-	settled = time.Second
+	settled = 250 * time.Millisecond
+	// grandchildren is how long an ended command's children may hold its output.
+	grandchildren = time.Second
 	// maxLaunchOutput is how much of what a command printed is told.
 	maxLaunchOutput = 512
 	// stopPatience is how long a display may take to end when it is told to.
@@ -55,6 +57,7 @@ type launched struct {
 	running *exec.Cmd
 	ended   chan struct{} // closed when running has ended
 	err     error         // of running, then
+	watched bool          // Start waits for what comes of running, or Stop does
 }
 
 // Start implements gateway.Launcher's.
@@ -67,13 +70,13 @@ func (l *launched) Start(ctx context.Context) error {
 	defer wait.Stop()
 	select {
 	case <-ended:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.err
 	case <-wait.C:
 	case <-ctx.Done():
 	}
-	return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watched = false
+	return l.err
 }
 
 // begin runs the command unless it does already.
@@ -86,12 +89,12 @@ func (l *launched) begin() (ended chan struct{}, err error) {
 	output := &tail{max: maxLaunchOutput}
 	cmd := exec.Command(l.start[0], l.start[1:]...)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.WaitDelay = settled // for children that keep the output open
+	cmd.WaitDelay = grandchildren
 	ownGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	l.running, l.ended, l.err = cmd, make(chan struct{}), nil
+	l.running, l.ended, l.err, l.watched = cmd, make(chan struct{}), nil, true
 	go l.wait(cmd, output, l.ended)
 	return l.ended, nil
 }
@@ -107,6 +110,9 @@ func (l *launched) wait(cmd *exec.Cmd, output *tail, ended chan struct{}) {
 	}
 	l.mu.Lock()
 	l.running, l.err = nil, err
+	if err != nil && !l.watched {
+		l.log.Warn("display ended", "error", err)
+	}
 	l.mu.Unlock()
 	close(ended)
 }
@@ -118,7 +124,7 @@ func (l *launched) Stop(ctx context.Context) error {
 		output := &tail{max: maxLaunchOutput}
 		cmd := exec.CommandContext(ctx, l.stopCommand[0], l.stopCommand[1:]...)
 		cmd.Stdout, cmd.Stderr = output, output
-		cmd.WaitDelay = settled
+		cmd.WaitDelay = grandchildren
 		if err = cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 			err = fmt.Errorf("%s: %w%s", l.stopCommand[0], err, output.said())
 		}
@@ -131,6 +137,7 @@ func (l *launched) Stop(ctx context.Context) error {
 func (l *launched) end(ctx context.Context) {
 	l.mu.Lock()
 	cmd, ended := l.running, l.ended
+	l.watched = true
 	l.mu.Unlock()
 	if cmd == nil {
 		return
