@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// unescape reads what Python's unicode_escape writes for ISO-8859-1, and the
+// pythonUnescape reads what Python's unicode_escape writes for ISO-8859-1, and the
 // escaped quote besides. It takes nothing that such a writer would not write.
-func unescape(s string) ([]byte, bool) {
+func pythonUnescape(s string) ([]byte, bool) {
 	var out []byte
 	for len(s) > 0 {
 		c := s[0]
@@ -61,7 +61,7 @@ func FuzzEscape(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		escaped := string(appendEscaped(nil, b))
-		if got, ok := unescape(escaped); !ok || !bytes.Equal(got, b) {
+		if got, ok := pythonUnescape(escaped); !ok || !bytes.Equal(got, b) {
 			t.Errorf("%q became %q, and that %q", b, escaped, got)
 		}
 	})

@@ -223,6 +223,40 @@ func TestHostileFrames(t *testing.T) {
 	}
 }
 
+// TestHostileRequests are answered or cut off, and nobody else is the worse.
+func TestHostileRequests(t *testing.T) {
+	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}})
+	for name, request := range map[string]string{
+		"garbage":         "GARBAGE\r\n\r\n",
+		"RFB":             "RFB 003.008\n\r\n\r\n",
+		"HTTP/2":          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"no host":         "GET / HTTP/1.1\r\n\r\n",
+		"two hosts":       "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+		"NUL":             "GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
+		"smuggling":       "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nxx",
+		"long header":     "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n",
+		"long path":       "GET /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n",
+		"half a request":  "GET / HT",
+		"upgrade to h2c":  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+		"frame too early": "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x82\x80\x00\x00\x00\x00",
+	} {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, request)
+		_ = c.(*net.TCPConn).CloseWrite()
+		answer, err := io.ReadAll(c)
+		if errors.Is(err, os.ErrDeadlineExceeded) || len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.1 4") && !strings.HasPrefix(string(answer), "HTTP/1.1 5") {
+			t.Errorf("%s: %q, %v", name, answer, err)
+		}
+		_ = c.Close()
+	}
+	ws, _ := open(t, address, "/", nil)
+	say(t, ws, "still", "still")
+}
+
 // events collects what the hooks tell.
 type events struct {
 	mu sync.Mutex
@@ -338,20 +372,21 @@ func TestWaitWithoutSessions(t *testing.T) {
 
 // TestHeartbeat: a client that answers lives, one that does not is given up.
 func TestHeartbeat(t *testing.T) {
-	const every = 150 * time.Millisecond
-	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Heartbeat: every})
-	alive, _ := open(t, address, "/", nil)
+	target := echo(t)
+	patient := start(t, bridge.Config{Route: bridge.Route{Address: target}, Heartbeat: 400 * time.Millisecond})
+	alive, _ := open(t, patient, "/", nil)
 	pings := 0
 	alive.SetPingHandler(func(data string) error {
-		if pings++; pings == 3 {
+		if pings++; pings == 4 { // later than a dead one would be given up
 			_ = alive.WriteMessage(websocket.BinaryMessage, []byte("quit"))
 		}
 		return alive.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience))
 	})
-	if code, words := ended(t, alive); words != "Target closed" || pings < 3 {
+	if code, words := ended(t, alive); words != "Target closed" || pings < 4 {
 		t.Errorf("after %d pings closed with %d %q", pings, code, words)
 	}
-	dead, _ := open(t, address, "/", nil)
+	hasty := start(t, bridge.Config{Route: bridge.Route{Address: target}, Heartbeat: 10 * time.Millisecond})
+	dead, _ := open(t, hasty, "/", nil)
 	dead.SetPingHandler(func(string) error { return nil })
 	if code, _ := ended(t, dead); code != websocket.ClosePolicyViolation {
 		t.Errorf("without pongs closed with %d", code)

@@ -92,7 +92,7 @@ func (s *Server) authenticate(r *http.Request) error {
 
 // refuse answers with err if it is meant for the client.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	no := &Refusal{Status: http.StatusBadGateway, Words: "The token cannot be looked up now. Try again later."}
+	no := &Refusal{Status: http.StatusBadGateway, Words: "Whether you may connect here cannot be found out now. Try again later."}
 	switch {
 	case errors.As(err, &no):
 	case errors.Is(err, ErrUnknown):
@@ -103,31 +103,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header()[name] = values
 	}
 	http.Error(w, no.Words, no.Status)
-}
-
-// tokenOf finds the token: the query's first "token" that is not empty, without
-// a newline at its end, which scripts leave there, or the name by which the
-// client asked for us.
-func tokenOf(r *http.Request, host bool) string {
-	if host {
-		return hostOf(r.Host)
-	}
-	for _, token := range r.URL.Query()["token"] {
-		if token != "" {
-			return strings.TrimRight(token, "\n")
-		}
-	}
-	return ""
-}
-
-// hostOf cuts the port off a Host header, and the brackets of an IPv6 address.
-func hostOf(host string) string {
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		address, _, _ := strings.Cut(inner, "]")
-		return address
-	}
-	name, _, _ := strings.Cut(host, ":")
-	return name
 }
 
 // pathForLog leaves out what may be a token: also where a query has been taken

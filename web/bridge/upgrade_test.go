@@ -59,7 +59,7 @@ func tokens(known map[string]string) func(context.Context, string) (bridge.Route
 func TestTokens(t *testing.T) {
 	var log journal
 	target := echo(t)
-	address := start(t, bridge.Config{Log: log.logger(), Lookup: tokens(map[string]string{"t0k3n": target, "two words": target, "ünï": target})})
+	address := start(t, bridge.Config{Log: log.logger(), Lookup: tokens(map[string]string{"t0k3n": target, "two words": target, "ünï": target, "50%;off": target})})
 	for _, c := range []struct {
 		path   string
 		status int
@@ -72,6 +72,9 @@ func TestTokens(t *testing.T) {
 		{"/?a=b&token=&token=t0k3n", 101, ""},
 		{"/?token=two+words", 101, ""},
 		{"/?token=%C3%BCn%C3%AF", 101, ""},
+		{"/?token=50%;off", 101, ""},
+		{"/?token=50%25%3boff", 101, ""},
+		{"/?t%6fken=t0k3n&x=%zz", 101, ""},
 		{"/?token=%0At0k3n", 403, "unknown"},
 		{"/?token=secret&token=t0k3n", 403, "unknown"},
 		{"/?token=T0K3N", 403, "unknown"},
@@ -79,7 +82,7 @@ func TestTokens(t *testing.T) {
 		{"/?token=", 403, "needed"},
 		{"/?TOKEN=t0k3n", 403, "needed"},
 		{"/websockify%3Ftoken=t0k3n", 403, "needed"},
-		{"/?token=broken", 502, "cannot be looked up"},
+		{"/?token=broken", 502, "cannot be found out"},
 		{"/?token=early", 425, "Come again."},
 	} {
 		ws, res := open(t, address, c.path, nil)
