@@ -27,9 +27,14 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
-	err := newRootCommand().ExecuteContext(ctx)
+	root := newRootCommand()
+	root.SetArgs(argumentsByName(os.Args))
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if told, ok := errors.AsType[*exitStatus](err); ok {
+		return told.code
 	}
 	fmt.Fprintln(os.Stderr, "vncgate: "+strings.TrimPrefix(err.Error(), "vncgate: "))
 	var usage *usageError
@@ -84,7 +89,8 @@ Every flag of a command can be given as an environment variable, too:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w\nrun '%s --help' for what there is", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newCertCommand(), newUserCommand(), newVersionCommand())
+	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newCertCommand(), newUserCommand(), newVersionCommand(),
+		newWebsockifyCommand(), newNoVNCProxyCommand(), newUnderRebindCommand())
 	return root
 }
 

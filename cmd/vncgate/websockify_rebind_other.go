@@ -1,0 +1,22 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"log/slog"
+)
+
+// rebindCommand exists on Linux alone.
+const rebindCommand = "under-rebind"
+
+func findPortMover(*slog.Logger) (portMover, error) {
+	if library := findRebindLibrary(rebindFolders()); library != "" {
+		return preloader{library}, nil
+	}
+	return nil, errors.New("a command behind -- needs its port moved by websockify's rebind.so, which is not there; start the server yourself and give its HOST:PORT instead")
+}
+
+func becomeRebound([]string) error { return errors.ErrUnsupported }
+
+func replaceFD(int, int) error { return errors.ErrUnsupported }

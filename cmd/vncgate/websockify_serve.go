@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"vncgate/auth/tickets"
+	"vncgate/layers"
+	"vncgate/web/bridge"
+)
+
+// bridgeConfig makes of the options what package bridge takes.
+func (o *websockifyOptions) bridgeConfig(out io.Writer, log *slog.Logger) (bridge.Config, error) {
+	cfg := bridge.Config{
+		Route: bridge.Route{Address: o.targetAddress()}, HostToken: o.hostToken,
+		WebAuth: o.webAuth, Dir: o.web, FileOnly: o.fileOnly, Hide: o.secretFiles(),
+		Dial: o.dial, Heartbeat: o.heartbeat, Record: o.record, Log: log,
+	}
+	if o.traffic {
+		cfg.Traffic = out
+	}
+	for i, class := range o.authPlugins {
+		source := ""
+		if i < len(o.authSources) {
+			source = o.authSources[i]
+		}
+		auth, err := bridge.NewAuth(class, source)
+		if err != nil {
+			return cfg, &usageError{err}
+		}
+		cfg.Auths = append(cfg.Auths, auth)
+	}
+	if o.tokenPlugin != "" {
+		source, err := tickets.Plugin(o.tokenPlugin, o.tokenSource)
+		if err != nil {
+			return cfg, &usageError{err}
+		}
+		reportTo(source, log)
+		cfg.Lookup = lookupIn(source)
+	}
+	return cfg, o.webFolder()
+}
+
+// targetAddress is where everything leads without tokens.
+func (o *websockifyOptions) targetAddress() string {
+	switch {
+	case o.tokenPlugin != "":
+		return ""
+	case o.unixTarget != "":
+		return "unix:" + o.unixTarget
+	}
+	return o.target.String()
+}
+
+// secretFiles must not be served, even if they lie in the folder that is.
+func (o *websockifyOptions) secretFiles() []string {
+	cert, key := o.certFiles()
+	files := []string{cert, key, o.tokenSource, o.logFile}
+	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
+}
+
+// webFolder looks whether the folder to serve is one.
+func (o *websockifyOptions) webFolder() error {
+	if o.web == "" {
+		return nil
+	}
+	if info, err := os.Stat(o.web); err != nil || !info.IsDir() {
+		return usagef("--web %s: there is no such folder", o.web)
+	}
+	if !o.page {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(o.web, "vnc.html")); err != nil {
+		return usagef("--web %s: there is no vnc.html in it; without --web you get the page that vncgate brings along", o.web)
+	}
+	return nil
+}
+
+// reportTo has a source say in the log which of its lines it cannot use.
+func reportTo(source tickets.Source, log *slog.Logger) {
+	if f, ok := source.(*tickets.File); ok {
+		f.Report = func(err error) { log.Warn("tokens", "error", err) }
+	}
+}
+
+// lookupIn asks source, in the words of package bridge.
+func lookupIn(source tickets.Source) func(context.Context, string) (bridge.Route, error) {
+	return func(ctx context.Context, token string) (bridge.Route, error) {
+		t, err := source.Lookup(ctx, token)
+		switch {
+		case errors.Is(err, tickets.ErrUnknown):
+			return bridge.Route{}, fmt.Errorf("%w: %w", bridge.ErrUnknown, err)
+		case err != nil:
+			return bridge.Route{}, err
+		}
+		return bridge.Route{Address: t.Address}, nil
+	}
+}
+
+// dial connects to a target, over TLS with --ssl-target.
+func (o *websockifyOptions) dial(ctx context.Context, to bridge.Route) (net.Conn, error) {
+	c, err := layers.Dial(ctx, to.Address)
+	if err != nil || !o.sslTarget {
+		return c, err
+	}
+	secure, err := layers.TLSClient(&tls.Config{ServerName: tlsHost(to.Address)})(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return secure, nil
+}
+
+// tlsHost is whom a certificate must be of: the host, or this machine behind a
+// unix socket.
+func tlsHost(address string) string {
+	if network, at, err := layers.ParseAddress(address); err == nil && network == "tcp" {
+		if host, _, err := net.SplitHostPort(at); err == nil {
+			return host
+		}
+	}
+	return "localhost"
+}
+
+// listenOn opens what the options say to listen on.
+func (o *websockifyOptions) listenOn(ctx context.Context, log *slog.Logger) (net.Listener, error) {
+	config := layers.ListenConfig{
+		PreferIPv6: o.preferIPv6,
+		Report:     func(err error) { log.Warn("not all addresses of the name are listened on", "error", err) },
+	}
+	switch {
+	case o.inetd:
+		return listenInetd(ctx)
+	case o.unixListen != "":
+		config.Mode = o.unixListenMode
+		return layers.Listen(ctx, "unix:"+o.unixListen, config)
+	}
+	at := o.listen
+	if at.host == "*" {
+		at.host = "" // as socket.bind takes it
+	}
+	return layers.Listen(ctx, at.String(), config)
+}
