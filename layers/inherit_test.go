@@ -4,7 +4,6 @@ package layers_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,43 +15,6 @@ import (
 	"vncgate/layers"
 	"vncgate/layers/layertest"
 )
-
-const inheritCommand = "inherit-for-test"
-
-// inherit is the child of the tests: it opens the address it is told, serves
-// one connection, or "conn" on standard input, and reports errors through it.
-func inherit(address string) {
-	if address == "conn" {
-		c, err := layers.Inherited(0)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println("noise")
-		fmt.Fprintln(os.Stderr, "noise")
-		_, _ = io.WriteString(c, "hello")
-		_ = c.Close()
-		_, _ = io.Copy(io.Discard, os.Stdin) // is at its end
-		return
-	}
-	ln, err := layers.Listen(context.Background(), address, layers.ListenConfig{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	if strings.Contains(address, "none") {
-		return
-	}
-	fmt.Println("listening")
-	c, err := ln.Accept()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_, _ = io.WriteString(c, "hello")
-	_ = c.Close()
-	_ = ln.Close()
-}
 
 // child starts this program as inherit, with files from number 3 on, and the
 // variables of socket activation if there are any; $$ is the child's own number.

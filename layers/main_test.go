@@ -2,11 +2,13 @@ package layers_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +60,43 @@ func relay(path string) {
 	case <-term:
 	}
 	<-in
+}
+
+const inheritCommand = "inherit-for-test"
+
+// inherit is the child of the tests: it opens the address it is told, serves
+// one connection, or "conn" on standard input, and reports errors through it.
+func inherit(address string) {
+	if address == "conn" {
+		c, err := layers.Inherited(0)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("noise")
+		fmt.Fprintln(os.Stderr, "noise")
+		_, _ = io.WriteString(c, "hello")
+		_ = c.Close()
+		_, _ = io.Copy(io.Discard, os.Stdin) // is at its end
+		return
+	}
+	ln, err := layers.Listen(context.Background(), address, layers.ListenConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if strings.Contains(address, "none") {
+		return
+	}
+	fmt.Println("listening")
+	c, err := ln.Accept()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = io.WriteString(c, "hello")
+	_ = c.Close()
+	_ = ln.Close()
 }
 
 // commandPair returns a command as the near end and, as the far end, the unix

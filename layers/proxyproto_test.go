@@ -137,6 +137,38 @@ func TestProxyBadHeaders(t *testing.T) {
 	}
 }
 
+// TestProxyOthers takes some peers as they are, whatever they send, and a header
+// from the trusted alone.
+func TestProxyOthers(t *testing.T) {
+	proxy := netip.MustParseAddr("192.0.2.1")
+	layer := layers.ProxyConfig{Trusted: func(a netip.Addr) bool { return a == proxy }, Others: true}.Server()
+	header := "PROXY TCP4 203.0.113.7 203.0.113.1 4711 5900\r\n"
+	for _, test := range []struct {
+		ip                 byte
+		sent, source, rest string
+		refused            bool
+	}{
+		{1, header + "x", "203.0.113.7:4711", "x", false},
+		{1, "no header at all, only words", "", "", true},
+		{2, "x", "192.0.2.2:4711", "x", false},
+		{2, header + "x", "192.0.2.2:4711", header + "x", false},
+	} {
+		near, far := layertest.Pipe()
+		_, _ = io.WriteString(near, test.sent)
+		_ = layers.CloseWrite(near)
+		c, err := layer(context.Background(), fromPeer{far, test.ip})
+		if (err != nil) != test.refused {
+			t.Errorf("%q from %d: %v", test.sent, test.ip, err)
+		}
+		if err == nil {
+			if rest, _ := io.ReadAll(c); c.RemoteAddr().String() != test.source || string(rest) != test.rest {
+				t.Errorf("%q from %d: source %v, then %q", test.sent, test.ip, c.RemoteAddr(), rest)
+			}
+		}
+		_, _ = near.Close(), far.Close()
+	}
+}
+
 // FuzzProxyHeader: whatever comes, nothing behind the header is read, and an
 // accepted header is one that go-proxyproto reads the same way.
 func FuzzProxyHeader(f *testing.F) {

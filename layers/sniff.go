@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,9 @@ func Sniff(ctx context.Context, c net.Conn, config SniffConfig) (Kind, net.Conn,
 // errSilent ends the wait for a first byte.
 var errSilent = errors.New("silence")
 
+// lastLook is how long a silent connection is looked at once more.
+const lastLook = 5 * time.Millisecond
+
 // sniffed is a connection whose first bytes have been looked at.
 type sniffed struct {
 	net.Conn
@@ -106,15 +110,24 @@ func (s *sniffed) examine(ctx context.Context, silence time.Duration) (Kind, err
 }
 
 func (s *sniffed) firstByte(ctx context.Context, silence time.Duration) error {
-	if silence == 0 {
-		silence = DefaultSilence
+	if silence < 0 {
+		return s.more(ctx)
 	}
-	if silence > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, silence, errSilent)
-		defer cancel()
+	return unlessSilent(ctx, cmp.Or(silence, DefaultSilence), s.more)
+}
+
+// unlessSilent runs read until the silence is over, and once more for a moment:
+// on a machine that is too busy to look, bytes may have been there all the time.
+func unlessSilent(ctx context.Context, silence time.Duration, read func(context.Context) error) (err error) {
+	for _, wait := range [...]time.Duration{silence, lastLook} {
+		waiting, cancel := context.WithTimeoutCause(ctx, wait, errSilent)
+		err = read(waiting)
+		cancel()
+		if !errors.Is(err, errSilent) {
+			return err
+		}
 	}
-	return s.more(ctx)
+	return err
 }
 
 // more reads ahead what there is room for.

@@ -6,7 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vncgate/layers"
 	"vncgate/layers/layertest"
@@ -45,6 +49,58 @@ func TestPeerCredentials(t *testing.T) {
 	if _, err := layers.PeerCredentials(near); err == nil {
 		t.Error("credentials of a closed socket")
 	}
+}
+
+// TestTimeoutsReachTheSocket asks the kernel what the hints have set.
+func TestTimeoutsReachTheSocket(t *testing.T) {
+	near, _ := layertest.TCP(t)
+	layers.SetUserTimeout(named{near, "above"}, 90*time.Second)
+	layers.SetKeepAlive(near, net.KeepAliveConfig{Enable: true, Idle: 40 * time.Second, Interval: 7 * time.Second, Count: 4})
+	raw, err := near.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for option, want := range map[int]int{
+		unix.TCP_USER_TIMEOUT: 90000, unix.TCP_KEEPIDLE: 40, unix.TCP_KEEPINTVL: 7, unix.TCP_KEEPCNT: 4,
+	} {
+		_ = raw.Control(func(fd uintptr) {
+			if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option); got != want || err != nil {
+				t.Errorf("option %d is %d, %v, want %d", option, got, err, want)
+			}
+		})
+	}
+}
+
+// TestUnixIsBornClosed watches the file of a socket while it is made: at no
+// moment may anybody connect who may not in the end.
+func TestUnixIsBornClosed(t *testing.T) {
+	path := filepath.Join(layertest.SocketDir(t), "s")
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if info, err := os.Stat(path); err == nil && info.Mode().Perm()&^0o600 != 0 {
+				t.Errorf("mode %v", info.Mode())
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 200 {
+		ln, err := layers.Listen(context.Background(), "unix:"+path, layers.ListenConfig{Mode: 0o600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ln.Close()
+	}
+	close(stop)
+	<-done
 }
 
 // TestFiles passes an open file to the other end, which reads through it.

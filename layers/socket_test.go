@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vncgate/layers"
 	"vncgate/layers/layertest"
@@ -23,6 +24,14 @@ func TestParseAddress(t *testing.T) {
 		{"unix:/run/vnc.sock", "unix", "/run/vnc.sock", ""},
 		{"unix:vnc.sock", "unix", "vnc.sock", ""},
 		{"unix:@vnc", "unix", "@vnc", ""},
+		{"fd:3", "fd", "3", ""},
+		{"fd:003", "fd", "3", ""},
+		{"systemd:vncgate.socket", "systemd", "vncgate.socket", ""},
+		{"fd:", "", "", "as in fd:3"},
+		{"fd:x", "", "", "as in fd:3"},
+		{"fd:-1", "", "", "as in fd:3"},
+		{"systemd:", "", "", "as in systemd:vnc"},
+		{"systemd:a:b", "", "", "as in systemd:vnc"},
 		{"", "", "", "empty"},
 		{"localhost", "", "", "port is missing, as in localhost:5900"},
 		{"[::1]", "", "", "port is missing, as in [::1]:5900"},
@@ -51,7 +60,7 @@ func TestParseAddress(t *testing.T) {
 }
 
 func FuzzParseAddress(f *testing.F) {
-	for _, s := range []string{"a:1", "[::1]:2", ":3", "unix:/p", "unix:@n", "", "[", "a:b:c"} {
+	for _, s := range []string{"a:1", "[::1]:2", ":3", "unix:/p", "unix:@n", "", "[", "a:b:c", "fd:3", "systemd:vnc"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -60,8 +69,8 @@ func FuzzParseAddress(f *testing.F) {
 			return
 		}
 		back := address
-		if network == "unix" {
-			back = "unix:" + address
+		if network != "tcp" {
+			back = network + ":" + address
 		}
 		n, a, err := layers.ParseAddress(back)
 		if n != network || a != address || err != nil {
@@ -171,8 +180,11 @@ func TestHintsNeverFail(t *testing.T) {
 		layers.SetCork(c, true)
 		layers.SetCork(c, false)
 		layers.SetNoDelay(c, true)
+		layers.SetUserTimeout(c, time.Minute)
+		layers.SetKeepAlive(c, net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: time.Second, Count: 3})
 	}
 	_ = tcp.Close()
+	layers.SetUserTimeout(tcp, -time.Second)
 	layers.SetNoDelay(tcp, true)
 	layers.SetCork(tcp, true)
 }

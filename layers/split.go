@@ -225,8 +225,8 @@ func (s *Split) look(ctx context.Context, c net.Conn) (Kind, net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.config.Timeout, errFirstByte)
 	defer cancel()
 	silence := s.config.Silence
-	if s.config.NoRaw {
-		silence = -1
+	if s.config.NoRaw || s.config.TLSOnly {
+		silence = -1 // nobody who stays silent is let in
 	}
 	return Sniff(ctx, c, SniffConfig{Silence: silence})
 }

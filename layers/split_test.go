@@ -15,6 +15,9 @@ import (
 	"vncgate/layers/layertest"
 )
 
+// slowly is a silence that a busy machine keeps to as well.
+const slowly = 500 * time.Millisecond
+
 // greeting is what the raw side of the tests says first.
 const greeting = "RFB 003.008\n"
 
@@ -122,15 +125,16 @@ func TestSplit(t *testing.T) {
 			"plain 127.", "tls gate.test", greeting + "tcp\n", greeting + "tcp→tls1.3\n", ""},
 		{"without TLS", layers.SplitConfig{},
 			"plain 127.", "refused", greeting + "tcp\n", "refused", ""},
-		{"TLS only", layers.SplitConfig{TLS: certs.Server, TLSOnly: true},
+		{"TLS only", layers.SplitConfig{TLS: certs.Server, TLSOnly: true, Timeout: slowly},
 			"TLS only", "tls gate.test", "", greeting + "tcp→tls1.3\n", ""},
-		{"HTTP only", layers.SplitConfig{TLS: certs.Server, NoRaw: true, Timeout: 50 * time.Millisecond},
+		{"HTTP only", layers.SplitConfig{TLS: certs.Server, NoRaw: true, Timeout: slowly},
 			"plain 127.", "tls gate.test", "", "silent", "400 Bad Request"},
 		{"raw only", layers.SplitConfig{TLS: certs.Server, NoHTTP: true},
 			"", greeting + "tcp→tls1.3\n", greeting + "tcp\n", greeting + "tcp→tls1.3\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.config.Silence = 20 * time.Millisecond
+			t.Parallel()
+			test.config.Silence = slowly
 			address := splitServer(t, test.config)
 			check := func(what, got, want string) {
 				t.Helper()
@@ -162,8 +166,9 @@ func TestSplit(t *testing.T) {
 // TestSplitBytes sends a long request at once and in single bytes,
 // and a viewer's answer with the greeting not yet read.
 func TestSplitBytes(t *testing.T) {
+	t.Parallel()
 	certs := layertest.Certificates(t)
-	address := splitServer(t, layers.SplitConfig{TLS: certs.Server, Silence: 20 * time.Millisecond})
+	address := splitServer(t, layers.SplitConfig{TLS: certs.Server, Silence: slowly})
 	slow := dialTCP(t, address)
 	for i := range len(request) - 1 {
 		_, _ = io.WriteString(slow, request[i:i+1])
@@ -182,7 +187,8 @@ func TestSplitBytes(t *testing.T) {
 
 // TestSplitBelow reads a PROXY header first.
 func TestSplitBelow(t *testing.T) {
-	config := layers.SplitConfig{Silence: 20 * time.Millisecond, Below: layers.ProxyServer(everyone)}
+	t.Parallel()
+	config := layers.SplitConfig{Silence: slowly, Below: layers.ProxyServer(everyone)}
 	address := splitServer(t, config)
 	header := "PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n"
 	if got := say(t, dialTCP(t, address), header+request); !strings.Contains(got, "plain 192.0.2.7:4711") {

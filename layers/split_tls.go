@@ -72,9 +72,17 @@ func (r *records) count(b []byte) {
 // speaks waits for the next record and reports whether one began before the
 // silence was over. From then on it reads whatever comes.
 func (r *records) speaks(ctx context.Context, silence time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
-	defer cancel()
-	err := Interrupt(ctx, r.Conn, func() error {
+	err := unlessSilent(ctx, silence, r.ahead)
+	r.free.Store(true)
+	if errors.Is(err, errSilent) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ahead reads one byte ahead.
+func (r *records) ahead(ctx context.Context) error {
+	return Interrupt(ctx, r.Conn, func() error {
 		n, err := r.Conn.Read(r.first[:])
 		r.held = n > 0
 		if r.held {
@@ -82,11 +90,6 @@ func (r *records) speaks(ctx context.Context, silence time.Duration) (bool, erro
 		}
 		return err
 	})
-	r.free.Store(true)
-	if errors.Is(err, errSilent) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // NetConn returns the connection below.
