@@ -75,6 +75,8 @@ func (s *Session) endOf(err error) ending {
 	switch {
 	case errors.Is(err, ErrFull):
 		return endFull
+	case errors.Is(err, errExpired):
+		return ending{endExpired.reason, endExpired.words, endExpired.code, err}
 	case errors.Is(err, errViewerGone):
 		return endViewerGone
 	case errors.Is(err, errViewerLeft):

@@ -22,8 +22,13 @@ var errViewerLeft = errors.New("gateway: the viewer left while its display was w
 // reach connects to target or to one of its fall-backs, and goes on trying
 // where the target says so. What it returns is what the viewer is told.
 func (s *Session) reach(ctx context.Context, target *Target) error {
-	r := &reaching{s: s, open: append([]*Target{target}, target.Fallbacks...), started: map[*Launcher]int{}}
+	r := &reaching{s: s, first: target, open: append([]*Target{target}, target.Fallbacks...), started: map[*Launcher]int{}}
 	patience := r.patience()
+	if over := s.grant.Expires; !over.IsZero() {
+		c, cancel := context.WithDeadlineCause(ctx, over, errExpired)
+		defer cancel()
+		ctx = c
+	}
 	if patience > 0 {
 		c, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -33,8 +38,11 @@ func (s *Session) reach(ctx context.Context, target *Target) error {
 	}
 	err := r.run(ctx, patience)
 	r.settle()
-	if errors.Is(context.Cause(ctx), errViewerLeft) {
-		return context.Cause(ctx)
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errViewerLeft):
+		return cause
+	case errors.Is(cause, errExpired):
+		return &rfb.Refusal{Reason: endExpired.words, Err: cause}
 	}
 	var gone *Unreachable
 	if errors.As(err, &gone) {
@@ -57,6 +65,7 @@ func (s *Session) watchViewer(cancel context.CancelCauseFunc) (stop func()) {
 // reaching is the search for a display that lets one session in.
 type reaching struct {
 	s       *Session
+	first   *Target
 	open    []*Target         // still worth trying, in order
 	started map[*Launcher]int // counted in, with the number of the start
 	place   *place            // nil where nothing is waited for
@@ -191,7 +200,7 @@ func (r *reaching) dial(ctx context.Context, t *Target, share int) error {
 	if err != nil {
 		return err
 	}
-	r.s.display, r.s.target = display, t
+	r.s.display, r.s.target, r.s.fallback = display, t, t != r.first
 	return nil
 }
 

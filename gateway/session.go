@@ -39,6 +39,7 @@ type Session struct {
 	name     string // of the target, as the viewer chose it
 	grant    auth.Grant
 	target   *Target // the one that was reached
+	fallback bool    // and is not the first choice
 	viewer   *rfb.Conn
 	display  *rfb.Conn
 	stack    string // of the viewer's connection, for the log
@@ -186,7 +187,7 @@ func (s *Session) passInit(ctx context.Context) error {
 func (s *Session) relay(ctx context.Context) ending {
 	s.logger().Info("session opened",
 		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
-		"display_stack", layers.Describe(s.display.Conn), "rights", s.grant.Rights.String())
+		"display_stack", layers.Describe(s.display.Conn), "rights", s.grant.Rights.String(), s.reachedAttr())
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, filterPolicy(s.grant.Rights), s.g.Limits.Stall)
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	defer unhook()
@@ -199,6 +200,14 @@ func (s *Session) relay(ctx context.Context) ending {
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
 	return end
+}
+
+// reachedAttr names the fall-back that serves instead of the target.
+func (s *Session) reachedAttr() slog.Attr {
+	if !s.fallback {
+		return slog.Attr{}
+	}
+	return slog.String("reached", s.target.Name)
 }
 
 // methodOf names what was run as the configuration does, the envelope of Tight
