@@ -175,16 +175,16 @@ func (g *Gateway) launches(l *Launcher) bool {
 }
 
 // stopLaunched stops the displays that were started for sessions, all at once.
-// When ctx has ended they still get a moment each.
+// They have until ctx ends, and a moment at least.
 func (g *Gateway) stopLaunched(ctx context.Context) {
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	moment, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	if end, ok := ctx.Deadline(); !ok || time.Until(end) > stopGrace {
-		last = ctx
+	if end, limited := ctx.Deadline(); ctx.Err() != nil || limited && time.Until(end) < stopGrace {
+		ctx = moment
 	}
 	var stopping sync.WaitGroup
 	for l := range g.launchers { // no session is left to add one
-		stopping.Go(func() { l.shutdown(last) })
+		stopping.Go(func() { l.shutdown(ctx) })
 	}
 	stopping.Wait()
 }
