@@ -83,8 +83,9 @@ type Config struct {
 	Dir string
 	// FileOnly answers 404 instead of listing a directory.
 	FileOnly bool
-	// Hide names files that are not served though they may lie in Dir: private
-	// keys, token files. Files that do not exist are no error.
+	// Hide names files and directories that are not served though they may lie
+	// in Dir, with all that is in them: private keys, tokens. What does not
+	// exist is no error, and becomes hidden once it does.
 	Hide []string
 
 	// Dial connects to a route within DialTimeout. Nil is layers.Dial.

@@ -119,6 +119,11 @@ func (f *files) stat(name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	for above := filepath.Dir(inside); above != "."; above = filepath.Dir(above) {
+		if info, err := f.root.Stat(above); err != nil || f.hidden(info) {
+			return nil, fs.ErrPermission
+		}
+	}
 	info, err := f.root.Stat(inside)
 	if err != nil {
 		return nil, err
@@ -127,16 +132,20 @@ func (f *files) stat(name string) (fs.FileInfo, error) {
 }
 
 // servable is an error for what is neither a file nor a directory, or hidden.
-// What is hidden is looked at anew each time: a key may be replaced while we run.
 func (f *files) servable(info fs.FileInfo) error {
-	hidden := slices.ContainsFunc(f.hide, func(name string) bool {
-		other, err := os.Stat(name)
-		return err == nil && os.SameFile(info, other)
-	})
-	if hidden || !info.IsDir() && !info.Mode().IsRegular() {
+	if f.hidden(info) || !info.IsDir() && !info.Mode().IsRegular() {
 		return fs.ErrPermission
 	}
 	return nil
+}
+
+// hidden looks at what is hidden anew each time: a key may be replaced while we
+// run.
+func (f *files) hidden(info fs.FileInfo) bool {
+	return slices.ContainsFunc(f.hide, func(name string) bool {
+		other, err := os.Stat(name)
+		return err == nil && os.SameFile(info, other)
+	})
 }
 
 func (f *files) open(name string) (*os.File, error) {
@@ -240,9 +249,6 @@ type patientWriter struct {
 	http.ResponseWriter
 	status int // as it was answered
 }
-
-// Unwrap lets net/http find the writer below.
-func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader remembers the status for the log.
 func (w *patientWriter) WriteHeader(status int) {

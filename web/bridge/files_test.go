@@ -33,6 +33,7 @@ func webDir(t testing.TB) string {
 		".git/config":               "secret",
 		".well-known/acme/x":        "proof",
 		"self.pem":                  "key",
+		"tokens/of/vm1":             "secret",
 		"empty/deep/er/nothing.bin": "",
 	} {
 		full := filepath.Join(dir, name)
@@ -56,6 +57,7 @@ func webDir(t testing.TB) string {
 		"loop":      "loop",
 		"dots":      ".git",
 		"key-again": "self.pem",
+		"to-tokens": "tokens/of",
 	} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
@@ -66,7 +68,9 @@ func webDir(t testing.TB) string {
 
 func TestFiles(t *testing.T) {
 	dir := webDir(t)
-	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Dir: dir, Hide: []string{filepath.Join(dir, "self.pem"), filepath.Join(dir, "not there")}})
+	address := start(t, bridge.Config{Route: bridge.Route{Address: echo(t)}, Dir: dir, Hide: []string{
+		filepath.Join(dir, "self.pem"), filepath.Join(dir, "not there"), filepath.Join(dir, "tokens"), filepath.Dir(dir),
+	}})
 	for _, c := range []struct {
 		path     string
 		status   int
@@ -98,6 +102,10 @@ func TestFiles(t *testing.T) {
 		{"/nothere", 404, "", ""},
 		{"/self.pem", 404, "", ""},
 		{"/key-again", 404, "", ""},
+		{"/tokens/", 404, "", ""},
+		{"/tokens/of/vm1", 404, "", ""},
+		{"/to-tokens/", 404, "", ""},
+		{"/to-tokens/vm1", 404, "", ""},
 		{"/.git/config", 404, "", ""},
 		{"/.git/", 404, "", ""},
 		{"/core/.hidden", 404, "", ""},
@@ -149,7 +157,7 @@ func getRaw(t *testing.T, address, path string) (*http.Response, string) {
 
 func TestListing(t *testing.T) {
 	dir := webDir(t)
-	cfg := bridge.Config{Route: bridge.Route{Address: echo(t)}, Dir: dir, Hide: []string{filepath.Join(dir, "self.pem")}}
+	cfg := bridge.Config{Route: bridge.Route{Address: echo(t)}, Dir: dir, Hide: []string{filepath.Join(dir, "self.pem"), filepath.Join(dir, "tokens")}}
 	url := "http://" + start(t, cfg) + "/"
 	_, body := get(t, "GET", url, nil)
 	for _, want := range []string{
@@ -160,7 +168,7 @@ func TestListing(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", want, body)
 		}
 	}
-	for _, not := range []string{".git", "self.pem", "key-again", "out", "climbs", "dangling", "loop", "<me>"} {
+	for _, not := range []string{".git", "self.pem", "key-again", "tokens", "out", "climbs", "dangling", "loop", "<me>"} {
 		if strings.Contains(body, not) {
 			t.Errorf("%s is in\n%s", not, body)
 		}

@@ -172,6 +172,38 @@ func TestTargetEnds(t *testing.T) {
 	}
 }
 
+// TestStalls end a session one of whose ends takes nothing, and no other way.
+func TestStalls(t *testing.T) {
+	const stall = 100 * time.Millisecond
+	enough := make([]byte, 64<<10)
+	release := make(chan struct{})
+	defer close(release)
+	deaf := start(t, bridge.Config{Stall: stall, Route: bridge.Route{Address: service(t, func(net.Conn) { <-release })}})
+	c, _ := open(t, deaf, "/", nil)
+	go func() {
+		for c.WriteMessage(websocket.BinaryMessage, enough) == nil {
+		}
+	}()
+	if code, words := ended(t, c); code != websocket.CloseInternalServerErr || words != "The target stopped reading" {
+		t.Errorf("deaf target: closed with %d %q", code, words)
+	}
+	gone := make(chan struct{})
+	flood := start(t, bridge.Config{Stall: stall, Route: bridge.Route{Address: service(t, func(c net.Conn) {
+		defer close(gone)
+		for {
+			if _, err := c.Write(enough); err != nil {
+				return
+			}
+		}
+	})}})
+	_, _ = open(t, flood, "/", nil) // and never read from
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Fatal("a deaf client keeps its session")
+	}
+}
+
 // TestClientEnds: the target sees the end, however the client goes.
 func TestClientEnds(t *testing.T) {
 	for name, leave := range map[string]func(*websocket.Conn){
@@ -329,15 +361,17 @@ func TestShutdown(t *testing.T) {
 }
 
 func TestShutdownInVain(t *testing.T) {
-	stubborn := make(chan struct{})
+	dialling, stubborn := make(chan struct{}), make(chan struct{})
 	s, address := startServer(t, bridge.Config{
 		Route: bridge.Route{Address: "x:1"},
 		Dial: func(context.Context, bridge.Route) (net.Conn, error) {
+			close(dialling)
 			<-stubborn
 			return nil, errors.New("at last")
 		},
 	})
 	c, _ := open(t, address, "/", nil)
+	<-dialling
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
