@@ -79,6 +79,29 @@ func TestHTTPConnect(t *testing.T) {
 	}
 }
 
+// FuzzHTTPConnect: whatever is answered, nothing behind its head is touched.
+func FuzzHTTPConnect(f *testing.F) {
+	for _, s := range []string{connectOK, "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200 OK\n\n", greeting, "HTTP/1.1 403 No\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, answer string) {
+		near, far := layertest.Pipe()
+		defer near.Close()
+		defer far.Close()
+		answer = answer[:min(len(answer), 10<<10)]
+		_, _ = io.WriteString(far, answer+greeting)
+		_ = layers.CloseWrite(far)
+		c, err := layers.HTTPConnect("/", nil)(context.Background(), near)
+		if err != nil {
+			return
+		}
+		rest, _ := io.ReadAll(c)
+		if head, _, ok := strings.Cut(answer+greeting, "\r\n\r\n"); !ok || head+"\r\n\r\n"+string(rest) != answer+greeting {
+			t.Errorf("%q: then %q", answer, rest)
+		}
+	})
+}
+
 func TestHTTPConnectRequest(t *testing.T) {
 	near, far := layertest.Pipe()
 	defer near.Close()

@@ -2,6 +2,7 @@ package layers_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -250,6 +251,53 @@ func splitting(config layers.SplitConfig) layers.Layer {
 		defer s.Close()
 		ln.conns <- c
 		return s.Raw().Accept()
+	}
+}
+
+// TestSplitTLSBytes has TLS come byte by byte, with the request right behind the
+// handshake: net/http gets the *tls.Conn, and not a byte is lost.
+func TestSplitTLSBytes(t *testing.T) {
+	certs := layertest.Certificates(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, chunk := range []int{0, 1, 7, 1000} {
+			client := certs.Client.Clone()
+			client.MaxVersion = version
+			ln := newPipeListener()
+			s := layers.NewSplit(ln, layers.SplitConfig{TLS: certs.Server, Silence: time.Minute, Timeout: time.Minute})
+			near, far := layertest.Pipe()
+			near.(*layertest.PipeConn).Chunk(chunk)
+			ln.conns <- far
+			sent := request + strings.Repeat("x", 40000)
+			done := make(chan error, 1)
+			go func() {
+				c, err := layers.TLSClient(client)(context.Background(), near)
+				if err == nil {
+					_, err = io.WriteString(c, sent)
+				}
+				done <- err
+			}()
+			c, err := s.HTTP().Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := c.(*tls.Conn); !ok {
+				t.Errorf("a %T is nothing to net/http", c)
+			}
+			got := make([]byte, len(sent))
+			if _, err := io.ReadFull(c, got); string(got) != sent || err != nil {
+				t.Errorf("by %d: %q, %v", chunk, got[:20], err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if state, ok := layers.TLSState(c); !ok || state.Version != version || state.ServerName != layertest.ServerName {
+				t.Errorf("TLSState: %v, %v", state.ServerName, ok)
+			}
+			if p, ok := layers.As[*layertest.PipeConn](c); !ok || p != far {
+				t.Error("the stack ends above the connection")
+			}
+			_, _, _ = near.Close(), c.Close(), s.Close()
+		}
 	}
 }
 
