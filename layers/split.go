@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,6 +47,9 @@ type SplitConfig struct {
 	// Log is told at level debug what was refused, and why; nil: nobody.
 	Log *slog.Logger
 }
+
+// http1 is the name of HTTP/1.1 in ALPN (RFC 7301, 6).
+const http1 = "http/1.1"
 
 // Reasons for which a Split gives up a connection.
 var (
@@ -117,9 +121,19 @@ func (s *Split) serverTLS() *tls.Config {
 		return nil
 	}
 	config := tlsConfig(s.config.TLS)
-	if len(config.NextProtos) == 0 && !s.config.NoHTTP {
-		config = config.Clone()
-		config.NextProtos = []string{"http/1.1"} // upgrades exist there alone
+	if len(config.NextProtos) > 0 || s.config.NoHTTP {
+		return config
+	}
+	plain := config
+	config = config.Clone()
+	config.NextProtos = []string{http1} // upgrades exist there alone
+	if config.GetConfigForClient == nil {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if !slices.Contains(hello.SupportedProtos, http1) {
+				return plain, nil // crypto/tls turns away who offers others only
+			}
+			return nil, nil
+		}
 	}
 	return config
 }

@@ -156,6 +156,9 @@ func TestSplit(t *testing.T) {
 			browser := certs.Client.Clone()
 			browser.NextProtos = []string{"h2", "http/1.1"}
 			check("browser", say(t, dialTLS(t, address, browser), request), test.https)
+			other := certs.Client.Clone()
+			other.NextProtos = []string{"http/1.0"}
+			check("other ALPN", say(t, dialTLS(t, address, other), request), test.https)
 			if test.rfbs != "silent" {
 				check("rfbs", say(t, dialTLS(t, address, certs.Client), ""), test.rfbs)
 			}

@@ -132,7 +132,7 @@ func (s *Split) answerTLS(ctx context.Context, c net.Conn) (Kind, net.Conn, erro
 // connection they opened in advance, or by who speaks first.
 func (s *Split) insideTLS(ctx context.Context, t *tls.Conn, below *records) (Kind, error) {
 	switch {
-	case s.config.NoRaw, t.ConnectionState().NegotiatedProtocol == "http/1.1":
+	case s.config.NoRaw, t.ConnectionState().NegotiatedProtocol == http1:
 		below.free.Store(true)
 		return KindHTTP, nil
 	case s.config.NoHTTP:
