@@ -15,7 +15,7 @@ func CheckHost(pattern string) error {
 	switch {
 	case !found || strings.Contains(after, placeholder):
 		return fmt.Errorf("web: host pattern %q: %s must be in it once", pattern, placeholder)
-	case after == "" || strings.ContainsAny(before+after, "{}/:*? "):
+	case before+after == "" || strings.ContainsAny(before+after, "{}/:*? "):
 		return fmt.Errorf("web: host pattern %q: not a host name around %s, such as {target}.vnc.example", pattern, placeholder)
 	}
 	return nil

@@ -16,7 +16,7 @@ func ExampleCheckHost() {
 
 func TestCheckHost(t *testing.T) {
 	for pattern, good := range map[string]bool{
-		"{target}.vnc.example": true, "vnc-{target}.example": true, "{target}-console.lab": true,
+		"{target}.vnc.example": true, "vnc-{target}.example": true, "{target}-console.lab": true, "console.{target}": true,
 		"": false, "vnc.example": false, "{target}": false, "{target}{target}.x": false, "{name}.{target}.x": false,
 		"{target}.x:6080": false, "https://{target}.x": false, "*.{target}.x": false,
 	} {

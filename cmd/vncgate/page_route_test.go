@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,8 +52,8 @@ func TestRoutesInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatalf("npm run e2e: %v", err)
 	}
-	if text := log.String(); strings.Contains(text, "7d1e") || !strings.Contains(text, "session opened") {
-		t.Errorf("the log holds the token, or nothing:\n%s", text)
+	if text := log.String(); strings.Contains(text, "7d1e") || !strings.Contains(text, "viewer=203.0.113.9:0") {
+		t.Errorf("the log holds the token, or does not say who came by the proxy:\n%s", text)
 	}
 }
 
@@ -109,13 +111,32 @@ func serveRoutes(t *testing.T, log io.Writer) string {
 		novnc.Close()
 		control.Close()
 	})
+	gateway := "http://" + w.doors[0].ln.Addr().String()
+	proxy := httptest.NewTLSServer(http.StripPrefix("/some/prefix", reverseProxy(t, gateway)))
+	t.Cleanup(proxy.Close)
 	b, err := json.Marshal(map[string]string{
-		"gateway": "http://" + w.doors[0].ln.Addr().String(), "novnc": novnc.URL, "up": control.URL, "token": routeToken,
+		"gateway": gateway, "proxy": proxy.URL + "/some/prefix", "novnc": novnc.URL, "up": control.URL, "token": routeToken,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// reverseProxy is what stands before many a gateway: it ends TLS, keeps the
+// host and says for whom it asks.
+func reverseProxy(t *testing.T, gateway string) http.Handler {
+	t.Helper()
+	to, err := url.Parse(gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+		r.Out.Header.Set("X-Forwarded-For", "203.0.113.9")
+		r.Out.Header.Set("X-Forwarded-Proto", "https")
+	}}
 }
 
 func listenLocal(t *testing.T) net.Listener {
@@ -141,6 +162,7 @@ listeners:
       targets_path: /vnc
       hosts: ["{target}.vnc.localhost"]
       origins: [%q]
+      trusted_proxies: [127.0.0.1]
 sources:
   - {name: links, file: %q}
 targets:

@@ -6,6 +6,8 @@ import { colours, connected, launch, visit, type Visit } from './browser.ts';
 
 interface Routes {
   gateway: string;
+  /** proxy is the gateway below a prefix, behind a proxy that ends TLS. */
+  proxy: string;
   /** novnc serves noVNC's own page, of another origin. */
   novnc: string;
   /** up brings the display "late" up. */
@@ -66,6 +68,18 @@ describe.skipIf(given === undefined)('a display is named', () => {
     const page = await open(url);
     await connected(page);
     await picture(page);
+  });
+
+  it.each([
+    ['its path', `${routes.proxy}/vnc/lab%2Fdesk`],
+    ['a link', `${routes.proxy}/?target=desk`],
+    ['a token in the fragment', `${routes.proxy}/vnc.html#token=${token}`],
+  ])('behind a proxy with TLS and a prefix, by %s', async (name, url) => {
+    const page = await open(url);
+    await connected(page);
+    await picture(page);
+    const cookies = await page.context().cookies();
+    expect(cookies.map((c) => [c.name.startsWith('__Host-'), c.secure])).toEqual(name.includes('token') ? [[true, true]] : []);
   });
 
   it.each(['vnc.html', 'vnc_lite.html', ''])('by a token in the fragment, which nobody sees (/%s)', async (name) => {

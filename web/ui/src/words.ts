@@ -154,6 +154,12 @@ byStatus[410] = {
 };
 byStatus[504] = byStatus[502] as Words;
 
+// What the gateway says of an address; a proxy's 400 has no words of ours.
+const wrongLink: Words = {
+  title: 'The link cannot be right',
+  text: 'The gateway gave this reason:',
+};
+
 const badLink: Words = {
   title: 'The link was not accepted',
   text: 'It may have run out, or been used up, or be for another display. Ask for a new one.',
@@ -169,6 +175,7 @@ const notLookedUp: Words = {
 function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
   const { status: code, words: said, byToken = false } = refusal;
   if (byToken && code === 403) return said === '' ? badLink : { ...badLink, text: 'The gateway gave this reason:' };
+  if (code === 400 && said !== '') return wrongLink;
   if (byToken && code === 502 && said !== '') return notLookedUp; // a proxy's 502 has no words of ours
   if (code === upgradeRequired) {
     return {
