@@ -17,20 +17,12 @@ import (
 
 // doctorFlags say what to examine. Those of the display are named as serve's.
 type doctorFlags struct {
-	config       string
-	front        bool
-	user         string
-	passwordFile string
-	ca           string
-	name         string
-	pin, rsaKey  string
-	insecure     bool
-	tls          bool
-	cert, key    string
-	security     []string
-	screenshot   string
-	json         bool
-	timeout      time.Duration
+	config string
+	front  bool
+	displayFlags
+	screenshot string
+	json       bool
+	timeout    time.Duration
 }
 
 func newDoctorCommand() *cobra.Command {
@@ -106,17 +98,7 @@ func (f *doctorFlags) register(flags *pflag.FlagSet) {
 	})
 	flags.StringVar(&f.config, "config", "", "`FILE` that names the target")
 	flags.BoolVar(&f.front, "front", false, "look at a gateway or VNC server as a viewer sees it")
-	flags.StringVar(&f.user, "target-user", "", "`NAME` to log in with")
-	flags.StringVar(&f.passwordFile, "target-password-file", "", "`FILE` with the password")
-	flags.StringVar(&f.ca, "target-ca", "", "`FILE` with the CA that the certificate must come from (default: the system's)")
-	flags.StringVar(&f.name, "target-name", "", "`NAME` that the certificate must bear (default: the address's host)")
-	flags.StringVar(&f.pin, "target-pin", "", "`SHA256` of the certificate, which then counts by itself")
-	flags.StringVar(&f.rsaKey, "target-rsa-key", "", "`SHA256` of the server's key for the ra2 types")
-	flags.BoolVar(&f.insecure, "target-insecure", false, "go on, and log in, whatever the certificate")
-	flags.BoolVar(&f.tls, "target-tls", false, "TLS from the first byte")
-	flags.StringVar(&f.cert, "target-cert", "", "`FILE` with our client certificate (PEM)")
-	flags.StringVar(&f.key, "target-key", "", "`FILE` with its key (PEM)")
-	flags.StringSliceVar(&f.security, "target-security", nil, "security `TYPES` to use, best first, such as x509-vnc,vnc")
+	f.displayFlags.register(flags)
 	flags.StringVar(&f.screenshot, "screenshot", "", "write a picture of the screen to `FILE` (PNG)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long a step may take")
@@ -202,30 +184,14 @@ func (f *doctorFlags) configured(subject string, r *report) (targetConfig, error
 	return t, nil
 }
 
-// described reports whether flags say anything of the display.
-func (f *doctorFlags) described() bool {
-	return f.user != "" || f.passwordFile != "" || f.ca != "" || f.name != "" || f.pin != "" || f.rsaKey != "" ||
-		f.insecure || f.tls || f.cert != "" || len(f.security) > 0
-}
-
 // display makes a target of an address and flags.
 func (f *doctorFlags) display(subject string) (targetConfig, error) {
-	t := targetConfig{User: f.user, Password: secretFile(f.passwordFile), Security: f.security, RSAKey: f.rsaKey}
-	if (f.cert == "") != (f.key == "") {
-		return t, errors.New("--target-cert and --target-key belong together")
+	t, err := f.at(subject)
+	if err != nil && strings.HasPrefix(subject, "http") {
+		return t, fmt.Errorf("%w; --front looks at pages", err)
 	}
-	if f.ca != "" || f.name != "" || f.pin != "" || f.insecure || f.tls || f.cert != "" {
-		t.TLS = &clientTLSConfig{CA: f.ca, Name: f.name, Pin: f.pin, Insecure: f.insecure, Certificate: f.cert, Key: f.key, Implicit: f.tls}
-	}
-	switch scheme, _, isURL := strings.Cut(subject, "://"); {
-	case !isURL:
-		t.Address = subject
-	case scheme == "ws" || scheme == "wss":
-		t.URL = subject
-	case scheme == "http" || scheme == "https":
-		return t, fmt.Errorf("%s is a page: a display is reached by ws:// or wss://; --front looks at pages", subject)
-	default:
-		return t, fmt.Errorf("%s: write HOST:PORT, unix:PATH, ws://… or wss://…", subject)
+	if err != nil {
+		return t, err
 	}
 	if _, _, err := layers.ParseAddress(t.Address); t.Address != "" && err != nil && f.config == "" && !strings.ContainsAny(subject, ":/") {
 		return t, fmt.Errorf("%w (the name of a target needs --config)", err)

@@ -24,6 +24,7 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
+	quietInetd()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends us at once

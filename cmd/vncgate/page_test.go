@@ -61,8 +61,8 @@ func serveDemoDisplay(t *testing.T) string {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { acceptDemo(ctx, ln, display) })
-	cfg := (&serveFlags{listen: []string{"127.0.0.1:0"}, target: ln.Addr().String()}).fromFlags()
-	if err := cfg.validate(); err != nil {
+	cfg, err := (&serveFlags{listen: []string{"127.0.0.1:0"}, target: ln.Addr().String()}).configuration()
+	if err != nil {
 		t.Fatal(err)
 	}
 	w, err := newWiring(ctx, cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))

@@ -14,19 +14,19 @@ import (
 
 // serveFlags are the simple case, without a file.
 type serveFlags struct {
-	config             string
-	check              bool
-	listen             []string
-	target             string
-	targetUser         string
-	targetPasswordFile string
-	targetCA           string
-	passwordFile       string
-	usersFile          string
-	tlsCert, tlsKey    string
-	origins            []string
-	logLevel           string
-	logFormat          string
+	config          string
+	check           bool
+	listen          []string
+	inetd           bool
+	target          string
+	display         displayFlags
+	tokenFile       string
+	passwordFile    string
+	usersFile       string
+	tlsCert, tlsKey string
+	origins         []string
+	logLevel        string
+	logFormat       string
 }
 
 func newServeCommand() *cobra.Command {
@@ -38,8 +38,13 @@ func newServeCommand() *cobra.Command {
 
 For one display, flags are enough: where viewers come in (--listen, several
 times if wanted) and where the display is (--target). An address is HOST:PORT,
-:PORT or unix:PATH. Browsers are served there, and native viewers where the
-address begins with rfb:// instead.
+:PORT or unix:PATH; sockets that are open already are fd:N or systemd:NAME.
+Browsers are served there, native viewers where the address begins with rfb://,
+and both on one port where it begins with any://.
+
+Several displays without a configuration: --token-file names them by tokens, one
+"TOKEN: HOST:PORT" a line, read again when it changes. Browsers then connect
+to /websockify?token=TOKEN.
 
 For more, write a file: deploy/vncgate.yaml shows every key with a comment.
 --check prints what would be in force, secrets left out, and reads every file
@@ -48,6 +53,8 @@ and secret that it names, but listens nowhere.`,
   vncgate serve --listen :6080 --listen rfb://:5900 --target unix:/run/qemu/vm.vnc
   vncgate serve --listen :6443 --tls-cert tls.crt --tls-key tls.key \
       --users-file users --target localhost:5901 --target-password-file vnc.password
+  vncgate serve --listen any://:5900 --target localhost:5901
+  vncgate serve --listen :6080 --token-file tokens
   vncgate serve --config /etc/vncgate/vncgate.yaml --check`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,11 +67,11 @@ and secret that it names, but listens nowhere.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.config, "config", "", "`FILE` with the whole configuration, instead of the flags below")
 	flags.BoolVar(&f.check, "check", false, "check everything, print the effective configuration and exit")
-	flags.StringSliceVar(&f.listen, "listen", nil, "`ADDRESS` for browsers, or rfb://ADDRESS for native viewers")
+	flags.StringSliceVar(&f.listen, "listen", nil, "`ADDRESS` for browsers, rfb://ADDRESS for native viewers, or any://ADDRESS for both")
+	flags.BoolVar(&f.inetd, "inetd", false, "standard input is the listening socket (wait) or the viewer's connection (nowait): --listen any://fd:0")
 	flags.StringVar(&f.target, "target", "", "`ADDRESS` of the display")
-	flags.StringVar(&f.targetUser, "target-user", "", "`NAME` that the display knows us by")
-	flags.StringVar(&f.targetPasswordFile, "target-password-file", "", "`FILE` with the display's password; viewers never see it")
-	flags.StringVar(&f.targetCA, "target-ca", "", "`FILE` with the CA that the display's certificate must come from")
+	f.display.register(flags)
+	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` of lines TOKEN: HOST:PORT; browsers must bring a token (?token=), instead of --target")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`FILE` with a VNC password that viewers must give")
 	flags.StringVar(&f.usersFile, "users-file", "", "`FILE` of users who may come in; 'vncgate user' edits it")
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with our certificate (PEM)")
@@ -125,11 +132,17 @@ func (f *serveFlags) configuration() (*config, error) {
 	switch {
 	case f.config != "":
 		cfg, err = loadConfig(f.config)
-	case len(f.listen) == 0 || f.target == "":
+	case f.inetd && len(f.listen) > 0:
+		return nil, usagef("--inetd and --listen exclude each other: inetd has opened the one socket there is")
+	case f.target != "" && f.tokenFile != "":
+		return nil, usagef("--target and --token-file exclude each other: the token says which display it is for")
+	case len(f.listen) == 0 && !f.inetd || f.target == "" && f.tokenFile == "":
 		return nil, usagef("nothing to serve: give --listen ADDRESS and --target ADDRESS, or --config FILE\nfor a first look without any display, run 'vncgate demo'")
 	default:
-		cfg = f.fromFlags()
-		if err = cfg.validate(); err != nil {
+		if cfg, err = f.fromFlags(); err == nil {
+			err = cfg.validate()
+		}
+		if err != nil {
 			err = &usageError{err}
 		}
 	}
@@ -145,27 +158,63 @@ func (f *serveFlags) configuration() (*config, error) {
 	return cfg, nil
 }
 
-func (f *serveFlags) fromFlags() *config {
-	display := targetConfig{Address: f.target, User: f.targetUser, Password: secretFile(f.targetPasswordFile)}
-	if f.targetCA != "" {
-		display.TLS = &clientTLSConfig{CA: f.targetCA}
+func (f *serveFlags) fromFlags() (*config, error) {
+	cfg := &config{}
+	if f.target != "" {
+		display, err := f.display.at(f.target)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Targets = map[string]targetConfig{"display": display}
 	}
-	cfg := &config{Targets: map[string]targetConfig{"display": display}}
+	if f.tokenFile != "" {
+		source := sourceConfig{Name: "tokens", File: f.tokenFile}
+		if f.display.described() {
+			display, err := f.display.at("")
+			if err != nil {
+				return nil, err
+			}
+			source.Display = &display
+		}
+		cfg.Sources = []sourceConfig{source}
+	}
 	if f.usersFile != "" {
 		cfg.Users = &usersConfig{File: f.usersFile}
 	}
-	for _, address := range f.listen {
-		l := listenerConfig{Target: "display", Password: secretFile(f.passwordFile)}
-		var native bool
-		if l.Address, native = strings.CutPrefix(address, "rfb://"); !native {
-			l.Web = &webConfig{Origins: f.origins}
-		}
-		if f.tlsCert != "" || f.tlsKey != "" {
-			l.TLS = &serverTLSConfig{Certificate: f.tlsCert, Key: f.tlsKey}
-		}
-		cfg.Listeners = append(cfg.Listeners, l)
+	listen := f.listen
+	if f.inetd {
+		listen = []string{"any://fd:0"}
 	}
-	return cfg
+	for _, address := range listen {
+		cfg.Listeners = append(cfg.Listeners, f.listener(address))
+	}
+	return cfg, nil
+}
+
+// listener is one --listen.
+func (f *serveFlags) listener(text string) listenerConfig {
+	l := listenerConfig{Address: text, Password: secretFile(f.passwordFile)}
+	scheme, address, ok := strings.Cut(text, "://")
+	switch {
+	case ok && scheme == "rfb":
+		l.Address = address
+	case ok && scheme == "any" && f.tokenFile == "": // native viewers have no token
+		l.Address, l.Protocols = address, []string{protocolRFB, protocolWeb}
+	case ok && scheme == "any":
+		l.Address = address
+	}
+	if scheme != "rfb" || !ok {
+		l.Web = &webConfig{Origins: f.origins}
+	}
+	if f.tlsCert != "" || f.tlsKey != "" {
+		l.TLS = &serverTLSConfig{Certificate: f.tlsCert, Key: f.tlsKey}
+	}
+	if f.tokenFile != "" && l.Web != nil {
+		l.Sources = []string{"tokens"}
+	} else {
+		l.Target = "display"
+	}
+	return l
 }
 
 func secretFile(path string) *secret {

@@ -28,6 +28,7 @@ type wiring struct {
 	sources  map[string]*source
 	free     *reach // nil: no display is named by its address
 	arrivals *gateway.Arrivals
+	single   <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate     *gateway.Gateway
 	doors    []door
 }
@@ -111,6 +112,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	}
 	var err error
 	select {
+	case <-w.single:
 	case err = <-failed:
 	case <-ctx.Done():
 		w.log.Info("shutting down", "sessions", w.gate.Sessions(), "timeout", w.cfg.Limits.shutdownTimeout().String())

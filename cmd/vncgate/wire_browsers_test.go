@@ -50,9 +50,7 @@ targets:
 	if strings.Contains(g.log.String(), "secret-") {
 		t.Error("a token is in the log")
 	}
-	if want := fmt.Sprintf(`target=portal/%s`, at[1]); !strings.Contains(g.log.String(), want) {
-		t.Errorf("the log does not say %s", want)
-	}
+	g.logs(fmt.Sprintf("target=portal/%s", at[1]))
 	// A change counts at once.
 	if err := os.WriteFile(tokens, fmt.Appendf(nil, "secret-9: %s\n", at[0]), 0o600); err != nil {
 		t.Fatal(err)
@@ -101,11 +99,7 @@ policy:
 		got, err := g.browser(0, "/?token="+token, nil)
 		sees(t, token, want, got, err)
 	}
-	for _, want := range []string{"user=alice", "rights=view,keyboard", "user=bob", "rights=view"} {
-		if !strings.Contains(g.log.String(), want) {
-			t.Errorf("the log does not say %s", want)
-		}
-	}
+	g.logs("user=alice", "rights=view,keyboard", "user=bob", "rights=view")
 }
 
 // Where another decides what a source holds, this machine is not meant.
@@ -138,9 +132,7 @@ sources:
 		got, err := g.browser(c.door, "/?token="+c.token, nil)
 		sees(t, c.token, c.want, got, err)
 	}
-	if !strings.Contains(g.log.String(), "which only an entry of its own allows") {
-		t.Error("the log does not say why")
-	}
+	g.logs("which only an entry of its own allows")
 }
 
 // Names of a source are targets, under users and policy.

@@ -122,9 +122,7 @@ targets:
 	}
 	got, err := g.native(1, nil)
 	sees(t, "broken", "!could not be started", got, err)
-	if !strings.Contains(g.log.String(), `no disk`) {
-		t.Error("the log does not say what the command said")
-	}
+	g.logs("no disk")
 }
 
 // A unit is started and stopped by systemctl.

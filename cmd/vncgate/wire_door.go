@@ -36,7 +36,7 @@ func (w *wiring) openDoor(ctx context.Context, l *listenerConfig) error {
 
 // bind opens the address of l for those that p is ready for.
 func (w *wiring) bind(ctx context.Context, l *listenerConfig, p *prepared) error {
-	ln, err := layers.Listen(ctx, l.Address, l.listening(w))
+	ln, err := w.listen(ctx, l)
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,14 @@ func newGate(t *testing.T, format string, args ...any) *gate {
 // address is where the door of that number is.
 func (g *gate) address(door int) string { return g.doors[door].ln.Addr().String() }
 
+// logs waits until the log says all of it: a viewer is in before that is logged.
+func (g *gate) logs(texts ...string) {
+	g.t.Helper()
+	for _, text := range texts {
+		eventually(g.t, "the log says "+text, func() bool { return strings.Contains(g.log.String(), text) })
+	}
+}
+
 // patience bounds each visit; nothing waits for it but failures.
 const patience = 20 * time.Second
 

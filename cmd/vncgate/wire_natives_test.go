@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"net"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"vncgate/auth"
@@ -84,9 +83,7 @@ policy:
 			sees(t, name+" "+given, want, got, err)
 		}
 	}
-	if !strings.Contains(g.log.String(), "target=two user=alice") {
-		t.Error("the log does not say who saw what")
-	}
+	g.logs("target=two user=alice")
 }
 
 // The server name of TLS names the display, below RFB and inside VeNCrypt.
