@@ -90,18 +90,18 @@ func ExampleMechanisms() {
 }
 
 func ExamplePolicy() {
-	policy := &auth.Policy{Rules: []auth.Rule{
-		{Who: "group:ops", Targets: "*", Allow: auth.Control | auth.Clipboard},
-		{Who: "*", Targets: "demo-*", Allow: auth.View},
-	}}
-	if err := policy.Validate(); err != nil {
+	policy, err := auth.NewPolicy([]auth.Rule{
+		{Who: []string{"group:ops"}, Targets: []string{"*"}, Allow: auth.Control | auth.Clipboard},
+		{Who: []string{"*"}, Targets: []string{"demo-*"}, Allow: auth.Viewing},
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
 	alice := auth.Identity{Name: "alice", Method: "x509-plain", Groups: []string{"ops"}}
 	guest := auth.Identity{Method: "none"}
-	fmt.Println(policy.Decide([]auth.Identity{alice}, "build-vm"))
-	fmt.Println(policy.Decide([]auth.Identity{guest}, "demo-1"))
-	fmt.Println(policy.Decide([]auth.Identity{guest}, "build-vm"))
+	fmt.Println(policy.Decide(auth.Request{Identities: []auth.Identity{alice}, Target: "build-vm"}))
+	fmt.Println(policy.Decide(auth.Request{Identities: []auth.Identity{guest}, Target: "demo-1"}))
+	fmt.Println(policy.Decide(auth.Request{Identities: []auth.Identity{guest}, Target: "build-vm"}))
 	// Output:
 	// view,keyboard,pointer,clipboard-in,clipboard-out by rule 1
 	// view by rule 2

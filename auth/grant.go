@@ -1,13 +1,39 @@
 package auth
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
+
+// Request is what a viewer asks for: to be let in to a target, by what it has
+// proved and from where it comes.
+type Request struct {
+	// Identities are what the viewer has proved; none is a viewer that has
+	// proved nothing.
+	Identities []Identity
+	// Target is the name of the display.
+	Target string
+	// Address is where the viewer comes from; invalid for one that has no IP
+	// address (a unix socket).
+	Address netip.Addr
+	// Now is the moment that is asked about; zero: the present.
+	Now time.Time
+	// Claims are what the viewer's token says, for conditions; nil for none.
+	Claims map[string]any
+}
 
 // Grant is what one viewer may do on one target. It is built once, when the
-// viewer has proved who it is, and is never widened afterwards.
+// viewer has proved who it is; afterwards it is narrowed or ended, and only a
+// new answer to the same Request makes it wider again.
 type Grant struct {
 	Identity Identity
 	Target   string
 	Rights   Rights
-	Expires  time.Time       // zero: never
-	Revoked  <-chan struct{} // closed when the grant is withdrawn; nil: never
+	Limits   Limits
+	Expires  time.Time // the session ends then; zero: never
+	// Review is when to ask again, because the answer may be another one then:
+	// a schedule closes. Zero: only when somebody says that things changed.
+	Review time.Time
+	// Rule is what decided, in words for people and logs: "rule 2 (night)".
+	Rule string
 }

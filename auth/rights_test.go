@@ -11,8 +11,8 @@ func TestRights(t *testing.T) {
 		"control":           "view,keyboard,pointer",
 		"clipboard,view":    "view,clipboard-in,clipboard-out",
 		"power,resize":      "resize,power",
-		"all":               "view,keyboard,pointer,clipboard-in,clipboard-out,resize,power",
-		"all,view":          "view,keyboard,pointer,clipboard-in,clipboard-out,resize,power",
+		"all":               "view,keyboard,pointer,clipboard-in,clipboard-out,resize,power,exclusive",
+		"all,view":          "view,keyboard,pointer,clipboard-in,clipboard-out,resize,power,exclusive",
 		"clipboard-in,view": "view,clipboard-in",
 	} {
 		r, err := ParseRights(strings.Split(names, ","))

@@ -34,7 +34,7 @@ func TestParseAnswer(t *testing.T) {
 			tickets.Ticket{
 				Address: "h:1", TLS: true, ConnectPath: "/vm/7", User: "u", Password: "p w",
 				Identity: auth.Identity{Name: "alice", Groups: []string{"ops"}},
-				Rights:   auth.View | auth.Clipboard, Expires: time.Unix(4102444800, 0),
+				Rights:   auth.Viewing | auth.Clipboard, Expires: time.Unix(4102444800, 0),
 			},
 		},
 		{`{"target":"a","expires":"2100-01-01T01:00:00+01:00"}`, tickets.Ticket{Target: "a", Expires: time.Unix(4102444800, 0)}},

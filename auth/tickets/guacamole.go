@@ -212,7 +212,7 @@ func (c guacamoleConnection) ticket() (t Ticket, err error) {
 func (c guacamoleConnection) rights() auth.Rights {
 	rights := auth.AllRights
 	if c.parameter("read-only") == "true" {
-		rights = auth.View
+		rights = auth.Viewing
 	}
 	if c.parameter("disable-copy") == "true" {
 		rights &^= auth.ClipboardOut

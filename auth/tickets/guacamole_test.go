@@ -51,10 +51,10 @@ func guacamoleSealed(t testing.TB, body []byte) []byte {
 func TestGuacamoleVectors(t *testing.T) {
 	token := string(ok(os.ReadFile("testdata/guacamole/auth.token"))(t))
 	want(t, newGuacamole(t), token, tickets.Ticket{
-		Address: "10.0.0.7:5901", Password: "geheim", Rights: auth.View, Identity: by("guacamole", "ada"),
+		Address: "10.0.0.7:5901", Password: "geheim", Rights: auth.Viewing, Identity: by("guacamole", "ada"),
 	})
 	want(t, newGuacamole(t), strings.ReplaceAll(token, "+", " "), tickets.Ticket{
-		Address: "10.0.0.7:5901", Password: "geheim", Rights: auth.View, Identity: by("guacamole", "ada"),
+		Address: "10.0.0.7:5901", Password: "geheim", Rights: auth.Viewing, Identity: by("guacamole", "ada"),
 	})
 	manual := string(ok(os.ReadFile("testdata/guacamole/manual.token"))(t))
 	wantUnknown(t, newGuacamole(t), manual, "expired")
@@ -78,7 +78,7 @@ func TestGuacamoleParameters(t *testing.T) {
 		"usual port":    {object{"port": nil}, tickets.Ticket{Address: "vm:5900"}},
 		"port":          {object{"port": 5902}, tickets.Ticket{Address: "vm:5902"}},
 		"log-in":        {object{"username": "u", "password": "p"}, tickets.Ticket{Address: "vm:5901", User: "u", Password: "p"}},
-		"read-only":     {object{"read-only": true}, tickets.Ticket{Address: "vm:5901", Rights: auth.View}},
+		"read-only":     {object{"read-only": true}, tickets.Ticket{Address: "vm:5901", Rights: auth.Viewing}},
 		"not read-only": {object{"read-only": "false"}, at},
 		"no copying":    {object{"disable-copy": "true"}, tickets.Ticket{Address: "vm:5901", Rights: auth.AllRights &^ auth.ClipboardOut}},
 		"no pasting":    {object{"disable-paste": "true"}, tickets.Ticket{Address: "vm:5901", Rights: auth.AllRights &^ auth.ClipboardIn}},

@@ -79,7 +79,7 @@ func TestHTTPAnswers(t *testing.T) {
 		"plain":       at("host:5900"),
 		"json":        at("[::1]:5900"),
 		"a&b=c #é/..": at("odd:1"),
-		"rich":        {Target: "vm", Password: "pw", Identity: auth.Identity{Name: "alice", Method: "http"}, Rights: auth.View},
+		"rich":        {Target: "vm", Password: "pw", Identity: auth.Identity{Name: "alice", Method: "http"}, Rights: auth.Viewing},
 	} {
 		got, err := s.Lookup(context.Background(), token)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

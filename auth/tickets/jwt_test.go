@@ -59,9 +59,9 @@ func TestJWTClaims(t *testing.T) {
 		"target":        {object{"host": nil, "port": nil, "target": "build"}, func(t *tickets.Ticket) { t.Address, t.Target = "", "build" }},
 		"TLS":           {object{"tls": true}, func(t *tickets.Ticket) { t.TLS = true }},
 		"whom":          {object{"sub": "ada", "groups": []string{"ops"}}, func(t *tickets.Ticket) { t.Identity = by("jwt", "ada", "ops") }},
-		"rights":        {object{"rights": []string{"view", "keyboard"}}, func(t *tickets.Ticket) { t.Rights = auth.View | auth.Keyboard }},
+		"rights":        {object{"rights": []string{"view", "keyboard"}}, func(t *tickets.Ticket) { t.Rights = auth.Viewing | auth.Keyboard }},
 		"rights as text": {object{"rights": "view, pointer"}, func(t *tickets.Ticket) {
-			t.Rights = auth.View | auth.Pointer
+			t.Rights = auth.Viewing | auth.Pointer
 		}},
 		"display's user": {object{"username": "u"}, func(t *tickets.Ticket) { t.User = "u" }},
 	} {
@@ -257,7 +257,7 @@ func FuzzJWT(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		ticket, err := j.Lookup(context.Background(), token)
-		if err == nil && (ticket.Address != "vm:5900" || ticket.Rights != auth.View) {
+		if err == nil && (ticket.Address != "vm:5900" || ticket.Rights != auth.Viewing) {
 			t.Fatalf("forged: %+v", ticket)
 		}
 		if err != nil && (!errors.Is(err, tickets.ErrUnknown) || good[token]) {

@@ -66,7 +66,7 @@ func TestRedisAnswers(t *testing.T) {
 	defer s.(*tickets.Redis).Close()
 	for token, want := range map[string]tickets.Ticket{
 		"plain": at("host:5900"), "v6": at("[::1]:5900"), "json": at("[::1]:5900"), "odd\x00 é\r\n*1": at("odd:1"),
-		"rich": {Target: "vm", Identity: auth.Identity{Name: "alice", Method: "redis", Groups: []string{"ops"}}, Rights: auth.View, Expires: time.Unix(4102444800, 0)},
+		"rich": {Target: "vm", Identity: auth.Identity{Name: "alice", Method: "redis", Groups: []string{"ops"}}, Rights: auth.Viewing, Expires: time.Unix(4102444800, 0)},
 	} {
 		got, err := s.Lookup(context.Background(), token)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -119,13 +119,13 @@ func (c *config) policy() (*auth.Policy, error) {
 	if len(c.Policy) == 0 {
 		return nil, errors.New("policy: there is no rule in it, so nobody could do anything; leave it out to allow everything")
 	}
-	p := &auth.Policy{}
+	var rules []auth.Rule
 	for i, r := range c.Policy {
 		rights, err := auth.ParseRights(r.Allow)
 		if err != nil {
 			return nil, fmt.Errorf("policy[%d]: allow: %w", i, err)
 		}
-		p.Rules = append(p.Rules, auth.Rule{Who: r.Who, Targets: r.Targets, Allow: rights})
+		rules = append(rules, auth.Rule{Who: []string{r.Who}, Targets: []string{r.Targets}, Allow: rights})
 	}
-	return p, p.Validate()
+	return auth.NewPolicy(rules)
 }

@@ -33,12 +33,12 @@ func (w *wiring) authorize(ctx context.Context, ids []auth.Identity, target stri
 		}
 	}
 	who := whom(ids)
-	decision := w.policy.Decide(ids, w.policyName(target))
+	decision := w.policy.Decide(auth.Request{Identities: ids, Target: w.policyName(target)})
 	w.log.Debug("policy decided", "user", who.String(), "method", who.Method, "target", target, "decision", decision.String())
 	if !decision.Allowed() {
 		return auth.Grant{}, rfb.FailAuthentication(ctx, fmt.Errorf("policy: %s gets %s on target %q", who, decision, target))
 	}
-	return auth.Grant{Identity: who, Target: target, Rights: decision.Rights}, nil
+	return auth.Grant{Identity: who, Target: target, Rights: decision.Rights, Limits: decision.Limits, Review: decision.Until, Rule: decision.By()}, nil
 }
 
 // bringsGroups is for tokens, whose users are those of somebody else: they have
