@@ -1,6 +1,12 @@
 // Package web lets browsers in: the WebSocket endpoint that noVNC connects to,
 // the viewer page and what belongs to it. It proves nobody and relays nothing;
 // an upgraded connection is handed to the gateway.
+//
+// A browser says which display it is for by a token, an address of the display's
+// own (path or host name), or a name in the query; route.go has the order, and
+// pass.go how a token gets here without being in any address. A plain GET of the
+// endpoint is a question: it is answered with the status and the words that an
+// upgrade would get, or with those of a display that is being waited for.
 package web
 
 import (
@@ -29,8 +35,8 @@ type Config struct {
 	Admit func(gateway.Front) (*gateway.Session, error)
 	// Ready says whether Admit would find a place: Gateway.Ready. Nil: always.
 	Ready func() error
-	// Front is how viewers come in here. ?target=NAME in the WebSocket's URL
-	// takes the place of its Target.
+	// Front is how viewers come in here. A display that the request names takes
+	// the place of its Target.
 	Front gateway.Front
 	// Tickets, if set, finds what a token is good for: how its bearer comes
 	// in, which takes the place of Front altogether. It is asked for each

@@ -55,6 +55,12 @@ func (s *sourceConfig) use() string {
 	return s.As
 }
 
+// oVirtIn reports whether one of the sources takes oVirt's tickets, which come
+// as the path of the WebSocket.
+func (c *config) oVirtIn(names []string) bool {
+	return slices.ContainsFunc(c.Sources, func(s sourceConfig) bool { return s.OVirt != nil && slices.Contains(names, s.Name) })
+}
+
 // sourceNames lists the sources of one use.
 func (c *config) sourceNames(use string) []string {
 	var names []string

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"vncgate/web"
 )
 
 // webConfig is what browsers meet at a listener.
@@ -107,7 +109,11 @@ func (w *webConfig) validate(l *listenerConfig) error {
 		return fmt.Errorf("targets_path: %q is not the beginning of a path, such as /vnc", w.TargetsPath)
 	}
 	for _, pattern := range w.Hosts {
-		if err := validHostPattern(pattern); err != nil {
+		err := validHostPattern(pattern)
+		if err == nil {
+			err = web.CheckHost(pattern)
+		}
+		if err != nil {
 			return fmt.Errorf("hosts: %w", err)
 		}
 	}

@@ -183,6 +183,7 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 	}
 	if len(l.Sources) > 0 {
 		cfg.Tickets = w.bearers(l.Sources, front)
+		cfg.TokenPath = w.cfg.oVirtIn(l.Sources)
 	}
 	return cfg, nil
 }
