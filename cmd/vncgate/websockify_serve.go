@@ -14,6 +14,7 @@ import (
 
 	"vncgate/auth/tickets"
 	"vncgate/layers"
+	"vncgate/web"
 	"vncgate/web/bridge"
 )
 
@@ -23,6 +24,9 @@ func (o *websockifyOptions) bridgeConfig(out io.Writer, log *slog.Logger) (bridg
 		Route: bridge.Route{Address: o.targetAddress()}, HostToken: o.hostToken,
 		WebAuth: o.webAuth, Dir: o.web, FileOnly: o.fileOnly, Hide: o.secretFiles(),
 		Dial: o.dial, Heartbeat: o.heartbeat, Record: o.record, Log: log,
+	}
+	if o.page && o.web == "" {
+		cfg.Files = web.Page()
 	}
 	if o.traffic {
 		cfg.Traffic = out

@@ -81,6 +81,8 @@ type Config struct {
 	// Dir is the directory whose files are served; "" serves none and answers
 	// 405 to whatever is no WebSocket request.
 	Dir string
+	// Files, if set, answers in place of Dir: a page that is no directory.
+	Files http.Handler
 	// FileOnly answers 404 instead of listing a directory.
 	FileOnly bool
 	// Hide names files and directories that are not served though they may lie
@@ -135,7 +137,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Lookup == nil && cfg.Route.Address == "" {
 		return nil, errors.New("bridge: there is neither a target nor a source of tokens")
 	}
-	if cfg.WebAuth && (cfg.Dir == "" || len(cfg.Auths) == 0) {
+	if cfg.WebAuth && (cfg.Dir == "" && cfg.Files == nil || len(cfg.Auths) == 0) {
 		return nil, errors.New("bridge: log-in for files needs both a directory and a log-in plugin")
 	}
 	s := &Server{cfg: withDefaults(cfg), live: map[uint64]context.CancelCauseFunc{}}
@@ -147,6 +149,9 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("bridge: directory to serve: %w", err)
 		}
 		s.files = files
+	}
+	if cfg.Files != nil {
+		s.files = cfg.Files
 	}
 	s.http = &http.Server{
 		Handler:        s,
