@@ -43,6 +43,9 @@ func (c *config) validate() error {
 	if err := c.validateArrivals(); err != nil {
 		return err
 	}
+	if err := c.validateAddresses(); err != nil {
+		return err
+	}
 	if c.Kerberos != nil && c.Kerberos.Keytab == "" {
 		return errors.New("kerberos: keytab is missing")
 	}

@@ -249,6 +249,9 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 			return fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
 	}
+	for _, warning := range cfg.warnings() {
+		fmt.Fprintln(errOut, "warning: "+warning)
+	}
 	fmt.Fprintln(errOut, "The configuration is in order.")
 	return nil
 }
@@ -257,6 +260,9 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 func (w *wiring) announce(ctx context.Context) {
 	for i := range w.doors {
 		w.doors[i].announce(w)
+	}
+	for _, warning := range w.cfg.warnings() {
+		w.log.Warn("configuration: " + warning)
 	}
 	w.warnOfLongPasswords(ctx)
 	for _, pair := range w.pairs {

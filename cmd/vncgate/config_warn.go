@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// warnings are about what is allowed to be written and will not do what it
+// seems to.
+func (c *config) warnings() []string {
+	var list []string
+	everything := -1 // the rule behind which none is reached
+	for i, r := range c.Policy {
+		text := ""
+		switch {
+		case everything >= 0:
+			text = fmt.Sprintf("is never reached, since policy[%d] is for everybody on every target", everything)
+		case strings.HasPrefix(r.Who, "group:") && c.Users == nil && c.Tokens == nil && len(c.Sources) == 0:
+			text = "there are no users, tokens or sources, so nobody is of a group"
+		default:
+			text = c.missesTargets(r.Targets)
+		}
+		if text != "" {
+			list = append(list, fmt.Sprintf("policy[%d]: %s", i, text))
+		}
+		if r.Who == "*" && r.Targets == "*" && everything < 0 {
+			everything = i
+		}
+	}
+	return list
+}
+
+// missesTargets says that a pattern is for no target. What sources and viewers
+// name cannot be known.
+func (c *config) missesTargets(pattern string) string {
+	fits := func(name string) bool { ok, err := path.Match(pattern, name); return ok || err != nil }
+	ofSource := func(s sourceConfig) bool { return s.use() == asTargets || strings.HasPrefix(pattern, s.Name+"/") }
+	switch {
+	case pattern == "*" || slices.ContainsFunc(keys(c.Targets), fits) || slices.ContainsFunc(c.Sources, ofSource):
+		return ""
+	case c.Free != nil && strings.HasPrefix(pattern, freePolicy):
+		return ""
+	case strings.ContainsAny(pattern, `*?[\`):
+		return fmt.Sprintf("no target fits %q", pattern)
+	}
+	return fmt.Sprintf("there is no target %q%s", pattern, didYouMean(pattern, keys(c.Targets)))
+}
+
+func didYouMean(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// validateAddresses refuses two listeners at one address. Where the port is to
+// be chosen by the system, they get two.
+func (c *config) validateAddresses() error {
+	for i, l := range c.Listeners {
+		same := func(o listenerConfig) bool { return o.Address == l.Address && o.Network == l.Network }
+		first := slices.IndexFunc(c.Listeners, same)
+		if first < i && !strings.HasSuffix(l.Address, ":0") {
+			return fmt.Errorf("listeners[%d] %s: address: listeners[%d] has it already", i, l.Address, first)
+		}
+	}
+	return nil
+}
