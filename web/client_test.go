@@ -1,14 +1,17 @@
 package web_test
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"vncgate/auth"
+	"vncgate/gateway"
 	"vncgate/layers"
 	"vncgate/rfb"
 	"vncgate/web"
@@ -85,5 +88,33 @@ func TestForwardedAddressReachesTheSession(t *testing.T) {
 	}
 	if _, ok := layers.Raw(c).(layers.HeadroomWriter); !ok {
 		t.Error("no headroom is used")
+	}
+}
+
+// A peer on a unix socket has no address, and is trusted if that is said.
+func TestProxyOnAUnixSocket(t *testing.T) {
+	for said, want := range map[bool]int{true: http.StatusUpgradeRequired, false: http.StatusForbidden} {
+		path := filepath.Join(t.TempDir(), "web.sock")
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := web.NewServer(web.Config{
+			Front:   gateway.Front{Target: "desk"},
+			Trusted: func(a netip.Addr) bool { return said && !a.IsValid() },
+		})
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(ln) }()
+		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}}}
+		resp, body := ask(t, client, "GET", "http://inner/websockify", "Origin", "https://gate.example",
+			"Forwarded", `for="[2001:db8::1]";host=gate.example;proto=https`)
+		if resp.StatusCode != want {
+			t.Errorf("trusted %v: %d %s", said, resp.StatusCode, body)
+		}
+		client.CloseIdleConnections()
+		_ = server.Close()
+		<-served
 	}
 }
