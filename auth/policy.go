@@ -125,12 +125,12 @@ func sooner(a, b time.Time) time.Time {
 func (p *Policy) decide(req *Request, id *Identity) Decision {
 	var until time.Time
 	for i, c := range p.rules {
-		fits, change, err := c.fits(req, id)
+		why, change, err := c.fits(req, id)
 		until = sooner(until, change)
 		if err != nil {
 			return Decision{Rule: i + 1, Name: c.rule.Name, Until: until, Err: err}
 		}
-		if fits {
+		if why == fitting {
 			return Decision{Rights: c.rule.Allow &^ c.rule.Deny, Limits: c.rule.Limits, Rule: i + 1, Name: c.rule.Name, Until: until}
 		}
 	}

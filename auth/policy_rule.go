@@ -11,7 +11,7 @@ import (
 )
 
 // Rule says what those whom it fits may do. It fits where all of its conditions
-// do: Who, From and Targets.
+// do: Who, Methods, From, Targets, When and If.
 type Rule struct {
 	// Name is what people call the rule, in logs and explanations; it may be "".
 	Name string
@@ -38,6 +38,21 @@ type Rule struct {
 	// Targets are patterns for names of targets in the form of path.Match; any
 	// will do. "*" alone is every target, otherwise * and ? do not cross a slash.
 	Targets []string
+	// When is the schedule in which the rule fits; the zero value is always.
+	When When
+	// If is a condition, an expression of the Common Expression Language
+	// (cel.dev) that gives a bool; empty is no condition. Its variables are user,
+	// method, address and target (strings; address is empty without an IP
+	// address), groups (a list of strings), now (a timestamp) and claims (a map
+	// of what the viewer's token says). Beside the standard functions there are
+	// those of CEL's network extension, as in
+	//
+	//	cidr('10.0.0.0/8').containsIP(address)
+	//
+	// A condition that has no value for a viewer (a claim that is missing, an
+	// evaluation that takes too long) forbids the target: later rules are not
+	// asked.
+	If string
 	// Allow is what they may do, and Deny what of it they may not; nothing left
 	// forbids the target.
 	Allow, Deny Rights
@@ -51,7 +66,9 @@ type compiled struct {
 	who     []matcher
 	methods []string
 	from    []netip.Prefix
-	unix    bool // From has those without an address
+	unix    bool       // From has those without an address
+	when    *schedule  // nil: always
+	cond    *condition // nil: none
 }
 
 // matcher is an entry of Who.
@@ -84,6 +101,15 @@ func (r Rule) compile() (*compiled, error) {
 	}
 	if err := checkTargets(r.Targets); err != nil {
 		return nil, fmt.Errorf("targets: %w", err)
+	}
+	var err error
+	if c.when, err = r.When.compile(); err != nil {
+		return nil, fmt.Errorf("when: %w", err)
+	}
+	if r.If != "" {
+		if c.cond, err = newCondition(r.If); err != nil {
+			return nil, fmt.Errorf("if: %w", err)
+		}
 	}
 	switch {
 	case r.Allow&^EveryRight != 0:
@@ -201,10 +227,49 @@ func checkTargets(patterns []string) error {
 	return nil
 }
 
-// fits reports whether the rule decides about one identity of a request, and
-// when that may change though nobody changes anything.
-func (c *compiled) fits(req *Request, id *Identity) (bool, time.Time, error) {
-	return c.fitsWho(id) && c.fitsMethod(id.Method) && c.fitsFrom(req.Address) && c.fitsTarget(req.Target), time.Time{}, nil
+// misfit is the first condition of a rule that a request does not meet.
+type misfit int
+
+const (
+	fitting misfit = iota // it meets all of them
+	misfitWho
+	misfitMethod
+	misfitFrom
+	misfitTarget
+	misfitWhen
+	misfitIf
+)
+
+// fits says whether the rule decides about one identity of a request, and when
+// that may change though nobody changes anything; zero: never.
+func (c *compiled) fits(req *Request, id *Identity) (why misfit, change time.Time, err error) {
+	switch {
+	case !c.fitsWho(id):
+		return misfitWho, change, nil
+	case !c.fitsMethod(id.Method):
+		return misfitMethod, change, nil
+	case !c.fitsFrom(req.Address):
+		return misfitFrom, change, nil
+	case !c.fitsTarget(req.Target):
+		return misfitTarget, change, nil
+	}
+	if c.when != nil {
+		open, next := c.when.at(req.Now)
+		if change = next; !open {
+			return misfitWhen, change, nil
+		}
+	}
+	if c.cond == nil {
+		return fitting, change, nil
+	}
+	if c.cond.timed {
+		change = sooner(change, req.Now.Add(conditionPeriod))
+	}
+	held, err := c.cond.holds(req, id)
+	if !held {
+		why = misfitIf
+	}
+	return why, change, err
 }
 
 func (c *compiled) fitsWho(id *Identity) bool {
