@@ -147,6 +147,7 @@ func told(err error) string {
 // A viewer that is silent where Choose waits is not given the time that people
 // get for typing.
 func TestChooseHasNoTimeForPeople(t *testing.T) {
+	t.Parallel()
 	front := gateway.Front{Choose: func(ctx context.Context, c net.Conn) (string, error) {
 		_, err := rfb.RepeaterServer(ctx, c)
 		return "", err
@@ -260,7 +261,7 @@ func TestFrontNarrowsRights(t *testing.T) {
 			t.Errorf("a key came through: % x, %v", got, err)
 		}
 	}
-	eventually(t, "the rights are logged", func() bool { return strings.Contains(g.log.String(), "rights=view,pointer") })
+	eventually(t, "the rights are logged", func() bool { return strings.Contains(g.log.String(), "rights="+(auth.View|auth.Pointer).String()) })
 
 	g = newGateway(t, display.target(rfb.None{}), gateway.Front{Rights: auth.Power}, grants(auth.Control))
 	if _, err := viewOver(g.dial(t)); told(err) != "You may not use this display." {
@@ -269,6 +270,7 @@ func TestFrontNarrowsRights(t *testing.T) {
 }
 
 func TestGrantExpires(t *testing.T) {
+	t.Parallel()
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
 	soon := func() time.Time { return time.Now().Add(300 * time.Millisecond) }
 	late := time.Now().Add(time.Hour)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestDisplayIsStartedOnConnectAndStoppedWhenIdle(t *testing.T) {
+	t.Parallel()
 	late := newLate(t)
 	target := late.target()
 	target.Launcher = &gateway.Launcher{

@@ -10,7 +10,8 @@ import (
 
 // Limits bounds what a Gateway does at once. A zero field means its default.
 type Limits struct {
-	// Sessions is the number of viewers joined to a display (1000).
+	// Sessions is the number of viewers joined to a display, or waiting for one
+	// to come up (1000).
 	Sessions int
 	// Handshakes is the number of viewers between accept and ServerInit
 	// (256). When they are all taken, the oldest that has not proved who it

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -166,10 +167,11 @@ func ExamplePipe() {
 		_, _ = viewer.Write([]byte("hello"))
 		_ = viewer.Close()
 	}()
-	go func() { _, _ = io.Copy(os.Stdout, other) }()
+	heard := make(chan string)
+	go func() { b, _ := io.ReadAll(other); heard <- string(b) }()
 	r := gateway.Pipe(context.Background(), near, far, time.Minute)
 	_ = near.Close()
 	_ = far.Close()
-	os.Stdout.WriteString(" (" + r.Reason + ")")
+	fmt.Printf("%s (%s)", <-heard, r.Reason)
 	// Output: hello (viewer left)
 }

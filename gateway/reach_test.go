@@ -131,6 +131,7 @@ func TestFallbacks(t *testing.T) {
 }
 
 func TestRetryUntilTheDisplayIsUp(t *testing.T) {
+	t.Parallel()
 	late := newLate(t)
 	target := late.target()
 	target.Retry = time.Minute
@@ -184,6 +185,7 @@ func TestRetryUntilTheDisplayIsUp(t *testing.T) {
 
 // While nobody gets through, one viewer tries for all.
 func TestRetryIsNotACrowd(t *testing.T) {
+	t.Parallel()
 	late := newLate(t)
 	target := late.target()
 	target.Retry = time.Minute
@@ -201,6 +203,7 @@ func TestRetryIsNotACrowd(t *testing.T) {
 }
 
 func TestRetryEnds(t *testing.T) {
+	t.Parallel()
 	late := newLate(t)
 	target := late.target()
 	target.Retry = 600 * time.Millisecond
@@ -215,6 +218,7 @@ func TestRetryEnds(t *testing.T) {
 
 // Retry is time beyond what the handshake has, not of it.
 func TestRetryExtendsTheHandshake(t *testing.T) {
+	t.Parallel()
 	late := newLate(t)
 	target := late.target()
 	target.Retry = time.Minute
@@ -227,6 +231,7 @@ func TestRetryExtendsTheHandshake(t *testing.T) {
 
 // A display that does not want us is not asked again: it may lock us out.
 func TestRetrySparesADisplayThatRefuses(t *testing.T) {
+	t.Parallel()
 	right := rfb.ServerVncAuth{Passwords: func(context.Context) ([]string, error) { return []string{"right"}, nil }}
 	wrong := rfb.ClientVncAuth{Password: func(context.Context) (string, error) { return "wrong", nil }}
 	refuses := newDisplay(t, []rfb.Security{right}, echo).target(wrong)
@@ -253,6 +258,7 @@ func TestRetrySparesADisplayThatRefuses(t *testing.T) {
 }
 
 func TestViewerLeavesWhileItWaits(t *testing.T) {
+	t.Parallel()
 	for _, early := range []string{"", "\x01"} {
 		late := newLate(t)
 		target := late.target()
