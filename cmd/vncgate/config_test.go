@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Every key of the configuration is shown in the examples, with a comment or as
@@ -175,6 +178,28 @@ func TestWarnings(t *testing.T) {
 		}
 		if got := strings.Join(cfg.warnings(), "\n"); got != want {
 			t.Errorf("%s: %q, want %q", rules, got, want)
+		}
+	}
+}
+
+// What --check prints can be read again, and means the same.
+func TestPrintedConfigurationsParse(t *testing.T) {
+	for _, name := range []string{"vncgate.yaml", "sources.yaml"} {
+		cfg, err := loadConfig(root + "/deploy/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts [2][]byte
+		for i := range texts {
+			if texts[i], err = yaml.MarshalWithOptions(cfg, yaml.IndentSequence(true)); err != nil {
+				t.Fatal(err)
+			}
+			if cfg, err = parseConfig(texts[i]); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, texts[i])
+			}
+		}
+		if !bytes.Equal(texts[0], texts[1]) {
+			t.Errorf("%s: another one comes out:\n%s\n%s", name, texts[0], texts[1])
 		}
 	}
 }

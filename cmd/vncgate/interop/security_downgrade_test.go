@@ -134,11 +134,11 @@ func TestDowngrade(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				by, let := weak[[2]string{demand, man}]
 				if !let {
-					g.decides(t, name, "no common security")
+					g.decides(t, name, notWanted, "no common security")
 					return
 				}
 				said := g.log.len()
-				g.decides(t, name, "")
+				g.decides(t, name, "", "")
 				if got := g.session(t, said, g.ports[name])["display_security"]; got != by {
 					t.Errorf("the display was reached by %s, not %s", got, by)
 				}

@@ -55,7 +55,7 @@ func TestDisplayCertificates(t *testing.T) {
 	} {
 		t.Run(tt.shows+", trusts "+tt.trusts, func(t *testing.T) {
 			show(tt.shows)
-			g.decides(t, tt.trusts, tt.why)
+			g.decides(t, tt.trusts, notReached, tt.why)
 		})
 	}
 	if err := g.log.has(0, "the certificate of this display is not checked"); err != nil {
@@ -74,31 +74,38 @@ func trusts(a *authority, shown map[string]shownCertificate) map[string]block {
 	}
 }
 
+// What the log calls a display that is there and does not want us, and one that
+// was not reached: also one that did not prove who it is.
+const (
+	notWanted  = "display refused us"
+	notReached = "display unreachable"
+)
+
 // decides comes in by the listener name, which asks nothing: to a session, or
-// to a refusal with why in the log and not at the viewer.
-func (g *securedGate) decides(t *testing.T, name, why string) {
+// to a refusal with its reason and why in the log and not at the viewer.
+func (g *securedGate) decides(t *testing.T, name, reason, why string) {
 	t.Helper()
 	said := g.log.len()
 	r, err := openRaw(g.ports[name])
 	if err != nil {
 		t.Fatal(err)
 	}
-	reason, desktop, err := r.enterNone()
+	told, desktop, err := r.enterNone()
 	r.Close() // else the gateway waits for it before it logs
 	if err != nil {
 		t.Fatal(err)
 	}
 	if why == "" {
 		if desktop == "" {
-			t.Fatalf("refused: %s; the log: %s", reason, g.log.String()[said:])
+			t.Fatalf("refused: %s; the log: %s", told, g.log.String()[said:])
 		}
 		g.session(t, said, g.ports[name])
 		return
 	}
-	if reason != unwilling || desktop != "" {
-		t.Errorf("the viewer is told %q and sees %q", reason, desktop)
+	if told != unwilling || desktop != "" {
+		t.Errorf("the viewer is told %q and sees %q", told, desktop)
 	}
-	if logged := g.refusal(t, said, g.ports[name]); !strings.Contains(logged["error"], why) || !strings.HasPrefix(logged["reason"], "display ") {
+	if logged := g.refusal(t, said, g.ports[name]); !strings.Contains(logged["error"], why) || logged["reason"] != reason {
 		t.Errorf("the log says %q", logged)
 	}
 }
@@ -159,9 +166,9 @@ func TestOurCertificate(t *testing.T) {
 		set.listeners[name] = listener(t, "none", name)
 	}
 	g := startSecured(t, set)
-	g.decides(t, "with", "")
-	g.decides(t, "without", "display refused: authentication")
-	g.decides(t, "foreign", "display refused: authentication")
+	g.decides(t, "with", "", "")
+	g.decides(t, "without", notWanted, "display refused: authentication")
+	g.decides(t, "foreign", notWanted, "display refused: authentication")
 }
 
 // TestDisplayRefuses gives displays wrong secrets, and targets demands that
@@ -201,6 +208,6 @@ func TestDisplayRefuses(t *testing.T) {
 	}
 	g := startSecured(t, set)
 	for _, tt := range cases {
-		t.Run(tt.name, func(t *testing.T) { g.decides(t, tt.name, tt.why) })
+		t.Run(tt.name, func(t *testing.T) { g.decides(t, tt.name, notWanted, tt.why) })
 	}
 }
