@@ -71,8 +71,10 @@ func cipherKeyword(word string) (fits func(name string) bool, known bool) {
 		return has("DES-CBC3")
 	case "SHA", "SHA1":
 		return func(name string) bool { return strings.HasSuffix(name, "-SHA") }, true
-	case "SHA256", "SHA384":
-		return func(name string) bool { return strings.HasSuffix(name, word) }, true
+	case "SHA256", "SHA384": // the MAC; GCM and ChaCha20 have their own
+		return func(name string) bool {
+			return strings.HasSuffix(name, word) && !strings.Contains(name, "GCM") && !strings.Contains(name, "POLY1305")
+		}, true
 	case "TLSv1.2":
 		return isTLS12, true
 	case "TLSv1", "TLSv1.0", "SSLv3":

@@ -76,7 +76,10 @@ type reopenedFile struct {
 
 func openLogFile(name string) (*reopenedFile, error) {
 	r := &reopenedFile{name: name}
-	return r, r.reopen()
+	if err := r.reopen(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *reopenedFile) reopen() error {

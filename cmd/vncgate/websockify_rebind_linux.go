@@ -78,6 +78,7 @@ func (m *seccompMover) start(command []string, from, to int) (*exec.Cmd, error) 
 	theirs := os.NewFile(uintptr(pair[1]), "filter")
 	defer func() { _ = unix.Close(pair[0]) }()
 	cmd := exec.Command(self, append([]string{rebindCommand, path}, command...)...)
+	cmd.Args[0] = "vncgate"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{theirs}
 	err = cmd.Start()
@@ -213,7 +214,7 @@ func (m *bindMover) move(call bindCall) (moved bool, errno unix.Errno) {
 	fd, err := copySocket(call.tid, call.socket)
 	if err == nil {
 		defer func() { _ = unix.Close(fd) }()
-		err = unix.Bind(fd, to)
+		err = unix.Bind(fd, reachable(fd, to))
 	}
 	if err != nil {
 		m.log.Warn("the command's port cannot be moved", "port", m.from, "to", m.to, "error", err)
@@ -222,6 +223,17 @@ func (m *bindMover) move(call bindCall) (moved bool, errno unix.Errno) {
 		}
 	}
 	return true, errno
+}
+
+// reachable gives a socket for both families the IPv4 loopback, since "localhost"
+// may mean that alone.
+func reachable(fd int, to unix.Sockaddr) unix.Sockaddr {
+	six, ok := to.(*unix.SockaddrInet6)
+	only, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+	if !ok || err != nil || only != 0 {
+		return to
+	}
+	return &unix.SockaddrInet6{Port: six.Port, Addr: [16]byte{10: 0xff, 0xff, 127, 0, 0, 1}}
 }
 
 // elsewhere is the loopback address in place of one with the port.

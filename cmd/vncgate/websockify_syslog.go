@@ -57,7 +57,10 @@ func dialSyslog(server string, daemon, legacy bool) (*syslogWriter, error) {
 	if !strings.Contains(server, ":") || strings.HasPrefix(server, "/") {
 		w.network = "unixgram"
 	}
-	return w, w.dial()
+	if err := w.dial(); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 func (w *syslogWriter) dial() error {
