@@ -158,6 +158,11 @@ func displayNamed(name string) *rfbtest.Display {
 	return &rfbtest.Display{Init: rfb.ServerInit{Width: 8, Height: 8, Format: rfb.Format32(), Name: name}}
 }
 
+// passwordOnly is VNC authentication.
+func passwordOnly(password string) []rfb.Security {
+	return []rfb.Security{rfb.ServerVncAuth{Passwords: func(context.Context) ([]string, error) { return []string{password}, nil }}}
+}
+
 // displaysAt listens for several, and returns their addresses.
 func displaysAt(t *testing.T, names ...string) (addresses []any) {
 	t.Helper()

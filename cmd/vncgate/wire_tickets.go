@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"path"
 	"strings"
 
@@ -14,14 +13,13 @@ import (
 	"vncgate/auth/tickets"
 	"vncgate/gateway"
 	"vncgate/layers"
-	"vncgate/rfb"
 	"vncgate/web"
 )
 
 // Displays whose addresses are not in the configuration: those that tokens are
 // for, those that sources have names for, and those that viewers name by their
-// address. The last two go through users and policy as configured ones do; a
-// token is a proof of its own, and the policy may still say less.
+// address (wire_find.go). The last two go through users and policy as configured
+// ones do; a token is a proof of its own, and the policy may still say less.
 
 // anywhere are the addresses that a source may name without being told: all that
 // are not special (package layers says which those are), and this machine's
@@ -260,70 +258,3 @@ func placeOf(address string) string {
 	}
 	return address
 }
-
-// find is the gateway's Resolve: targets of the configuration, then names of
-// sources, then addresses.
-func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error) {
-	if t, ok := w.targets[name]; ok {
-		return t, nil
-	}
-	if isAddress(name) {
-		return w.findFree(name)
-	}
-	for _, source := range w.cfg.sourceNames(asTargets) {
-		s := w.sources[source]
-		ticket, err := s.Lookup(ctx, name)
-		switch {
-		case err == nil && ticket.Target == "":
-			return s.target(name, ticket)
-		case err == nil:
-			if t, ok := w.targets[ticket.Target]; ok {
-				return t, nil
-			}
-		case !errors.Is(err, tickets.ErrUnknown):
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
-}
-
-// isAddress tells addresses from names: a name of a target that is not
-// configured has no colon.
-func isAddress(name string) bool { return strings.Contains(name, ":") }
-
-func (w *wiring) findFree(name string) (*gateway.Target, error) {
-	address, ok := freeAddress(name)
-	if w.free == nil || !ok {
-		return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
-	}
-	return w.free.target(name, tickets.Ticket{Address: address})
-}
-
-// freeAddress is the address that a viewer wrote, in the form that is dialled.
-// An address that is plainly outside of the allow list is not told from one
-// that is: who may know that has proved who he is by then.
-func freeAddress(name string) (string, bool) {
-	address, err := tickets.ParseAddress(name)
-	return address, err == nil
-}
-
-// freePolicy is what policies call displays that are named by address.
-const freePolicy = "free/"
-
-// policyName is what a policy calls a target: its name, or free/ and the
-// address, so that no spelling of an address leads past a rule.
-func (w *wiring) policyName(name string) string {
-	if _, configured := w.cfg.Targets[name]; configured || !isAddress(name) {
-		return name
-	}
-	address, ok := freeAddress(name)
-	if !ok {
-		return name
-	}
-	if at, err := netip.ParseAddrPort(address); err == nil {
-		address = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
-	}
-	return freePolicy + strings.ReplaceAll(address, "/", "_")
-}
-
-var _ rfb.Security
