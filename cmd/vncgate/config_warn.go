@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -27,6 +28,17 @@ func (c *config) warnings() []string {
 		}
 		if r.Who == "*" && r.Targets == "*" && everything < 0 {
 			everything = i
+		}
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		for _, place := range []string{s.File, s.NamedFiles, s.Sockets} {
+			if place == "" {
+				continue
+			}
+			if _, err := os.Stat(place); err != nil {
+				list = append(list, fmt.Sprintf("sources[%d] %s: %v; it knows nothing until that is there", i, s.Name, err))
+			}
 		}
 	}
 	return list

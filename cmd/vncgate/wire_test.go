@@ -162,6 +162,9 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(example)
 	f.Add([]byte("listeners:\n  - {address: \":1\"}\ntargets:\n  a: {address: \"b:1\"}\n"))
 	f.Add([]byte("policy: []"))
+	for _, more := range []string{"route: {user: true}", "protocols: [rfb, web]", "web: {}, sources: [s]", "arrivals: {}"} {
+		f.Add([]byte(settings(more, "arrives: {id: '1'}", "sources: [{name: s, file: x}]\nfree: {allow: [':1']}\n")))
+	}
 	f.Add([]byte("&a [*a]"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cfg, err := parseConfig(b)
@@ -169,13 +172,25 @@ func FuzzParseConfig(f *testing.F) {
 			return
 		}
 		// What was taken can be served: everybody comes in somewhere, to a
-		// display that exists, by security that is known.
-		for _, l := range cfg.Listeners {
-			if _, ok := cfg.Targets[l.Target]; !ok && l.Web == nil && l.Route == nil && l.Arrivals == nil {
+		// display that can exist, by security that is known.
+		found := len(cfg.Sources) > 0 || cfg.Free != nil
+		for i := range cfg.Listeners {
+			l := &cfg.Listeners[i]
+			if _, ok := cfg.Targets[l.Target]; !ok && l.takes(natives) && l.Route == nil && !found {
 				t.Errorf("listener %q leads to no target", l.Address)
 			}
-			if len(l.Security) == 0 && l.Arrivals == nil {
-				t.Errorf("listener %q offers nothing", l.Address)
+			for _, k := range l.kinds() {
+				if len(*l.types(k)) == 0 {
+					t.Errorf("listener %q offers %s nothing", l.Address, k)
+				}
+			}
+			if l.tokenRequired() && l.Target != "" && !l.takes(natives) {
+				t.Errorf("listener %q demands a token and has a target without", l.Address)
+			}
+		}
+		for i := range cfg.Sources {
+			if len(cfg.Sources[i].kinds()) != 1 {
+				t.Errorf("source %q is of %d kinds", cfg.Sources[i].Name, len(cfg.Sources[i].kinds()))
 			}
 		}
 	})
