@@ -7,8 +7,11 @@ package tickets
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"vncgate/auth"
@@ -26,7 +29,7 @@ type Source interface {
 }
 
 // Ticket is what a token is good for: a display, and what its bearer may do
-// there. Either Target or Address is set.
+// there. One of Target, Targets and Address is set.
 type Ticket struct {
 	// Target is the name of a display that is configured elsewhere.
 	Target string
@@ -55,9 +58,42 @@ type Ticket struct {
 	Rights auth.Rights
 	// Expires is when the session must end; zero: the token does not say.
 	Expires time.Time
+
+	// ID names the token for revocations and lists; it is no secret. "": it
+	// cannot be revoked.
+	ID string
+	// Issued is when the token was made, for revocations of all that were made
+	// before some time; zero: not known.
+	Issued time.Time
+	// Targets are patterns of the displays that the token is for, where those
+	// are several: the bearer says which. Target and Address are then empty.
+	Targets []string
+	// Limits bound what the bearer does.
+	Limits auth.Limits
+	// MustBe is the user that the bearer must prove to be by other means; "" for
+	// a token that is proof enough.
+	MustBe string
+	// From are the networks that the bearer must come from; none: all.
+	From []netip.Prefix
+}
+
+// Admits says whether the token is good for a bearer who has proved ids, which
+// are those of the token left out, and who comes from address (invalid for one
+// without: a unix socket). The error is for the log and matches ErrUnknown.
+func (t Ticket) Admits(ids []auth.Identity, address netip.Addr) error {
+	is := func(id auth.Identity) bool { return id.Name == t.MustBe }
+	if t.MustBe != "" && !slices.ContainsFunc(ids, is) {
+		return fmt.Errorf("%w: it is for user %q, which its bearer has not proved to be", ErrUnknown, t.MustBe)
+	}
+	address = address.Unmap().WithZone("")
+	within := func(p netip.Prefix) bool { return p.Contains(address) }
+	if len(t.From) > 0 && !slices.ContainsFunc(t.From, within) {
+		return fmt.Errorf("%w: it is for other addresses than its bearer's", ErrUnknown)
+	}
+	return nil
 }
 
 // LogValue leaves the display's secrets out of logs.
 func (t Ticket) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("target", t.Target), slog.String("address", t.Address), slog.String("user", t.Identity.Name))
+	return slog.GroupValue(slog.String("target", t.Target), slog.String("address", t.Address), slog.String("user", t.Identity.Name), slog.String("id", t.ID))
 }

@@ -34,12 +34,13 @@ var house = map[string]struct {
 	"rfb/display":         {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
 	"rfb/display/demo":    {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
 	"auth":                {nil, "who may do what is a question without connections"},
+	"auth/capability":     {[]string{"auth", "auth/tickets"}, "a token is a text and what was written down about it"},
 	"auth/tickets":        {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
 	"certs":               {nil, "certificates are files and keys"},
 	"gateway":             {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
 	"web":                 {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
 	"web/bridge":          {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
-	"cmd/vncgate":         {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "auth", "auth/tickets", "certs", "gateway", "web", "web/bridge"}, "the only place that knows every package"},
+	"cmd/vncgate":         {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "web", "web/bridge"}, "the only place that knows every package"},
 	"cmd/vncgate/interop": {nil, "it tests the program from outside"},
 }
 

@@ -1,0 +1,27 @@
+//go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd)
+
+package capability
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// tryLock makes a second file that must not be there yet, or says errLocked. A
+// process that crashes leaves it behind: who finds nobody at work removes it.
+func tryLock(f *os.File) (release func(), err error) {
+	name := f.Name() + ".held"
+	held, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, errLocked
+	case err != nil:
+		return nil, err
+	}
+	held.Close()
+	return func() { os.Remove(name) }, nil
+}
+
+// likeDir does nothing where files have no numeric owners.
+func likeDir(*os.File) error { return nil }
