@@ -74,6 +74,26 @@ func (l *Limits) Set(name, text string) error {
 	return nil
 }
 
+// Validate says which limit cannot be, and why: one that is negative, or larger
+// than makes sense, or names what there is not. What Set took is valid.
+func (l Limits) Validate() error {
+	if err := l.check(); err != nil {
+		return fmt.Errorf("auth: limit %w", err)
+	}
+	return nil
+}
+
+func (l Limits) check() error {
+	for _, f := range limitFields {
+		if text := f.text(&l); text != "" {
+			if err := f.set(&Limits{}, text); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // String writes the limits that bound something, as ParseLimits reads them:
 // "session=8h idle=15m down=5MB/s". It is empty if there are none.
 func (l Limits) String() string {

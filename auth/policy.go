@@ -90,12 +90,7 @@ func (p *Policy) Decide(req Request) Decision {
 	if p == nil {
 		return Decision{Rights: AllRights}
 	}
-	if req.Now.IsZero() {
-		req.Now = time.Now()
-	}
-	if len(req.Identities) == 0 {
-		return p.decide(&req, &Identity{})
-	}
+	req = req.complete()
 	all := p.decide(&req, &req.Identities[0])
 	for i := range req.Identities[1:] {
 		all = all.and(p.decide(&req, &req.Identities[i+1]))
@@ -103,6 +98,7 @@ func (p *Policy) Decide(req Request) Decision {
 	return all
 }
 
+// and is what both decisions leave.
 func (d Decision) and(other Decision) Decision {
 	all := d
 	if both := d.Rights & other.Rights; both != d.Rights {
@@ -122,6 +118,7 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
+// decide asks the rules about one identity.
 func (p *Policy) decide(req *Request, id *Identity) Decision {
 	var until time.Time
 	for i, c := range p.rules {

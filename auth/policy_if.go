@@ -74,9 +74,12 @@ func newCondition(text string) (*condition, error) {
 
 func explainIssues(issues *cel.Issues) error {
 	first := issues.Errors()[0]
-	words, _, undeclared := strings.Cut(first.Message, " (in container '')")
-	if undeclared {
+	words, _, _ := strings.Cut(first.Message, " (in container '')")
+	if strings.HasPrefix(words, "undeclared") && strings.HasSuffix(words, "'") {
 		words += " (there are: " + conditionNames + ")"
+	}
+	if first.Location.Line() < 1 {
+		return errors.New(strings.TrimSpace(words)) // of the whole: too long, too deep
 	}
 	return fmt.Errorf("line %d, column %d: %s", first.Location.Line(), first.Location.Column()+1, words)
 }

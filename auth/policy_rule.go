@@ -117,6 +117,9 @@ func (r Rule) compile() (*compiled, error) {
 	case r.Deny&^EveryRight != 0:
 		return nil, errors.New("deny: rights that do not exist")
 	}
+	if err := r.Limits.check(); err != nil {
+		return nil, fmt.Errorf("limits: %w", err)
+	}
 	return c, nil
 }
 
