@@ -36,6 +36,10 @@ func findRebindLibrary(folders []string) string {
 	return ""
 }
 
+// movesIPv4Only reports whether a command's port will be moved by the library,
+// which leaves IPv6 as it is.
+func movesIPv4Only() bool { return findRebindLibrary(rebindFolders()) != "" }
+
 // preloader moves the port by that library.
 type preloader struct{ library string }
 

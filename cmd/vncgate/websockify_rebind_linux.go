@@ -19,7 +19,9 @@ import (
 // through ourselves, under a filter that stops each of its bind(2) calls and
 // asks us. A bind to the port in question we do in its place, to the other port
 // of the loopback, on a copy of its socket; every other goes on as it was. That
-// holds for static programs and for all that the command starts.
+// holds for static programs and for all that the command starts. The library is
+// preferred where it is: who is under a filter cannot gain privileges by sudo,
+// and once we have gone its binds fail.
 
 // rebindCommand is the hidden command that becomes the wrapped one.
 const rebindCommand = "under-rebind"
@@ -39,6 +41,7 @@ func findPortMover(log *slog.Logger) (portMover, error) {
 		return nil, fmt.Errorf("a command behind -- needs its port moved, and that is not possible here (%w); "+
 			"install Debian's package websockify for its rebind.so, or start the server yourself and give its HOST:PORT instead", err)
 	}
+	log.Warn("the command's port is moved by a filter of system calls, for there is no rebind.so: sudo may not work under it, nor anything that listens once this program has ended")
 	return &seccompMover{log: log}, nil
 }
 
@@ -131,10 +134,19 @@ func becomeRebound(args []string) error {
 }
 
 // stopAtBind has each bind(2) of this thread ask the descriptor it returns.
+// Root may do so as it is; others have to give up setuid programs for it.
 func stopAtBind() (int, error) {
+	fd, err := installFilter()
+	if !errors.Is(err, unix.EACCES) {
+		return fd, err
+	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return -1, fmt.Errorf("no_new_privs: %w", err)
 	}
+	return installFilter()
+}
+
+func installFilter() (int, error) {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_BIND},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"vncgate/auth/tickets"
 	"vncgate/layers"
@@ -145,6 +146,9 @@ func (o *websockifyOptions) listenOn(ctx context.Context, log *slog.Logger) (net
 	case o.unixListen != "":
 		config.Mode = o.unixListenMode
 		return layers.Listen(ctx, "unix:"+o.unixListen, config)
+	}
+	if o.command != nil && movesIPv4Only() && !strings.Contains(o.listen.host, ":") {
+		config.Network = "tcp4" // the command takes the port for IPv6
 	}
 	at := o.listen
 	if at.host == "*" {
