@@ -91,6 +91,18 @@ func (c RedisConfig) check() error {
 	return nil
 }
 
+// NewClient checks the configuration and returns a client of the servers, for
+// what else a gateway keeps there; it dials nothing. The caller must Close it.
+func (c RedisConfig) NewClient() (redis.UniversalClient, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("tickets: redis: %w", err)
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultPatience
+	}
+	return newRedisClient(c), nil
+}
+
 // newRedisClient keeps the client to what is needed: RESP2, which has no
 // notifications and that every server speaks, and no word about itself.
 func newRedisClient(cfg RedisConfig) redis.UniversalClient {
