@@ -57,6 +57,10 @@ const (
 	EncodingQualityLevel9  Encoding = -23
 	EncodingCompressLevel0 Encoding = -256
 	EncodingCompressLevel9 Encoding = -247
+	EncodingFineQuality0   Encoding = -512 // TurboVNC's
+	EncodingFineQuality100 Encoding = -412
+	EncodingSubsampling1X  Encoding = -768 // none: the best; the order of the others is not that of quality
+	EncodingSubsampling16X Encoding = -763
 )
 
 var encodingNames = map[Encoding]string{

@@ -2,9 +2,12 @@ package rfb_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -12,13 +15,17 @@ import (
 )
 
 // everything is the policy that lets all through.
-var everything = rfb.Policy{Keyboard: true, Pointer: true, ClipboardIn: true, Resize: true, Power: true, FileTransfer: true}
+var everything = rfb.Policy{
+	Keyboard: true, Pointer: true, ClipboardIn: true, Resize: true, Power: true, FileTransfer: true,
+	ClipboardOut: true, Bell: true, Audio: true,
+}
 
 // policyOf makes a policy of bits, for tables and fuzzing.
 func policyOf(bits uint8) rfb.Policy {
 	return rfb.Policy{
 		Keyboard: bits&1 != 0, Pointer: bits&2 != 0, ClipboardIn: bits&4 != 0,
 		Resize: bits&8 != 0, Power: bits&16 != 0, FileTransfer: bits&32 != 0,
+		ClipboardOut: bits&64 != 0, Audio: bits&128 != 0, Bell: true,
 	}
 }
 
@@ -33,7 +40,9 @@ func needs(msg []byte) (granted func(rfb.Policy) bool) {
 	case t == 5:
 		return func(p rfb.Policy) bool { return p.Pointer }
 	case t == 6:
-		return func(p rfb.Policy) bool { return p.ClipboardIn && len(msg)-8 <= 1<<20 }
+		return func(p rfb.Policy) bool { return needsClipboard(p, msg) }
+	case t == 255 && msg[1] == 1:
+		return func(p rfb.Policy) bool { return p.Audio }
 	case t == 250:
 		return func(p rfb.Policy) bool { return p.Power }
 	case t == 251:
@@ -44,6 +53,50 @@ func needs(msg []byte) (granted func(rfb.Policy) bool) {
 		return both
 	}
 	return func(rfb.Policy) bool { return true }
+}
+
+// needsClipboard decides on a ClientCutText, which may be extended.
+func needsClipboard(p rfb.Policy, msg []byte) bool {
+	if msg[4]&0x80 == 0 {
+		return p.ClipboardIn && len(msg)-8 <= 1<<20
+	}
+	actions, formats := msg[8], uint32(msg[10])<<8|uint32(msg[11])
+	if actions&1 != 0 { // caps
+		return p.ClipboardIn || p.ClipboardOut
+	}
+	out := actions&(2|4) != 0 // request, peek
+	in := actions&(8|16) != 0 // notify, provide
+	odd := actions&0xe0 != 0 || msg[9] != 0
+	if !in && !out && !odd || (in || odd) && !p.ClipboardIn || (out || odd) && !p.ClipboardOut {
+		return false
+	}
+	if actions&2 != 0 && formats == 0 {
+		return false
+	}
+	return actions&16 == 0 || unpacks(msg[12:], bits.OnesCount32(formats))
+}
+
+// unpacks reports whether body holds so many things, and nothing else, of 4 MiB
+// at most.
+func unpacks(body []byte, n int) bool {
+	z, err := zlib.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	all, _ := io.ReadAll(io.LimitReader(z, 5<<20))
+	total := 0
+	for range n {
+		if len(all) < 4 {
+			return false
+		}
+		size := int(binary.BigEndian.Uint32(all))
+		if size > len(all)-4 {
+			return false
+		}
+		total += size
+		all = all[4+size:]
+	}
+	return len(all) == 0 && total <= 4<<20
 }
 
 // expected is what p leaves of the messages, and whether they end in one that
@@ -65,7 +118,7 @@ func expected(p rfb.Policy, in []byte) (out []byte, broken bool) {
 			var kept []rfb.Encoding
 			for i := 4; i < len(msg); i += 4 {
 				e := rfb.Encoding(int32(uint32(msg[i])<<24 | uint32(msg[i+1])<<16 | uint32(msg[i+2])<<8 | uint32(msg[i+3])))
-				if e == -316 && !full || uint32(e) == 0xc0a1e5ce && !p.ClipboardIn {
+				if e == -316 && !full || e == -259 && !p.Audio || uint32(e) == 0xc0a1e5ce && !p.ClipboardIn && !p.ClipboardOut {
 					continue
 				}
 				kept = append(kept, e)
@@ -120,17 +173,17 @@ func session(t testing.TB, p rfb.Policy) []byte {
 }
 
 func TestFilterEveryPolicyAndPiece(t *testing.T) {
-	for bits := range uint8(64) {
-		p := policyOf(bits)
+	for bits := range 256 {
+		p := policyOf(uint8(bits))
 		in := session(t, p)
 		want, broken := expected(p, in)
 		if broken {
-			t.Fatalf("policy %06b: the test's stream is broken", bits)
+			t.Fatalf("policy %08b: the test's stream is broken", bits)
 		}
 		for _, size := range []int{len(in), 1, 2, 3, 7, 11, 64, 1000} {
 			got, err := inPieces(p, in, func(left int) int { return min(size, left) })
 			if err != nil || !bytes.Equal(got, want) {
-				t.Fatalf("policy %06b, pieces of %d: %d bytes, want %d, %v", bits, size, len(got), len(want), err)
+				t.Fatalf("policy %08b, pieces of %d: %d bytes, want %d, %v", bits, size, len(got), len(want), err)
 			}
 		}
 	}
@@ -172,7 +225,7 @@ func TestFilterViewOnly(t *testing.T) {
 		}
 		denied := map[byte]bool{4: true, 5: true, 6: true, 9: true, 10: true, 11: true, 20: true, 21: true,
 			130: true, 131: true, 132: true, 133: true, 134: true, 135: true, 136: true, 250: true, 251: true}
-		deny := denied[msg[0]] || msg[0] == 255 && msg[1] == 0
+		deny := denied[msg[0]] || msg[0] == 255
 		if deny != (out.Len() == 0) || f.Dropped() != uint64(b2i(deny)) || f.Passed() != uint64(1-b2i(deny)) {
 			t.Errorf("%s: %d bytes out, passed %d, dropped %d", tt.name, out.Len(), f.Passed(), f.Dropped())
 		}
@@ -341,7 +394,7 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("error %v, want one: %v", err, broken)
 		}
 		if !bytes.HasPrefix(got, want) {
-			t.Fatalf("got %x, want %x", got, want)
+			t.Fatalf("got %.200x, want %.200x", got, want)
 		}
 		onlyAllowed(t, p, got)
 	})

@@ -1,0 +1,93 @@
+package rfb
+
+// maxPressed is how many keys can be down at once. No hand has more; a press
+// beyond is dropped.
+const maxPressed = 64
+
+// A pressedKey is a key that the viewer holds, in the form in which it said so.
+type pressedKey struct {
+	keysym, keycode uint32
+	qemu            bool // by QEMU's extended key event
+	dropped         bool // its press was over the rate: its release is dropped too
+}
+
+// same reports whether both are one key: QEMU goes by the key code, and the
+// symbol of a key can change under a shift that is pressed meanwhile.
+func (k pressedKey) same(other pressedKey) bool {
+	if k.keycode != 0 && other.keycode != 0 {
+		return k.keycode == other.keycode
+	}
+	return k.keysym == other.keysym
+}
+
+// pressed is what a viewer holds down, as its display has been told.
+type pressed struct {
+	keys    [maxPressed]pressedKey
+	n       int
+	buttons uint16
+	at      [4]byte // where the pointer was last: U16 x, y
+}
+
+// find returns the index of k, or -1.
+func (p *pressed) find(k pressedKey) int {
+	for i := range p.keys[:p.n] {
+		if p.keys[i].same(k) {
+			return i
+		}
+	}
+	return -1
+}
+
+// add is false when there is no room.
+func (p *pressed) add(k pressedKey) bool {
+	if p.n == maxPressed {
+		return false
+	}
+	p.keys[p.n] = k
+	p.n++
+	return true
+}
+
+func (p *pressed) remove(i int) {
+	p.n--
+	p.keys[i] = p.keys[p.n]
+}
+
+// pointer notes a whole PointerEvent and reports whether a button changed.
+func (p *pressed) pointer(msg []byte) (changed bool) {
+	buttons := uint16(msg[1])
+	if len(msg) == 7 { // extended: bit 7 says that there is more
+		buttons = buttons&0x7f | uint16(msg[6])<<7
+	}
+	copy(p.at[:], msg[2:6])
+	changed = buttons != p.buttons
+	p.buttons = buttons
+	return changed
+}
+
+// appendKeyReleases appends the releases of all keys, as they were pressed, and
+// forgets them.
+func (p *pressed) appendKeyReleases(b []byte) []byte {
+	for _, k := range p.keys[:p.n] {
+		switch {
+		case k.dropped:
+		case k.qemu:
+			b = AppendQEMUKeyEvent(b, false, k.keysym, k.keycode)
+		default:
+			b = AppendKeyEvent(b, false, k.keysym)
+		}
+	}
+	p.n = 0
+	return b
+}
+
+// appendPointerRelease appends the release of all buttons where the pointer is.
+// The six-byte form says so of the extended ones too, and every display knows
+// it.
+func (p *pressed) appendPointerRelease(b []byte) []byte {
+	if p.buttons == 0 {
+		return b
+	}
+	p.buttons = 0
+	return append(append(b, MsgPointerEvent, 0), p.at[:]...)
+}
