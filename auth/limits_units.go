@@ -91,7 +91,7 @@ func inOrder(names, known []string) []string {
 	return slices.Compact(sorted)
 }
 
-var days = regexp.MustCompile(`^([0-9]{1,6})d`)
+var days = regexp.MustCompile(`^([0-9]{1,4})d`)
 
 func parseDuration(text string) (time.Duration, error) {
 	var d time.Duration
@@ -105,7 +105,7 @@ func parseDuration(text string) (time.Duration, error) {
 		if err != nil || more < 0 {
 			return 0, fmt.Errorf("%q is no duration; write it like 90s, 15m, 8h30m or 7d", text)
 		}
-		d += more
+		d += min(more, maxLimitTime) // so that the sum is no overflow
 	}
 	return within(d, time.Millisecond, maxLimitTime)
 }

@@ -60,8 +60,9 @@ func (d Decision) String() string {
 // allows AllRights to everybody.
 func NewPolicy(rules []Rule) (*Policy, error) {
 	p := &Policy{}
+	var shared conditions
 	for i, r := range rules {
-		c, err := r.compile()
+		c, err := r.compile(&shared)
 		if err != nil {
 			return nil, fmt.Errorf("auth: policy rule %d: %w", i+1, err)
 		}

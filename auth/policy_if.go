@@ -35,8 +35,15 @@ type condition struct {
 // conditionNames are the variables of conditions.
 const conditionNames = "user, groups, method, address, target, now, claims"
 
-func conditionEnv() (*cel.Env, error) {
-	return cel.NewEnv(
+// conditions compiles the conditions of one policy.
+type conditions struct{ env *cel.Env }
+
+// open makes the environment for the first condition there is.
+func (c *conditions) open() (err error) {
+	if c.env != nil {
+		return nil
+	}
+	c.env, err = cel.NewEnv(
 		cel.Variable("user", cel.StringType),
 		cel.Variable("groups", cel.ListType(cel.StringType)),
 		cel.Variable("method", cel.StringType),
@@ -50,22 +57,22 @@ func conditionEnv() (*cel.Env, error) {
 		cel.DefaultUTCTimeZone(true),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 	)
+	return err
 }
 
-// newCondition checks an expression; errors name its line and column.
-func newCondition(text string) (*condition, error) {
-	env, err := conditionEnv()
-	if err != nil {
+// compile checks an expression; errors name its line and column.
+func (c *conditions) compile(text string) (*condition, error) {
+	if err := c.open(); err != nil {
 		return nil, err
 	}
-	checked, issues := env.Compile(text)
+	checked, issues := c.env.Compile(text)
 	if issues.Err() != nil {
 		return nil, explainIssues(issues)
 	}
 	if kind := checked.OutputType(); !kind.IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("gives %s and not bool; compare it with something", kind)
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxConditionCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := c.env.Program(checked, cel.CostLimit(maxConditionCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ const (
 	whoFrom      = "from"
 )
 
-func (r Rule) compile() (*compiled, error) {
+func (r Rule) compile(conditions *conditions) (*compiled, error) {
 	c := &compiled{rule: r}
 	if err := c.compileWho(); err != nil {
 		return nil, fmt.Errorf("who: %w", err)
@@ -107,7 +107,7 @@ func (r Rule) compile() (*compiled, error) {
 		return nil, fmt.Errorf("when: %w", err)
 	}
 	if r.If != "" {
-		if c.cond, err = newCondition(r.If); err != nil {
+		if c.cond, err = conditions.compile(r.If); err != nil {
 			return nil, fmt.Errorf("if: %w", err)
 		}
 	}
