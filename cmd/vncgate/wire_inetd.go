@@ -29,7 +29,7 @@ func (w *wiring) listen(ctx context.Context, l *listenerConfig) (net.Listener, e
 	if notConnected != nil {
 		return nil, err
 	}
-	single := &single{c: c, ended: make(chan struct{}), closed: make(chan struct{})}
+	single := &single{c: c, addr: c.LocalAddr(), ended: make(chan struct{}), closed: make(chan struct{})}
 	w.single = single.ended
 	return single, nil
 }
@@ -38,6 +38,7 @@ func (w *wiring) listen(ctx context.Context, l *listenerConfig) (net.Listener, e
 type single struct {
 	mu     sync.Mutex
 	c      net.Conn // nil once it was accepted
+	addr   net.Addr
 	ended  chan struct{}
 	closed chan struct{}
 	once   [2]sync.Once
@@ -72,14 +73,7 @@ func (s *single) Close() error {
 }
 
 // Addr is our end of the connection.
-func (s *single) Addr() net.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.c != nil {
-		return s.c.LocalAddr()
-	}
-	return &net.UnixAddr{Name: "inetd", Net: "unix"}
-}
+func (s *single) Addr() net.Addr { return s.addr }
 
 // singleConn tells its listener when it ends.
 type singleConn struct {
