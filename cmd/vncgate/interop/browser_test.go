@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,9 +108,7 @@ func (b *chromium) open(s *scope, url string, more map[string]any) (*page, error
 	p := &page{b, fmt.Sprintf("page%d", b.pages)}
 	b.mu.Unlock()
 	command := map[string]any{"verb": "open", "page": p.name, "url": url}
-	for k, v := range more {
-		command[k] = v
-	}
+	maps.Copy(command, more)
 	s.onClose(func() { _ = p.do(nil, "close", nil) })
 	return p, b.do(nil, command)
 }

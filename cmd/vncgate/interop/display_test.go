@@ -51,6 +51,8 @@ type display struct {
 	at      endpoint // with the security that it is asked for directly
 	offers  []string // names of security types that the gateway may use
 	picture func() (image.Image, error)
+	card    int    // which card it shows, if it is X
+	socket  string // a unix socket on which it listens, too
 	// clipboard is the X selection that it offers to viewers.
 	clipboard string
 }
@@ -127,10 +129,13 @@ func startX11vnc(s *scope) (*display, error) {
 	return d, d.ready(s)
 }
 
+// shows is what a viewer of an X display has to see.
+func (d *display) shows() image.Image { return numberedCard(d.card) }
+
 // ready paints the display's picture and waits until it takes viewers.
 func (d *display) ready(s *scope) error {
 	if d.x != nil {
-		if err := d.x.paint(s); err != nil {
+		if err := d.x.paint(s, d.shows()); err != nil {
 			return err
 		}
 	}

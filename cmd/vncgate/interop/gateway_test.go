@@ -147,7 +147,15 @@ func startGate(t *testing.T, limits string, backs ...back) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program(t), "serve", "--config", config)
+	g.begin(t, s, exec.Command(program(t), "serve", "--config", config))
+	eventually(t, "the gateway listens", g.listening)
+	return g
+}
+
+// begin starts the program. When it stops, what it has said is looked at.
+func (g *gate) begin(t *testing.T, s *scope, cmd *exec.Cmd) {
+	t.Helper()
+	var err error
 	if g.process, err = start(s, "vncgate", cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +167,6 @@ func startGate(t *testing.T, limits string, backs ...back) *gate {
 			}
 		}
 	})
-	eventually(t, "the gateway listens", g.listening)
-	return g
 }
 
 // configure writes the configuration and all that it names.

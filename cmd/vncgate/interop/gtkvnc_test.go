@@ -60,7 +60,7 @@ func gtkHome(s *scope, at endpoint) ([]string, error) {
 			return nil, err
 		}
 	}
-	return append(os.Environ(), "HOME="+home, "LD_PRELOAD="+compiled.home.value, "NO_AT_BRIDGE=1", "GSETTINGS_BACKEND=memory"), nil
+	return append(os.Environ(), "HOME="+home, "LD_PRELOAD="+compiled.home.value+":"+os.Getenv("LD_PRELOAD"), "NO_AT_BRIDGE=1", "GSETTINGS_BACKEND=memory"), nil
 }
 
 func openGtkVNC(s *scope, at endpoint) (*lineViewer, error) {

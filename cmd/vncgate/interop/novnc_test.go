@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -46,6 +48,18 @@ func servePages(folder string) func(*scope) (*httptest.Server, error) {
 		s.onClose(server.Close)
 		return server, nil
 	}
+}
+
+// foreignTLSPages are foreign by their port alone, so that the browser sends
+// them the cookies of the gateway's host, whose scheme is the same.
+var foreignTLSPages shared[*httptest.Server]
+
+func servePagesOverTLS(s *scope) (*httptest.Server, error) {
+	server := httptest.NewUnstartedServer(http.FileServer(http.Dir(debianNoVNC)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the browser does not know its certificate
+	server.StartTLS()
+	s.onClose(server.Close)
+	return server, nil
 }
 
 func needNoVNC(t testing.TB) {

@@ -21,7 +21,10 @@ import (
 // JPEG anywhere, and edges everywhere, so that a shifted byte shows.
 const cardWidth, cardHeight = 640, 480
 
-func testCard() *image.RGBA {
+func testCard() *image.RGBA { return numberedCard(0) }
+
+// numberedCard is one of several cards, no pixel of which is the same.
+func numberedCard(number int) *image.RGBA {
 	colours := []color.RGBA{
 		{0, 0, 0, 255}, {255, 255, 255, 255}, {255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255},
 		{255, 255, 0, 255}, {0, 255, 255, 255}, {255, 0, 255, 255}, {128, 128, 128, 255}, {255, 128, 0, 255},
@@ -34,7 +37,7 @@ func testCard() *image.RGBA {
 			if (x*x+y*y)%97 < 3 {
 				n = x ^ y // with sand on it
 			}
-			card.SetRGBA(x, y, colours[n%len(colours)])
+			card.SetRGBA(x, y, colours[(n+number)%len(colours)])
 		}
 	}
 	return card

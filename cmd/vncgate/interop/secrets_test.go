@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -28,9 +30,27 @@ var secrets = struct {
 
 func short() string { return rand.Text()[:8] }
 
+// newTokens are the tokens that tests have made: secrets, too.
+var newTokens struct {
+	mu   sync.Mutex
+	list []string
+}
+
+// newToken makes a token that no log may show.
+func newToken() string {
+	newTokens.mu.Lock()
+	defer newTokens.mu.Unlock()
+	token := "T" + rand.Text()
+	newTokens.list = append(newTokens.list, token)
+	return token
+}
+
 func allSecrets() []string {
+	newTokens.mu.Lock()
+	defer newTokens.mu.Unlock()
 	s := secrets
-	return []string{s.user, s.front, s.xvnc, s.x11vnc, s.qemu, s.qemuSASL, s.qemuTLS, s.wrongOnes}
+	return append(slices.Clone(newTokens.list),
+		s.user, s.front, s.xvnc, s.x11vnc, s.qemu, s.qemuSASL, s.qemuTLS, s.wrongOnes)
 }
 
 // forms lists how a secret could appear in a log.

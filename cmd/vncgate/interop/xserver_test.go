@@ -55,14 +55,14 @@ func (x *xserver) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// paint hangs the test card behind the windows of the display.
-func (x *xserver) paint(s *scope) error {
+// paint hangs a card behind the windows of the display.
+func (x *xserver) paint(s *scope, card image.Image) error {
 	dir, err := s.tempDir()
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, "card.png")
-	if err := writePNG(path, testCard()); err != nil {
+	if err := writePNG(path, card); err != nil {
 		return err
 	}
 	_, _ = run(x.command("display", "-window", "root", path)) // exits with 1 whatever happens
@@ -70,7 +70,7 @@ func (x *xserver) paint(s *scope) error {
 	if err != nil {
 		return err
 	}
-	return differ(img, testCard())
+	return differ(img, card)
 }
 
 func (x *xserver) picture() (image.Image, error) { return xwd(x.name, "-root") }

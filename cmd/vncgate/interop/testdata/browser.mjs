@@ -9,7 +9,8 @@ const [, , packageJSON, executablePath] = process.argv;
 const { chromium } = createRequire(packageJSON)('playwright-core');
 const browser = await chromium.launch({
   executablePath,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--password-store=basic'],
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--password-store=basic',
+    '--host-resolver-rules=MAP *.vnc.example 127.0.0.1'],
 });
 const pages = new Map();
 
@@ -35,9 +36,10 @@ async function pointer(page, { x, y }) {
 }
 
 const verbs = {
-  async open(_, { page: name, url, width = 1280, height = 900, grant = [] }) {
+  async open(_, { page: name, url, width = 1280, height = 900, grant = [], cookies = [] }) {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width, height } });
     if (grant.length) await context.grantPermissions(grant);
+    if (cookies.length) await context.addCookies(cookies);
     const page = await context.newPage();
     page.setDefaultTimeout(20000);
     page.on('console', (message) => console.error(name, message.type(), message.text()));
