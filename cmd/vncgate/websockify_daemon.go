@@ -56,14 +56,26 @@ func startInBackground() error {
 	return fmt.Errorf("--daemon: it ended before it listened (%v)", err)
 }
 
-// tellReady is the second one's word that it listens. It does nothing where
-// there is nobody to tell.
-func tellReady() error {
+// takeReadyPipe is for the second one to call first, so that what it starts
+// inherits neither the pipe nor the word of it. It is nil where there is nobody
+// to tell.
+func takeReadyPipe() (*os.File, error) {
 	if !inBackground() {
-		return nil
+		return nil, nil
 	}
-	if err := os.Unsetenv(backgroundPipe); err != nil { // a wrapped command is not told
-		return err
+	if err := os.Unsetenv(backgroundPipe); err != nil {
+		return nil, fmt.Errorf("--daemon: %w", err)
+	}
+	const fd = 3 // readyFD
+	syscall.CloseOnExec(fd)
+	return os.NewFile(fd, "pipe to whoever started us"), nil
+}
+
+// tellReady is the second one's word that it listens; then it has no terminal
+// any more.
+func tellReady(pipe *os.File) error {
+	if pipe == nil {
+		return nil
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -75,7 +87,6 @@ func tellReady() error {
 			return fmt.Errorf("--daemon: %w", err)
 		}
 	}
-	pipe := os.NewFile(3, "pipe to whoever started us")
 	_, err = pipe.Write([]byte{'.'})
 	return errors.Join(err, pipe.Close())
 }

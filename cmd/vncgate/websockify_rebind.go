@@ -41,11 +41,14 @@ func findRebindLibrary(folders []string) string {
 func movesIPv4Only() bool { return findRebindLibrary(rebindFolders()) != "" }
 
 // preloader moves the port by that library.
-type preloader struct{ library string }
+type preloader struct {
+	library string
+	quiet   bool // attach
+}
 
 func (p preloader) start(command []string, from, to int) (*exec.Cmd, error) {
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	attach(cmd, p.quiet)
 	library := p.library
 	if before := os.Getenv(preload); before != "" {
 		library += ":" + before
@@ -56,4 +59,11 @@ func (p preloader) start(command []string, from, to int) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
 	return cmd, nil
+}
+
+// attach gives a command our terminal, unless it is to be quiet.
+func attach(cmd *exec.Cmd, quiet bool) {
+	if !quiet {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	}
 }

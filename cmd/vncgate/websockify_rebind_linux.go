@@ -33,16 +33,16 @@ const (
 	maxSockaddr = 128
 )
 
-func findPortMover(log *slog.Logger) (portMover, error) {
+func findPortMover(log *slog.Logger, quiet bool) (portMover, error) {
 	if library := findRebindLibrary(rebindFolders()); library != "" {
-		return preloader{library}, nil
+		return preloader{library, quiet}, nil
 	}
 	if err := canCopySockets(); err != nil {
 		return nil, fmt.Errorf("a command behind -- needs its port moved, and that is not possible here (%w); "+
 			"install Debian's package websockify for its rebind.so, or start the server yourself and give its HOST:PORT instead", err)
 	}
 	log.Warn("the command's port is moved by a filter of system calls, for there is no rebind.so: sudo may not work under it, nor anything that listens once this program has ended")
-	return &seccompMover{log: log}, nil
+	return &seccompMover{log, quiet}, nil
 }
 
 // canCopySockets tries on ourselves whether pidfd_getfd(2) is allowed, which
@@ -61,7 +61,10 @@ func canCopySockets() error {
 }
 
 // seccompMover moves the port by a filter of system calls.
-type seccompMover struct{ log *slog.Logger }
+type seccompMover struct {
+	log   *slog.Logger
+	quiet bool // attach
+}
 
 // start runs the command and answers its binds until it and all that it has
 // started have ended.
@@ -82,7 +85,7 @@ func (m *seccompMover) start(command []string, from, to int) (*exec.Cmd, error) 
 	defer func() { _ = unix.Close(pair[0]) }()
 	cmd := exec.Command(self, append([]string{rebindCommand, path}, command...)...)
 	cmd.Args[0] = "vncgate"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	attach(cmd, m.quiet)
 	cmd.ExtraFiles = []*os.File{theirs}
 	err = cmd.Start()
 	_ = theirs.Close()

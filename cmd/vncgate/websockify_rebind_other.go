@@ -10,9 +10,9 @@ import (
 // rebindCommand exists on Linux alone.
 const rebindCommand = "under-rebind"
 
-func findPortMover(*slog.Logger) (portMover, error) {
+func findPortMover(_ *slog.Logger, quiet bool) (portMover, error) {
 	if library := findRebindLibrary(rebindFolders()); library != "" {
-		return preloader{library}, nil
+		return preloader{library, quiet}, nil
 	}
 	return nil, errors.New("a command behind -- needs its port moved by websockify's rebind.so, which is not there; start the server yourself and give its HOST:PORT instead")
 }

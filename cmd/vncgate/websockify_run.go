@@ -24,6 +24,7 @@ const farewell = 5 * time.Second
 type bridgeRun struct {
 	o      *websockifyOptions
 	log    *bridgeLog
+	ready  *os.File // takeReadyPipe
 	server *bridge.Server
 	split  *layers.Split
 	served sync.WaitGroup
@@ -42,13 +43,17 @@ func runBridge(ctx context.Context, o *websockifyOptions, out, errOut io.Writer)
 	if o.inetd {
 		out, errOut = besideInetd(out, os.Stdout), besideInetd(errOut, os.Stderr)
 	}
+	ready, err := takeReadyPipe()
+	if err != nil {
+		return err
+	}
 	log, err := o.openLog(errOut)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.close() }()
 	r := &bridgeRun{
-		o: o, log: log,
+		o: o, log: log, ready: ready,
 		opened: make(chan struct{}, 1), over: make(chan string, 1), failed: make(chan error, 1),
 	}
 	err = r.run(ctx, out)
@@ -84,7 +89,7 @@ func (r *bridgeRun) run(ctx context.Context, out io.Writer) error {
 	}
 	defer behind.stop()
 	r.announce(out, ln.Addr(), secure != nil)
-	if err := tellReady(); err != nil {
+	if err := tellReady(r.ready); err != nil {
 		return err
 	}
 	return r.live(ctx)

@@ -50,7 +50,7 @@ func (o *websockifyOptions) wrapCommand(log *slog.Logger, ended func(string)) (*
 	if o.command == nil {
 		return nil, nil
 	}
-	mover, err := findPortMover(log)
+	mover, err := findPortMover(log, o.daemon)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (m *countingMover) start(command []string, _, _ int) (*exec.Cmd, error) {
 func TestPreloaderEnvironment(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "env")
 	t.Setenv(preload, "")
-	cmd, err := preloader{""}.start([]string{"sh", "-c", "env >" + out}, 5901, 5902)
+	cmd, err := preloader{library: ""}.start([]string{"sh", "-c", "env >" + out}, 5901, 5902)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,3 +187,26 @@ func TestWebsockifyDaemon(t *testing.T) {
 		return err
 	})
 }
+
+// TestWebsockifyDaemonWraps has the command of a daemon keep nothing of the
+// terminal, nor the program that was started waiting.
+func TestWebsockifyDaemonWraps(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(program(t), "websockify", "-D", fmt.Sprint(takePort(t)), "--",
+		"sh", "-c", "readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3 >fds; env >env; sleep 2")
+	cmd.Dir = dir
+	if out, err := run(cmd); err != nil { // whose output ends with the last that has it open
+		t.Fatalf("%v: %s", err, out)
+	}
+	eventually(t, "the command says what it has", func() error {
+		fds, _ := os.ReadFile(filepath.Join(dir, "fds"))
+		env, _ := os.ReadFile(filepath.Join(dir, "env"))
+		if string(fds) == "" || len(env) == 0 {
+			return fmt.Errorf("nothing yet")
+		}
+		if strings.Contains(string(fds), "pipe:") || strings.Contains(string(env), "VNCGATE_BACKGROUND") {
+			return fatal{fmt.Errorf("it has %s and %s", fds, env)}
+		}
+		return nil
+	})
+}
