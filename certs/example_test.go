@@ -39,3 +39,19 @@ func ExampleLoad() {
 	}
 	// Output: certs: certificate tls.crt: no such file or directory
 }
+
+// Revocation lists stop handshakes, and end sessions that are looked at again.
+func ExampleLoadCRLs() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	ca, err := certs.OpenCA(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = certs.LoadCRLs(certs.CRLConfig{Files: []string{"revoked.crl"}, Authorities: []string{ca.CertFile()}})
+	fmt.Println(err)
+	// Output: certs: revocation list revoked.crl: no such file or directory
+}
