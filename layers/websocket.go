@@ -36,6 +36,9 @@ const (
 	CloseServerError = 1011 // the display cannot be reached
 )
 
+// beside is the least time that a frame beside the stream has.
+const beside = 10 * time.Second
+
 // maxControl is the longest payload of a control frame, and so of a close code
 // with its reason (RFC 6455, 5.5).
 const maxControl = 125
@@ -91,6 +94,7 @@ type WebSocketConn struct {
 	sent  atomic.Uint64 // frames that went out
 
 	dmu    sync.Mutex // deadlines against Close
+	until  time.Time  // the write deadline that was set
 	closed bool
 	close  sync.Once
 	cerr   error
@@ -121,7 +125,10 @@ func (c *WebSocketConn) RemoteAddr() net.Addr { return c.below.RemoteAddr() }
 
 // SetDeadline sets both deadlines of the connection below.
 func (c *WebSocketConn) SetDeadline(t time.Time) error {
-	return c.whileOpen(func() error { return c.below.SetDeadline(t) })
+	return c.whileOpen(func() error {
+		c.until = t
+		return c.below.SetDeadline(t)
+	})
 }
 
 // SetReadDeadline makes a Read time out, after which the next goes on where it
@@ -131,9 +138,14 @@ func (c *WebSocketConn) SetReadDeadline(t time.Time) error {
 }
 
 // SetWriteDeadline makes a Write time out. If that cut a frame, every later
-// Write returns the same error.
+// Write returns the same error. What goes out beside the stream (pings, pongs,
+// texts) has a few seconds in any case: the deadline of a Write that is long
+// through is none of it.
 func (c *WebSocketConn) SetWriteDeadline(t time.Time) error {
-	return c.whileOpen(func() error { return c.below.SetWriteDeadline(t) })
+	return c.whileOpen(func() error {
+		c.until = t
+		return c.below.SetWriteDeadline(t)
+	})
 }
 
 // whileOpen keeps the deadlines that Close sets from being put off.

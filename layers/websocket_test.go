@@ -62,6 +62,7 @@ func frame(flags byte, payload string, key ...byte) []byte {
 func masked(flags byte, payload string) []byte { return frame(flags, payload, 1, 2, 3, 4) }
 
 const (
+	textFrame   = 0x81
 	binaryFrame = 0x82
 	closeFrame  = 0x88
 	pingFrame   = 0x89

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // maxFramePayload is the most that Write puts into one frame: a page of the
@@ -53,6 +54,47 @@ func (c *WebSocketConn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
+// WriteText sends b, at most 64 KiB, as a text message beside the stream: for a
+// peer that has said that it tells the two apart, as any other would end the
+// connection. It may be called while others Write, and waits for them.
+func (c *WebSocketConn) WriteText(b []byte) error {
+	if len(b) > maxFramePayload {
+		return fmt.Errorf("layers: websocket: text of %d bytes, longer than %d", len(b), maxFramePayload)
+	}
+	frame := frames.Get().(*[maxFrameHeader + maxFramePayload]byte)
+	defer frames.Put(frame)
+	room := c.Headroom()
+	n := copy(frame[room:], b)
+	c.wmu.Lock()
+	defer c.unlockWrite()
+	return c.writeBeside(opText, frame[:room+n])
+}
+
+// writeBeside sends a frame that is none of the stream's, and has its own time:
+// nobody renews the deadline of a stream that rests. It needs wmu.
+func (c *WebSocketConn) writeBeside(opcode byte, b []byte) error {
+	if c.extend(time.Now().Add(beside)) {
+		defer c.extend(time.Time{})
+	}
+	_, err := c.writeFrame(opcode, b)
+	return err
+}
+
+// extend puts a write deadline off that is before t, and reports whether it did;
+// the zero time brings back the one that was set. Deadlines that are set
+// meanwhile, because all has to end, count at once.
+func (c *WebSocketConn) extend(t time.Time) bool {
+	c.dmu.Lock()
+	defer c.dmu.Unlock()
+	if c.closed || c.until.IsZero() || !t.IsZero() && !c.until.Before(t) {
+		return false
+	}
+	if t.IsZero() {
+		t = c.until
+	}
+	return c.below.SetWriteDeadline(t) == nil
+}
+
 // writeFrame sends one frame whose payload stands in b behind the headroom. It
 // needs wmu. A frame that went out in part ruins the stream, so its error stays.
 func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
@@ -88,8 +130,11 @@ func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
 func (c *WebSocketConn) writeControl(opcode byte, payload []byte) error {
 	room := c.Headroom()
 	n := copy(c.wcontrol[room:room+maxControl], payload)
-	_, err := c.writeFrame(opcode, c.wcontrol[:room+n])
-	return err
+	if opcode == opClose { // whoever closes has said how long that may take
+		_, err := c.writeFrame(opcode, c.wcontrol[:room+n])
+		return err
+	}
+	return c.writeBeside(opcode, c.wcontrol[:room+n])
 }
 
 // writeClose sends the close frame, after which nothing may follow, and reports
@@ -114,7 +159,7 @@ func (c *WebSocketConn) sendPong() {
 	}
 	room := c.Headroom()
 	if n, ok := c.pong.get(c.wcontrol[room : room+maxControl]); ok {
-		_, _ = c.writeFrame(opPong, c.wcontrol[:room+n]) // an error shows in the next Write
+		_ = c.writeBeside(opPong, c.wcontrol[:room+n]) // an error shows in the next Write
 	}
 }
 
