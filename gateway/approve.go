@@ -6,7 +6,6 @@ import (
 	"net"
 	"time"
 
-	"vncgate/auth"
 	"vncgate/layers"
 	"vncgate/rfb"
 )
@@ -53,7 +52,7 @@ func (s *Session) choose(ctx context.Context, stacked net.Conn) error {
 // can show.
 func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 	s.proved.Store(true)
-	s.stack = layers.Describe(secured.Conn)
+	s.stack, s.proof = layers.Describe(secured.Conn), certified(secured.Conn)
 	s.rechoose(secured)
 	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
 		return err
@@ -81,29 +80,6 @@ func (s *Session) rechoose(secured rfb.Secured) {
 	if _, target := s.front.userNamed(secured.User); target != "" {
 		s.name = target
 	}
-}
-
-// authorize gives the viewer its grant: what Authorize says, narrowed by what
-// the front allows.
-func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
-	s.grant = auth.Grant{Identity: ids[0], Target: s.name, Rights: auth.AllRights}
-	if s.g.Authorize != nil {
-		grant, err := s.g.Authorize(ctx, ids, s.name)
-		if err != nil {
-			return refusal(err)
-		}
-		s.grant = grant
-	}
-	if narrow := s.front.Rights; narrow != 0 {
-		if s.grant.Rights &= narrow; s.grant.Rights == 0 {
-			return &rfb.Refusal{Reason: "You may not use this display.", Err: errNoRights}
-		}
-	}
-	s.grant.Expires = earlier(s.grant.Expires, s.front.Expires)
-	if over := s.grant.Expires; !over.IsZero() && !time.Now().Before(over) {
-		return &rfb.Refusal{Reason: endExpired.words, Err: errExpired}
-	}
-	return nil
 }
 
 // earlier of two times of which zero means never.

@@ -30,7 +30,7 @@ var (
 	errHandshakeTimeout = errors.New("gateway: handshake took too long")
 	errEvicted          = errors.New("gateway: made room for a newer connection")
 	errExpired          = errors.New("gateway: the grant has expired")
-	errNoRights         = errors.New("gateway: the ticket and the policy have no right in common")
+	errNoRights         = errors.New("gateway: ticket and policy together leave no right to look")
 	errViewerGone       = errors.New("gateway: no sign of life from the viewer")
 )
 

@@ -47,10 +47,27 @@ type Front struct {
 	// Identities were proved before the RFB handshake, outside of the
 	// connection's own stack (a log-in of the web page).
 	Identities []auth.Identity
-	// Rights narrows every grant, as a ticket may; 0 does not.
+	// Rights and Limits narrow every grant, as a ticket or a listener may; the
+	// zero values do not.
 	Rights auth.Rights
+	Limits auth.Limits
 	// Expires ends sessions, and lets none begin any more; zero: never.
 	Expires time.Time
+	// Renewable says that Gateway.Extend may move Expires.
+	Renewable bool
+	// Valid says whether the ticket or the log-in that a viewer came by is
+	// still good. It is asked before each Authorize, at the beginning and at
+	// every review, so it should answer at once. Nil: always.
+	Valid func(ctx context.Context) error
+	// TicketID tells the tickets apart that viewers come by, for revoking, and
+	// for keeping those out who were kicked. It is not the secret. "": none.
+	TicketID string
+	// Claims are what the viewer's token says (auth.Request).
+	Claims map[string]any
+	// NoticeKey is what the page chose for its session, so that it can ask for
+	// what it should show: Gateway.Notices. Nobody else can guess it, and none
+	// is shorter than MinNoticeKey.
+	NoticeKey string
 	// Ping is how often a viewer that comes by WebSocket is pinged; one that
 	// gives no sign of life for twice as long after that is gone. 0 means
 	// layers.DefaultHeartbeat; negative: never.

@@ -50,12 +50,12 @@ func newRoutes(t *testing.T, front gateway.Front) *routes {
 			}
 			return target, nil
 		}
-		g.Authorize = func(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-			r.asked <- ids[len(ids)-1].Name + " " + target
-			if target == "secret" {
+		g.Authorize = func(ctx context.Context, req auth.Request) (auth.Grant, error) {
+			r.asked <- req.Identities[len(req.Identities)-1].Name + " " + req.Target
+			if req.Target == "secret" {
 				return auth.Grant{}, rfb.FailAuthentication(ctx, errors.New("policy"))
 			}
-			return auth.Grant{Identity: ids[0], Target: target, Rights: auth.AllRights}, nil
+			return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.AllRights}, nil
 		}
 	})
 	return r
@@ -245,12 +245,12 @@ func TestFrontNarrowsRights(t *testing.T) {
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
 	grants := func(rights auth.Rights) func(*gateway.Gateway) {
 		return func(g *gateway.Gateway) {
-			g.Authorize = func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-				return auth.Grant{Identity: ids[0], Target: target, Rights: rights}, nil
+			g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
+				return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: rights}, nil
 			}
 		}
 	}
-	g := newGateway(t, display.target(rfb.None{}), gateway.Front{Rights: auth.View | auth.Pointer}, grants(auth.Control))
+	g := newGateway(t, display.target(rfb.None{}), gateway.Front{Rights: auth.Viewing | auth.ClipboardOut | auth.Pointer}, grants(auth.AllRights))
 	viewer := g.view(t)
 	update := []byte{3, 1, 0, 0, 0, 0, 0, 9, 0, 9}
 	if _, err := viewer.Write(append(append([]byte(nil), keyA...), update...)); err != nil {
@@ -261,7 +261,7 @@ func TestFrontNarrowsRights(t *testing.T) {
 			t.Errorf("a key came through: % x, %v", got, err)
 		}
 	}
-	eventually(t, "the rights are logged", func() bool { return strings.Contains(g.log.String(), "rights="+(auth.View|auth.Pointer).String()) })
+	eventually(t, "the rights are logged", func() bool { return strings.Contains(g.log.String(), "rights="+(auth.Viewing|auth.Pointer|auth.ClipboardOut).String()) })
 
 	g = newGateway(t, display.target(rfb.None{}), gateway.Front{Rights: auth.Power}, grants(auth.Control))
 	if _, err := viewOver(g.dial(t)); told(err) != "You may not use this display." {
@@ -284,8 +284,8 @@ func TestGrantExpires(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, display.target(rfb.None{}), gateway.Front{Expires: expiry.ticket()}, func(g *gateway.Gateway) {
-				g.Authorize = func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-					return auth.Grant{Identity: ids[0], Target: target, Rights: auth.AllRights, Expires: expiry.policy()}, nil
+				g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
+					return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.AllRights, Expires: expiry.policy()}, nil
 				}
 			})
 			viewer := g.view(t)

@@ -13,6 +13,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -45,8 +46,18 @@ type Gateway struct {
 	// there is none. Nil knows no targets.
 	Resolve func(ctx context.Context, name string) (*Target, error)
 	// Authorize says what a viewer may do on a target, once it has proved
-	// ids. A *rfb.Refusal is told to the viewer. Nil grants every right.
-	Authorize func(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error)
+	// its identities, and says so again whenever Review is called or the
+	// moment has come that the last grant calls Review. A *rfb.Refusal is
+	// told to the viewer, and ErrDenied is a plain no; any other error is a
+	// fault of ours. Nil grants auth.AllRights.
+	Authorize func(ctx context.Context, req auth.Request) (auth.Grant, error)
+	// Certified says whether the client certificate that a viewer came with,
+	// and that was verified then, is still good. It is asked before each
+	// Authorize. Nil: always.
+	Certified func(tls.ConnectionState) error
+	// Extend says until when the ticket of a session lasts that is to be
+	// renewed, or why it does not last any longer. Nil renews nothing.
+	Extend func(ctx context.Context, session SessionInfo) (time.Time, error)
 	// Limits bounds what is served at once; zero fields mean the defaults.
 	Limits Limits
 	// Log gets one line when a session starts and one when it ends; nil
@@ -60,7 +71,10 @@ type Gateway struct {
 	sessions  map[*Session]struct{} // from Admit to the end
 	slots     slots
 	launchers map[*Launcher]struct{} // that sessions have used
-	lobby     lobby                  // has its own lock
+	lobby     lobby                  // has its own lock, as those below have
+	reviews   reviews
+	outlaws   outlaws
+	boards    boards
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes
@@ -149,6 +163,7 @@ func (g *Gateway) Ready() error {
 // cuts those that are left when ctx ends, which is then its error.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	idle := g.startDraining()
+	defer g.reviews.running.Wait() // none begins once nobody is left
 	select {
 	case <-idle:
 		g.stopLaunched(ctx)

@@ -26,17 +26,18 @@ func TestSessionFromEndToEnd(t *testing.T) {
 	if shared := <-display.shared; !shared {
 		t.Error("the display was not told that the viewer shares it")
 	}
-	if _, err := viewer.Write(keyA); err != nil {
+	typed := append(append([]byte(nil), keyA...), 4, 0, 0, 0, 0, 0, 0, 0x61) // and up again: nothing is left to be released
+	if _, err := viewer.Write(typed); err != nil {
 		t.Fatal(err)
 	}
-	got := make([]byte, len(keyA))
-	if _, err := io.ReadFull(viewer, got); err != nil || !bytes.Equal(got, keyA) {
+	got := make([]byte, len(typed))
+	if _, err := io.ReadFull(viewer, got); err != nil || !bytes.Equal(got, typed) {
 		t.Fatalf("came back: % x, %v", got, err)
 	}
 	_ = viewer.Close()
 	eventually(t, "the session ends", func() bool { return g.Sessions() == 0 })
 	eventually(t, "its end is logged", func() bool { return strings.Contains(g.log.String(), "session closed") })
-	for _, want := range []string{"session opened", `reason="viewer left"`, "bytes_up=8", "bytes_down=8", "stack=tcp", "user=(none)", "target=display", "duration="} {
+	for _, want := range []string{"session opened", `reason="viewer left"`, "bytes_up=16", "bytes_down=16", "stack=tcp", "user=(none)", "target=display", "duration="} {
 		if !strings.Contains(g.log.String(), want) {
 			t.Errorf("the log lacks %q", want)
 		}
@@ -98,12 +99,12 @@ func TestViewersAreToldWhy(t *testing.T) {
 		}
 	}
 	deny := func(g *gateway.Gateway) {
-		g.Authorize = func(context.Context, []auth.Identity, string) (auth.Grant, error) {
+		g.Authorize = func(context.Context, auth.Request) (auth.Grant, error) {
 			return auth.Grant{}, &rfb.Refusal{Reason: "You may not use this display."}
 		}
 	}
 	broken := func(g *gateway.Gateway) {
-		g.Authorize = func(context.Context, []auth.Identity, string) (auth.Grant, error) {
+		g.Authorize = func(context.Context, auth.Request) (auth.Grant, error) {
 			return auth.Grant{}, errors.New("the store of policies is on fire")
 		}
 	}
@@ -145,8 +146,8 @@ func TestViewersAreToldWhy(t *testing.T) {
 func TestRightsAreEnforced(t *testing.T) {
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
 	g := newGateway(t, display.target(rfb.None{}), gateway.Front{}, func(g *gateway.Gateway) {
-		g.Authorize = func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-			return auth.Grant{Identity: ids[0], Target: target, Rights: auth.View}, nil
+		g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
+			return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.Viewing | auth.ClipboardOut}, nil
 		}
 	})
 	viewer := g.view(t)

@@ -33,6 +33,9 @@ type Limits struct {
 	// Stall ends a session one end of which takes no bytes for this long
 	// while there are some for it (2 min).
 	Stall time.Duration
+	// KickTime is how long a viewer that was kicked is kept out, from its last
+	// try on (30 s).
+	KickTime time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -43,6 +46,7 @@ func (l Limits) withDefaults() Limits {
 	l.DialTimeout = orDefault(l.DialTimeout, 10*time.Second)
 	l.GreetTimeout = orDefault(l.GreetTimeout, 5*time.Second)
 	l.Stall = orDefault(l.Stall, 2*time.Minute)
+	l.KickTime = orDefault(l.KickTime, 30*time.Second)
 	return l
 }
 

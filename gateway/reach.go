@@ -24,7 +24,7 @@ var errViewerLeft = errors.New("gateway: the viewer left while its display was w
 func (s *Session) reach(ctx context.Context, target *Target) error {
 	r := &reaching{s: s, first: target, open: append([]*Target{target}, target.Fallbacks...), started: map[*Launcher]int{}}
 	patience := r.patience()
-	if over := s.grant.Expires; !over.IsZero() {
+	if over := s.granted().Expires; !over.IsZero() {
 		c, cancel := context.WithDeadlineCause(ctx, over, errExpired)
 		defer cancel()
 		ctx = c

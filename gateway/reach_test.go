@@ -372,8 +372,8 @@ func TestGrantThatExpiresWhileWaiting(t *testing.T) {
 	target := late.target()
 	target.Retry = time.Minute
 	g := newGateway(t, target, gateway.Front{Expires: time.Now().Add(200 * time.Millisecond)}, func(g *gateway.Gateway) {
-		g.Authorize = func(_ context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
-			return auth.Grant{Identity: ids[0], Target: target, Rights: auth.AllRights}, nil
+		g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
+			return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.AllRights}, nil
 		}
 	})
 	if _, err := viewOver(g.dial(t)); told(err) != "Your time on this display is over." {

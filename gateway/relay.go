@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"vncgate/auth"
 	"vncgate/layers"
 	"vncgate/rfb"
 )
@@ -33,6 +37,10 @@ const maxHeadroom = 16
 type relay struct {
 	viewer, display net.Conn
 	up, down        pump
+	filter          *rfb.Filter       // of up; nil in a Pipe
+	server          *rfb.ServerFilter // of down, where something is withheld there; else nil
+
+	ended chan struct{} // closed when an end has begun
 
 	mu   sync.Mutex
 	end  ending
@@ -43,13 +51,21 @@ type relay struct {
 	restMoved int64
 }
 
-// newRelay joins the two connections; what the viewer sends goes through a
-// filter with policy p.
-func newRelay(viewer, display net.Conn, p rfb.Policy, stall time.Duration) *relay {
-	r := &relay{viewer: viewer, display: display}
+// newRelay joins the two connections within what grant allows. What the viewer
+// sends always goes through a filter; what the display sends only where
+// something of it is withheld. init is the display's.
+func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, stall time.Duration) *relay {
+	p := filterPolicy(grant)
+	r := &relay{viewer: viewer, display: display, ended: make(chan struct{})}
+	r.filter = rfb.NewFilter(layers.Raw(display), p)
 	r.up.join(r, viewer, display, stall)
-	r.up.headroom, r.up.write = 0, rfb.NewFilter(layers.Raw(display), p).Write
+	r.up.headroom, r.up.write = 0, r.filter.Write
 	r.down.join(r, display, viewer, stall)
+	if p.ParsesServer() {
+		r.server = rfb.NewServerFilter(r.filter, init)
+		r.down.cut = r.server.Cut
+	}
+	r.limit(&grant.Limits)
 	return r
 }
 
@@ -72,6 +88,7 @@ func (r *relay) run() ending {
 func (r *relay) runUp(done chan<- struct{}) {
 	defer close(done)
 	readErr, writeErr := r.up.run()
+	r.letGo()
 	r.finish(r.viewerEnd(readErr, writeErr), readErr, r.display)
 }
 
@@ -104,6 +121,7 @@ func (r *relay) first(end ending, over time.Time) bool {
 		r.end = end
 	}
 	r.over = over
+	close(r.ended)
 	r.mu.Unlock()
 	_ = r.viewer.SetDeadline(over)
 	_ = r.display.SetDeadline(over)
@@ -119,10 +137,10 @@ func (r *relay) ending() (over time.Time, begun bool) {
 
 // viewerEnd says what the end of the direction viewer → display means.
 func (r *relay) viewerEnd(readErr, writeErr error) ending {
-	var unknown *rfb.UnknownMessage
+	if end, ok := filterEnd(writeErr); ok {
+		return end
+	}
 	switch {
-	case errors.As(writeErr, &unknown):
-		return ending{"message not allowed", "The viewer sent a message that is not allowed here.", layers.ClosePolicy, writeErr}
 	case errors.Is(writeErr, os.ErrDeadlineExceeded):
 		return ending{"display stalled", "The display stopped reading.", layers.CloseServerError, writeErr}
 	case writeErr != nil:
@@ -135,6 +153,9 @@ func (r *relay) viewerEnd(readErr, writeErr error) ending {
 
 // displayEnd says what the end of the direction display → viewer means.
 func (r *relay) displayEnd(readErr, writeErr error) ending {
+	if end, ok := filterEnd(writeErr); ok {
+		return end
+	}
 	switch {
 	case errors.Is(writeErr, os.ErrDeadlineExceeded):
 		return ending{"viewer stalled", "The viewer stopped reading.", layers.ClosePolicy, writeErr}
@@ -152,11 +173,13 @@ func (r *relay) displayEnd(readErr, writeErr error) ending {
 type pump struct {
 	relay    *relay
 	src, dst net.Conn
-	write    func([]byte) (int, error) // to dst, through filter or framing
-	headroom int                       // bytes in front of the payload that write wants
+	write    func([]byte) (int, error)                    // to dst, through filter or framing
+	cut      func(b []byte, headroom int) ([]byte, error) // what is left of b to write; nil: all
+	headroom int                                          // bytes in front of the payload that write wants
 	stall    time.Duration
-	moved    atomic.Int64 // payload bytes
-	writing  atomic.Bool  // nobody reads from src meanwhile
+	moved    atomic.Int64                 // payload bytes
+	rate     atomic.Pointer[rate.Limiter] // nil: as fast as can be
+	writing  atomic.Bool                  // nobody reads from src meanwhile
 
 	armed  time.Time // when the write deadline was last set
 	lent   *[]byte   // a bulk buffer, while bytes move
@@ -199,20 +222,44 @@ func (p *pump) run() (readErr, writeErr error) {
 	}
 }
 
-// pass writes what lies behind the headroom. The deadline that ends a session
-// whose peer takes nothing is renewed now and then, not for every message.
+// pass writes what lies behind the headroom.
 func (p *pump) pass(b []byte) error {
-	if now := time.Now(); now.Sub(p.armed) > p.stall/4 {
-		p.armed = now
-		p.setDeadline(p.dst.SetWriteDeadline, now.Add(p.stall))
-	}
+	p.arm()
 	p.writing.Store(true)
-	if _, err := p.write(b); err != nil {
+	if err := p.send(b); err != nil {
 		return err
 	}
 	p.writing.Store(false)
 	p.moved.Add(int64(len(b) - p.headroom))
 	return nil
+}
+
+// arm renews the deadline that ends a session whose peer takes nothing: now and
+// then, not for every message.
+func (p *pump) arm() {
+	if now := time.Now(); now.Sub(p.armed) > p.stall/4 {
+		p.armed = now
+		p.setDeadline(p.dst.SetWriteDeadline, now.Add(p.stall))
+	}
+}
+
+// send writes what the filter leaves, no faster than it may. An error of the
+// filter comes after what it let through.
+func (p *pump) send(b []byte) error {
+	left, err := b, error(nil)
+	if p.cut != nil {
+		left, err = p.cut(b, p.headroom)
+	}
+	switch limit := p.rate.Load(); {
+	case len(left) <= p.headroom:
+	case limit != nil:
+		err = cmp.Or(p.sendSlowly(left, limit), err)
+	default:
+		if _, werr := p.write(left); werr != nil {
+			return werr
+		}
+	}
+	return err
 }
 
 // borrow takes a bulk buffer. From then on a read deadline ticks: when a tick

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vncgate/auth"
 	"vncgate/layers"
 	"vncgate/layers/layertest"
 	"vncgate/rfb"
@@ -42,7 +43,7 @@ func BenchmarkRelay(b *testing.B) {
 func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int) {
 	front, viewer := stackedPair(b, server, browser)
 	back, display := stackedPair(b, nil, nil)
-	r := newRelay(front, back, rfb.Policy{}, time.Minute)
+	r := newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.run() }()
 	go writeMany(display, make([]byte, size), b.N)

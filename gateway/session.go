@@ -5,11 +5,13 @@ import (
 	"container/list"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,37 +36,53 @@ type Session struct {
 	mu      sync.Mutex
 	stopEnd *ending // set by stop
 	onStop  func()  // what stop calls, once Serve runs
+	// These change while it is open.
+	held      bool       // there is a grant
+	most      auth.Grant // the first
+	grant     auth.Grant // as it is now
+	ticketEnd time.Time  // Front.Expires, or what it was renewed to
+	traffic   *relay
+	times     *times
+
+	reviewing sync.Mutex // one question at a time; taken before mu
+	board     *board     // nil: no page listens
 
 	// Filled in as the session goes on, by the goroutine that serves it.
-	name     string // of the target, as the viewer chose it
-	grant    auth.Grant
-	target   *Target // the one that was reached
-	fallback bool    // and is not the first choice
+	name     string               // of the target, as the viewer chose it
+	asked    auth.Request         // but for the time
+	proof    *tls.ConnectionState // by which a client certificate was verified, or nil
+	target   *Target              // the one that was reached
+	fallback bool                 // and is not the first choice
 	viewer   *rfb.Conn
 	display  *rfb.Conn
 	stack    string // of the viewer's connection, for the log
-	from     string // address of the viewer
-	traffic  *relay
-	clock    *clock    // of the handshake
-	below    *watched  // the viewer's connection below RFB
-	launcher *Launcher // that the session is counted at, or nil
+	init     rfb.ServerInit
+	from     string     // address of the viewer
+	address  netip.Addr // the same, if it is one
+	clock    *clock     // of the handshake
+	below    *watched   // the viewer's connection below RFB
+	launcher *Launcher  // that the session is counted at, or nil
 }
 
 func newSession(g *Gateway, front Front) *Session {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	return &Session{g: g, front: front, name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now()}
+	return &Session{g: g, front: front, name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now(), ticketEnd: front.Expires}
 }
 
 // Release gives back the place of a session that is not going to be served.
-func (s *Session) Release() { s.g.forget(s) }
+func (s *Session) Release() {
+	s.g.boards.close(s)
+	s.g.forget(s)
+}
 
 // Serve runs the session on c, which it owns, and returns when it has ended;
 // nil means that one of the two ends left. The end is logged here, once.
 func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 	defer s.Release()
 	defer s.stopUsing()
-	s.from = addressOf(c)
+	s.from, s.address = addressOf(c), ipOf(c)
+	s.g.boards.open(s)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.hookStop(func() { cancel(s.stopCause()) })
@@ -76,6 +94,9 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 		end.refuse(top)
 	} else {
 		end = s.relay(ctx)
+	}
+	if s.board != nil {
+		s.board.post(Notice{Kind: NoticeEnding, Words: end.words, Code: end.code})
 	}
 	s.report(end)
 	return end.err
@@ -163,7 +184,7 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 	if err != nil {
 		return nil, timedOut(ctx, err)
 	}
-	s.from = addressOf(stacked)
+	s.from, s.address = addressOf(stacked), ipOf(stacked)
 	return stacked, nil
 }
 
@@ -176,30 +197,39 @@ func (s *Session) passInit(ctx context.Context) error {
 	if err := s.display.WriteClientInit(ctx, shared); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
-	init, err := s.display.ReadServerInit(ctx)
-	if err != nil {
+	if s.init, err = s.display.ReadServerInit(ctx); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
-	return s.viewer.WriteServerInit(ctx, init)
+	return s.viewer.WriteServerInit(ctx, s.init)
 }
 
 // relay moves messages until the first end, and closes both connections.
 func (s *Session) relay(ctx context.Context) ending {
+	grant := s.open()
+	defer s.times.stop()
 	s.logger().Info("session opened",
 		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
-		"display_stack", layers.Describe(s.display.Conn), "rights", s.grant.Rights.String(), s.reachedAttr())
-	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, filterPolicy(s.grant.Rights), s.g.Limits.Stall)
+		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(&grant), s.reachedAttr())
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	defer unhook()
-	if over := s.grant.Expires; !over.IsZero() {
-		defer time.AfterFunc(time.Until(over), func() { s.stop(endExpired) }).Stop()
-	}
 	quiet := s.ping(&s.traffic.up, func() { s.stop(endViewerGone) })
 	end := s.traffic.run()
 	quiet()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
 	return end
+}
+
+// open has the relay begin with the grant as it is now; what changes later, hold
+// applies.
+func (s *Session) open() auth.Grant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	grant := s.grant
+	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
+	s.times = startTimes(s, grant)
+	s.tellRights(&grant)
+	return grant
 }
 
 // reachedAttr names the fall-back that serves instead of the target.
@@ -217,17 +247,6 @@ func methodOf(s rfb.Secured) string {
 		return "tight-" + s.Method
 	}
 	return s.Method
-}
-
-// filterPolicy is what the filter on the viewer's messages lets through.
-func filterPolicy(r auth.Rights) rfb.Policy {
-	return rfb.Policy{
-		Keyboard:    r.Has(auth.Keyboard),
-		Pointer:     r.Has(auth.Pointer),
-		ClipboardIn: r.Has(auth.ClipboardIn),
-		Resize:      r.Has(auth.Resize),
-		Power:       r.Has(auth.Power),
-	}
 }
 
 func (s *Session) whyCancelled(ctx context.Context) ending {
@@ -277,8 +296,8 @@ func errorAttr(err error) slog.Attr {
 // logger is the session's: every line says who, from where and to what.
 func (s *Session) logger() *slog.Logger {
 	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.name}
-	if s.grant.Identity.Method != "" {
-		attrs = append(attrs, "user", s.grant.Identity.String())
+	if who := s.granted().Identity; who.Method != "" {
+		attrs = append(attrs, "user", who.String())
 	}
 	if s.stack != "" {
 		attrs = append(attrs, "stack", s.stack)

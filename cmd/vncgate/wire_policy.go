@@ -7,7 +7,6 @@ import (
 
 	"vncgate/auth"
 	"vncgate/gateway"
-	"vncgate/rfb"
 )
 
 // resolver finds targets by name.
@@ -23,7 +22,8 @@ func resolver(targets map[string]*gateway.Target) func(context.Context, string) 
 
 // authorize grants what the policy allows; users, if there are any, know the
 // groups.
-func (w *wiring) authorize(ctx context.Context, ids []auth.Identity, target string) (auth.Grant, error) {
+func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, error) {
+	ids, target := req.Identities, req.Target
 	for i, id := range ids {
 		if w.users == nil || id.Name == "" || bringsGroups(id) {
 			continue
@@ -33,10 +33,11 @@ func (w *wiring) authorize(ctx context.Context, ids []auth.Identity, target stri
 		}
 	}
 	who := whom(ids)
-	decision := w.policy.Decide(auth.Request{Identities: ids, Target: w.policyName(target)})
+	req.Target = w.policyName(target)
+	decision := w.policy.Decide(req)
 	w.log.Debug("policy decided", "user", who.String(), "method", who.Method, "target", target, "decision", decision.String())
 	if !decision.Allowed() {
-		return auth.Grant{}, rfb.FailAuthentication(ctx, fmt.Errorf("policy: %s gets %s on target %q", who, decision, target))
+		return auth.Grant{}, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, who, decision, target)
 	}
 	return auth.Grant{Identity: who, Target: target, Rights: decision.Rights, Limits: decision.Limits, Review: decision.Until, Rule: decision.By()}, nil
 }

@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vncgate/rfb"
+)
+
+// maxOutlaws is how many are remembered at once; the one whose time is over
+// first is forgotten for one more.
+const maxOutlaws = 4096
+
+var errKicked = errors.New("gateway: kicked a moment ago")
+
+// outlaws remembers who was sent away, so that a page that connects again by
+// itself does not bring them back. Whoever tries before the time is over begins
+// it anew: only one that leaves off gets in again.
+type outlaws struct {
+	mu    sync.Mutex
+	until map[string]outlaw
+}
+
+type outlaw struct {
+	over time.Time
+	time time.Duration
+}
+
+// add keeps those with one of keys out until d has passed without a try.
+func (o *outlaws) add(keys []string, now time.Time, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.until == nil {
+		o.until = map[string]outlaw{}
+	}
+	for _, key := range keys {
+		if len(o.until) >= maxOutlaws {
+			o.forget(now)
+		}
+		o.until[key] = outlaw{now.Add(d), d}
+	}
+}
+
+// check refuses whoever has one of keys.
+func (o *outlaws) check(keys []string, now time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, key := range keys {
+		out, ok := o.until[key]
+		switch {
+		case !ok:
+		case now.Before(out.over):
+			o.until[key] = outlaw{now.Add(out.time), out.time}
+			words := fmt.Sprintf("You were sent away from this display. Wait for %s before you try again.", out.time)
+			return &rfb.Refusal{Reason: words, Err: errKicked}
+		default:
+			delete(o.until, key)
+		}
+	}
+	return nil
+}
+
+// forget makes room: for those whose time is over, or else who is next.
+func (o *outlaws) forget(now time.Time) {
+	var next string
+	for key, out := range o.until {
+		if !now.Before(out.over) {
+			delete(o.until, key)
+		} else if next == "" || out.over.Before(o.until[next].over) {
+			next = key
+		}
+	}
+	if len(o.until) >= maxOutlaws {
+		delete(o.until, next)
+	}
+}
+
+// outlawKeys are what a session is known by when it comes again: its ticket and
+// the names that it proved, on this target; its address if it has nothing else.
+func (s *Session) outlawKeys() []string {
+	var keys []string
+	if s.front.TicketID != "" {
+		keys = append(keys, "ticket "+s.front.TicketID)
+	}
+	for _, id := range s.asked.Identities {
+		if id.Name != "" {
+			keys = append(keys, fmt.Sprintf("user %q %q %q", id.Name, id.Method, s.name))
+		}
+	}
+	if len(keys) == 0 && s.address.IsValid() {
+		keys = append(keys, fmt.Sprintf("address %s %q", s.address, s.name))
+	}
+	return keys
+}

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"vncgate/auth"
+)
+
+const (
+	// burstTime is how much of a second's bytes may pass at once.
+	burstTime = 5
+	// minBurst is what a direction may write at once whatever its rate: less
+	// would make frames of their own out of single rectangles.
+	minBurst = 4 << 10
+)
+
+// limit sets the rates of both directions.
+func (r *relay) limit(l *auth.Limits) {
+	r.up.limitTo(l.UpRate)
+	r.down.limitTo(l.DownRate)
+}
+
+// limitTo lets perSecond bytes through; 0 lets all.
+func (p *pump) limitTo(perSecond int64) {
+	if perSecond <= 0 {
+		p.rate.Store(nil)
+		return
+	}
+	if now := p.rate.Load(); now == nil || now.Limit() != rate.Limit(perSecond) {
+		burst := min(max(perSecond/burstTime, minBurst), bulkRead)
+		p.rate.Store(rate.NewLimiter(rate.Limit(perSecond), int(burst)))
+	}
+}
+
+// sendSlowly writes b in pieces, each when its time has come. The headroom of a
+// piece is what was the end of the one before.
+func (p *pump) sendSlowly(b []byte, limit *rate.Limiter) error {
+	most := limit.Burst()
+	for len(b) > p.headroom {
+		n := min(len(b)-p.headroom, most)
+		p.await(limit.ReserveN(time.Now(), n).Delay())
+		p.arm()
+		if _, err := p.write(b[:p.headroom+n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// await lets d pass, unless an end has begun: its own deadline bounds what comes
+// then.
+func (p *pump) await(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.relay.ended:
+	}
+}
