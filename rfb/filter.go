@@ -81,14 +81,21 @@ func (f *Filter) Write(b []byte) (n int, err error) {
 	if f.err == nil {
 		f.clock = time.Time{}
 		n, f.err = f.filter(b)
-		f.passed.Store(f.forwarded)
-		f.dropped.Store(f.withheld)
-		f.inputs.Store(f.acted)
+		publish(&f.passed, f.forwarded)
+		publish(&f.dropped, f.withheld)
+		publish(&f.inputs, f.acted)
 	}
 	err = f.err
 	f.turn.Unlock()
 	f.settle()
 	return n, err
+}
+
+// publish stores n where others read it; most Writes change little of it.
+func publish(to *atomic.Uint64, n uint64) {
+	if to.Load() != n {
+		to.Store(n)
+	}
 }
 
 // filter walks over b and keeps b[start:pos], what is allowed and not written
@@ -110,16 +117,20 @@ func (f *Filter) filter(b []byte) (int, error) {
 			pos += n
 			continue
 		}
-		if err := f.flush(b[start:pos]); err != nil {
-			return pos, err
+		if start < pos {
+			if err := f.flush(b[start:pos]); err != nil {
+				return pos, err
+			}
 		}
 		if err != nil {
 			return pos, err
 		}
 		start = pos
 		pos += n
-		if err := f.substitute(); err != nil {
-			return pos, err
+		if f.before != nil || f.instead != nil {
+			if err := f.substitute(); err != nil {
+				return pos, err
+			}
 		}
 		if !pass {
 			start = pos

@@ -77,8 +77,8 @@ func (s *ServerFilter) Cut(b []byte, headroom int) ([]byte, error) {
 	}
 	s.out.begin(b, headroom)
 	s.err = s.cut(b, headroom)
-	s.passed.Store(s.forwarded)
-	s.dropped.Store(s.withheld)
+	publish(&s.passed, s.forwarded)
+	publish(&s.dropped, s.withheld)
 	return s.out.end(), s.err
 }
 
@@ -94,7 +94,7 @@ func (s *ServerFilter) cut(b []byte, pos int) error {
 		}
 		// What is held goes out as it is, like all that follows.
 		s.out.insert(s.head[s.kept:s.headLen], pos)
-		s.headLen = 0
+		s.headLen, s.kept = 0, 0
 	}
 	return nil
 }
@@ -154,7 +154,6 @@ func (s *ServerFilter) takeHead(b []byte, pos int) (n int, err error) {
 	}
 	rest := b[pos:]
 	s.headLen = copy(s.head[:], rest)
-	s.kept = 0
 	if !s.hold {
 		s.out.keep(pos, len(b))
 		s.kept = s.headLen
@@ -186,6 +185,6 @@ func (s *ServerFilter) goOnWithHead(b []byte, pos int) (n int, err error) {
 	case !s.drop && !s.gather:
 		s.out.insert(s.head[s.kept:s.headLen], pos+n)
 	}
-	s.headLen = 0
+	s.headLen, s.kept = 0, 0
 	return n, nil
 }
