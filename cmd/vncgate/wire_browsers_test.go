@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,6 +61,38 @@ targets:
 	sees(t, "new token", "one", got, err)
 	got, err = g.browser(1, "/?token=secret-2", nil)
 	sees(t, "withdrawn token", "!403", got, err)
+}
+
+// A token that is the name of a socket is in no log, also when nobody listens
+// there.
+func TestSocketsByToken(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"secret-up", "secret-down"} {
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, name), Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "secret-up" {
+			displayNamed("up").Attach(t, ln)
+			continue
+		}
+		ln.SetUnlinkOnClose(false)
+		ln.Close()
+	}
+	g := newGate(t, `
+listeners: [{address: "127.0.0.1:0", web: {}, sources: [vms]}]
+sources: [{name: vms, sockets: %q}]
+targets: {}
+`, dir)
+	for token, want := range map[string]string{"secret-up": "up", "secret-down": "!cannot be reached", "secret-none": "!403"} {
+		got, err := g.browser(0, "/websockify?token="+token, nil)
+		sees(t, token, want, got, err)
+	}
+	g.logs("target=vms/socket")
+	g.logs("connection refused")
+	if strings.Contains(g.log.String(), "secret-") {
+		t.Errorf("a token is in the log:\n%s", g.log.String())
+	}
 }
 
 // What a token says is narrowed by its source and by the policy.

@@ -214,7 +214,7 @@ func (w *wiring) bearers(names []string, front gateway.Front) func(context.Conte
 			ticket, err := s.Lookup(ctx, token)
 			switch {
 			case err == nil:
-				return w.bearer(front, name, s, ticket)
+				return w.bearer(front, name, token, s, ticket)
 			case !errors.Is(err, tickets.ErrUnknown):
 				failed = errors.Join(failed, err)
 			}
@@ -226,8 +226,8 @@ func (w *wiring) bearers(names []string, front gateway.Front) func(context.Conte
 	}
 }
 
-// bearer is how the bearer of a ticket comes in.
-func (w *wiring) bearer(front gateway.Front, name string, s *source, ticket tickets.Ticket) (gateway.Front, error) {
+// bearer is how the bearer of a token and its ticket comes in.
+func (w *wiring) bearer(front gateway.Front, name, token string, s *source, ticket tickets.Ticket) (gateway.Front, error) {
 	id := ticket.Identity
 	id.Method = ticketMethod + name
 	front.Identities = append([]auth.Identity{id}, front.Identities...)
@@ -246,9 +246,48 @@ func (w *wiring) bearer(front gateway.Front, name string, s *source, ticket tick
 		return front, nil
 	}
 	front.Target = name + "/" + placeOf(ticket.Address)
-	front.Find = func(context.Context, string) (*gateway.Target, error) { return s.target(front.Target, ticket) }
+	find := func(context.Context, string) (*gateway.Target, error) { return s.target(front.Target, ticket) }
+	front.Find = find
+	if namedByToken(ticket.Address, token) {
+		front.Target = name + "/socket"
+		front.Find = func(ctx context.Context, target string) (*gateway.Target, error) {
+			t, err := find(ctx, target)
+			if err == nil {
+				t.Dial = unnamed(t.Dial, token)
+			}
+			return t, err
+		}
+	}
 	return front, nil
 }
+
+// namedByToken reports whether an address tells the token: that of a socket in
+// a folder where tokens are the names of files.
+func namedByToken(address, token string) bool {
+	socket, ok := strings.CutPrefix(address, "unix:")
+	return ok && path.Base(socket) == token
+}
+
+// unnamed is dial with errors that may be logged.
+func unnamed(dial func(context.Context) (net.Conn, error), token string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		c, err := dial(ctx)
+		if err != nil {
+			err = &unnamedError{err, token}
+		}
+		return c, err
+	}
+}
+
+// unnamedError is an error in which the token is not shown.
+type unnamedError struct {
+	error
+	token string
+}
+
+func (e *unnamedError) Error() string { return strings.ReplaceAll(e.error.Error(), e.token, "…") }
+
+func (e *unnamedError) Unwrap() error { return e.error }
 
 // placeOf is an address in the log and for a policy, in which a slash divides
 // the name of the source from it.
