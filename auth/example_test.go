@@ -108,6 +108,64 @@ func ExamplePolicy() {
 	// nothing by no rule
 }
 
+// Why a policy decides as it does, for people.
+func ExamplePolicy_Explain() {
+	rules, err := auth.ParseRules(`
+		name=office who=group:ops target=* day=mon-fri hours=08:00-18:00 zone=Europe/Berlin allow=control
+		name=guests who=* target=demo-* allow=view limits="session=10m"
+	`)
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := auth.NewPolicy(rules)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ids, _ := auth.ParseIdentities("alice[ops]/x509-plain")
+	now, _ := auth.ParseMoment("2026-03-02T19:30[Europe/Berlin]")
+	for _, verdict := range policy.Explain(auth.Request{Identities: ids, Target: "demo-1", Now: now}) {
+		fmt.Println(verdict)
+	}
+	// Output:
+	// rule 1 (office) does not fit alice: is closed until Tue 2026-03-03 08:00:00 CET
+	// rule 2 (guests) decides for alice: view within session=10m
+}
+
+// Decisions that a policy must make, as a table.
+func ExampleParseTable() {
+	table, err := auth.ParseTable(`
+who=group:ops target=* allow=control
+who=* target=demo-* allow=view
+
+-- decisions --
+who         target | may      maynot   rule
+bob[ops]/x  vm     | control  power    1
+/none       demo-1 | view     pointer  2
+/none       vm     | view     -        2
+`)
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := auth.NewPolicy(table.Rules)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, wrong := range table.Check(policy) {
+		fmt.Println(wrong)
+	}
+	// Output:
+	// line 9: (none) on vm: may: want view, have nothing (nothing by no rule)
+}
+
+// The limits of a policy, narrowed by those of a token.
+func ExampleLimits_Narrow() {
+	policy, _ := auth.ParseLimits("session=8h down=5MB/s encodings=tight,zrle")
+	token, _ := auth.ParseLimits("session=1h idle=5m encodings=zrle,raw")
+	fmt.Println(policy.Narrow(token))
+	// Output:
+	// session=1h idle=5m down=5MB/s encodings=zrle
+}
+
 // A token of an identity provider (here with a secret that both know) becomes an
 // identity with the groups that it states.
 func ExampleJWTVerifier() {

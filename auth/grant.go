@@ -18,7 +18,8 @@ type Request struct {
 	Address netip.Addr
 	// Now is the moment that is asked about; zero: the present.
 	Now time.Time
-	// Claims are what the viewer's token says, for conditions; nil for none.
+	// Claims are what the viewer's token says, for conditions, as encoding/json
+	// decodes an object; nil for none. Secrets do not belong there.
 	Claims map[string]any
 }
 

@@ -16,6 +16,9 @@ type Verdict struct {
 	// is the one that decides about the identity: the first that fits, or one
 	// before whose condition has no value.
 	Fits, Decides bool
+	// Rights and Limits are what the rule gives to whom it fits.
+	Rights Rights
+	Limits Limits
 	// Why says in words which condition is not met, or what the rule gives.
 	Why string
 }
@@ -66,7 +69,7 @@ func (req Request) complete() Request {
 
 func (c *compiled) explain(req *Request, id *Identity) Verdict {
 	why, change, err := c.fits(req, id)
-	v := Verdict{Identity: *id, Name: c.rule.Name}
+	v := Verdict{Identity: *id, Name: c.rule.Name, Rights: c.rule.Allow &^ c.rule.Deny, Limits: c.rule.Limits}
 	switch {
 	case err != nil:
 		v.Why, v.Decides = "nothing, "+err.Error(), true

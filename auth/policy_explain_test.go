@@ -41,6 +41,9 @@ func TestExplain(t *testing.T) {
 	if diff := cmp.Diff(want, lines(p.Explain(req))); diff != "" {
 		t.Error(diff)
 	}
+	if v := p.Explain(req)[7]; v.Rights != Control&^Bell || v.Limits.String() != "session=8h" || !v.Fits {
+		t.Errorf("%+v", v)
+	}
 	req.Address = netip.Addr{}
 	if v := p.Explain(req)[3].String(); v != "rule 4 does not fit alice: is for 192.0.2.0/24, and not who has no address" {
 		t.Error(v)

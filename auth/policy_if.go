@@ -17,6 +17,7 @@ const (
 	maxCondition      = 4096   // characters of an expression
 	maxConditionDepth = 64     // of nesting
 	maxConditionCost  = 10_000 // of one evaluation, in CEL's units: some thousand steps
+	maxConditionRegex = 2_000  // instructions of a regular expression
 	// conditionPeriod is how long an answer holds that depends on now, which no
 	// schedule can foresee.
 	conditionPeriod = time.Second
@@ -54,6 +55,7 @@ func (c *conditions) open() (err error) {
 		ext.Network(),
 		cel.ParserExpressionSizeLimit(maxCondition),
 		cel.ParserRecursionLimit(maxConditionDepth),
+		cel.RegexProgramSizeLimit(maxConditionRegex),
 		cel.DefaultUTCTimeZone(true),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
 	)

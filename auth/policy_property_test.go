@@ -90,7 +90,7 @@ func checkUntil(t *testing.T, p *Policy, req Request, d Decision) {
 // Policies made at random of few names, so that rules fit often.
 func TestPolicyProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 150 {
+	for range 60 {
 		var rules []Rule
 		for range 1 + r.IntN(5) {
 			rules = append(rules, randomRule(r))

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -109,6 +110,7 @@ func TestPolicyRefusesRules(t *testing.T) {
 		`who=* target=* if="banana == 'x'"`:                          `if: line 1, column 1: undeclared reference to 'banana' (there are: user, groups, method, address, target, now, claims)`,
 		`who=* target=* if="user ="`:                                 `if: line 1, column 6: Syntax error`,
 		`who=* target=* if="true &&\n user == 3"`:                    `if: line 2, column 7: found no matching overload for '_==_' applied to '(string, int)'`,
+		`who=* target=* if="user.matches('(a{99}){99}')"`:            `if: line 1, column 14: invalid matches argument`,
 		`who=* target=* if=user`:                                     `if: gives string and not bool; compare it with something`,
 		`who=* target=* if=claims.admin`:                             `if: gives dyn and not bool`,
 		`who=* target=* if="user.matches('[')"`:                      `if: line 1, column 14: invalid matches argument`,
@@ -157,6 +159,27 @@ func TestConditionErrors(t *testing.T) {
 			t.Errorf("%s: %v, want nothing by rule 1: %s", condition, d, want)
 		}
 	}
+}
+
+// A policy is asked by all sessions at once.
+func TestPolicyInParallel(t *testing.T) {
+	p := policyOf(t, `who=* target=* if="user == target && claims.n == 3" allow=view`)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 50 {
+				name := string(rune('a' + i))
+				req := Request{Identities: []Identity{{Name: name}}, Target: name, Claims: map[string]any{"n": 3.0}}
+				if d := p.Decide(req); !d.Allowed() {
+					t.Errorf("%s: %v", name, d)
+				}
+				if req.Target = "z"; p.Decide(req).Allowed() {
+					t.Errorf("%s: allowed on z", name)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // ok passes on what came without an error.

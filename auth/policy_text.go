@@ -156,7 +156,10 @@ func splitWords(line string, named bool) ([]word, error) {
 		case strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "`"):
 			return nil, errors.New("auth: a quotation mark is not closed")
 		default:
-			end := strings.IndexFunc(rest+" ", func(c rune) bool { return c < 0x80 && isBlank(byte(c)) })
+			end := strings.IndexAny(rest, " \t\n\r")
+			if end < 0 {
+				end = len(rest)
+			}
 			w.value, rest = rest[:end], rest[end:]
 		}
 		words = append(words, w)

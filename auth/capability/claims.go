@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/netip"
 	"time"
 
@@ -85,7 +86,7 @@ func decode(text []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return errors.New("malformed JSON") // the cause may quote it
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return errors.New("more than one JSON value")
 	}
 	return nil

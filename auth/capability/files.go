@@ -23,7 +23,7 @@ func lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := likeDir(f); err != nil {
+	if err := ownedLike(f, filepath.Dir(path)); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -51,8 +51,12 @@ func writeFile(path string, text []byte) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
+	like := path
+	if !exists(path) {
+		like = filepath.Dir(path)
+	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, likeDir(f), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, ownedLike(f, like), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
@@ -75,7 +79,7 @@ func makeDir(path string) error {
 		return err
 	}
 	defer d.Close()
-	return likeDir(d)
+	return ownedLike(d, filepath.Dir(path))
 }
 
 // tempPrefix begins the names of files that are being written. One that is old

@@ -23,5 +23,5 @@ func tryLock(f *os.File) (release func(), err error) {
 	return func() { os.Remove(name) }, nil
 }
 
-// likeDir does nothing where files have no numeric owners.
-func likeDir(*os.File) error { return nil }
+// ownedLike does nothing where files have no numeric owners.
+func ownedLike(*os.File, string) error { return nil }

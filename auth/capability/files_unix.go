@@ -5,7 +5,6 @@ package capability
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,18 +26,18 @@ func tryLock(f *os.File) (release func(), err error) {
 	}
 }
 
-// likeDir gives a file that root made the owner of its directory, so that a
+// ownedLike gives a file that root made the owner of what is at path, so that a
 // service that runs as another user can go on with it.
-func likeDir(f *os.File) error {
+func ownedLike(f *os.File, path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(f.Name()))
+	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if dir, ok := info.Sys().(*syscall.Stat_t); ok && dir.Uid != 0 {
-		return f.Chown(int(dir.Uid), int(dir.Gid))
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
+		return f.Chown(int(stat.Uid), int(stat.Gid))
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (r *record) use(holder, gate string, now time.Time, grace time.Duration, al
 	r.LastUsed = now.Unix()
 	for i := range r.Slots {
 		one := &r.Slots[i]
-		if one.Holder != key {
+		if holder == "" || one.Holder != key {
 			continue
 		}
 		if one.Gate != "" && alive(one.Gate) {
@@ -131,7 +131,7 @@ func (r *record) release(holder, gate string, now time.Time) bool {
 	return true
 }
 
-// renew moves the end of the token.
+// renew moves the end of the token, if it is to be moved yet.
 func (r *record) renew(now time.Time) error {
 	t := r.full()
 	if t.Renew == 0 {
@@ -142,7 +142,7 @@ func (r *record) renew(now time.Time) error {
 		end = t.RenewUntil
 	}
 	if !end.After(t.Expires) {
-		return fmt.Errorf("%w: it ends at %s", ErrNoRenewal, t.Expires.UTC().Format(time.RFC3339))
+		return nil
 	}
 	r.Claims.Expires = end.Unix()
 	if end.Equal(t.RenewUntil) { // it was the last

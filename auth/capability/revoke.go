@@ -60,6 +60,14 @@ func (r Revocation) covers(id, user string, issued time.Time) bool {
 	return (r.User == "" || r.User == user) && (r.Before.IsZero() || !issued.After(r.Before))
 }
 
+// includes reports whether r revokes all that other does.
+func (r Revocation) includes(other Revocation) bool {
+	if r.ID != "" || other.ID != "" {
+		return r.ID == other.ID
+	}
+	return (r.User == "" || r.User == other.User) && !other.Before.After(r.Before)
+}
+
 // Revoke ends tokens: nobody gets in by them any more, and whoever is told by
 // OnChange ends their sessions. It has been written when it returns. That a
 // token is not known is no error, as it may be known elsewhere.
@@ -72,6 +80,7 @@ func (s *Store) Revoke(r Revocation) error {
 		r.Before = now
 	}
 	err := s.editRevoked(func(all *revocations) error {
+		all.list = slices.DeleteFunc(all.list, func(one revoked) bool { return r.includes(one.Revocation) })
 		if len(all.list) >= maxRevocations {
 			return fmt.Errorf("there are %d revocations already: revoke all tokens that were issued before some time, or make a new key", maxRevocations)
 		}

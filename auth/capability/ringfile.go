@@ -46,6 +46,14 @@ type (
 
 // parseRing reads a key file. Its errors hold nothing of it.
 func parseRing(text []byte) ([]ringKey, error) {
+	keys, err := parseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: restore the file, or remove it for a new key, which ends all tokens", err)
+	}
+	return keys, nil
+}
+
+func parseKeys(text []byte) ([]ringKey, error) {
 	var file ringJSON
 	if err := decode(text, &file); err != nil {
 		return nil, err

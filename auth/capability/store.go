@@ -44,7 +44,8 @@ type StoreConfig struct {
 	// without another use; 0 is a minute, below 0 none.
 	Grace time.Duration
 	// OnChange, if set, is called within 250 ms of a revocation, whichever
-	// process made it. It is called by one goroutine of the store.
+	// process made it. It is called by one goroutine of the store, which Close
+	// waits for.
 	OnChange func()
 	// Report is told, once for each, of a changed file that could not be used;
 	// the revocations stay as they were. Nil tells nobody.

@@ -7,14 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"vncgate/auth/tickets"
 )
 
 // Use begins a session of holder by a token that is to be counted. The holder
-// is whatever a viewer is known by when it comes back: an unguessable text that
-// its browser keeps, or its session. A holder that comes back within the grace
-// period after the end of its session, or after the gateway that ran it has
-// crashed, does so without another use. Of several processes that ask for the
-// last use at once, one gets it.
+// is whatever a viewer is known by when it comes back, an unguessable text that
+// its browser keeps; "" is one that is not known again. A holder that comes back
+// within the grace period after the end of its session, or after the gateway
+// that ran it has crashed, does so without another use; a second session beside
+// one that runs is another use. Of several processes that ask for the last use
+// at once, one gets it.
 //
 // Release must follow when the session ends. Errors of a token that is used up
 // are ErrUsed and ErrRunning; those of tokens that are revoked or unknown match
@@ -44,10 +47,10 @@ func (s *Store) Release(id, holder string, now time.Time) error {
 		}
 		return nil
 	})
-	if exists(s.recordPath(id)) && !errors.Is(err, errNothing) {
-		return err
+	if errors.Is(err, errNothing) || errors.Is(err, tickets.ErrUnknown) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // errNothing says that there is nothing to write.
