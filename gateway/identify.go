@@ -40,6 +40,7 @@ func identify(front *Front, secured rfb.Secured) []auth.Identity {
 
 // Known says who the peer of c is by what lies below RFB: the client
 // certificate that was verified, else the owner of a unix socket's other end.
+// What a proxy proved that the viewer came through is not the viewer's.
 func Known(c net.Conn) (id auth.Identity, ok bool) {
 	if ids := certificates(c); len(ids) > 0 {
 		return ids[0], true
@@ -60,7 +61,7 @@ func certificates(c net.Conn) []auth.Identity {
 		if !ok {
 			continue
 		}
-		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 && samePeer(l, c) {
 			ids = append(ids, auth.Identity{Name: chains[0][0].Subject.CommonName, Method: "tls-certificate"})
 			break // *tls.Conn below our wrapper is the same layer
 		}
@@ -68,7 +69,26 @@ func certificates(c net.Conn) []auth.Identity {
 	return ids
 }
 
+// samePeer reports whether nothing above below states another peer, as a
+// connection does that a proxy has passed on.
+func samePeer(below, c net.Conn) bool {
+	a, b := below.RemoteAddr(), c.RemoteAddr()
+	return a == nil || b == nil || a.String() == b.String()
+}
+
+// proxied reports whether the other end of c's unix socket is not the viewer's
+// program: a PROXY header came first, or a WebSocket, which browsers do not
+// speak over unix sockets.
+func proxied(c net.Conn) bool {
+	_, header := layers.As[*layers.ProxyConn](c)
+	_, browser := layers.As[*layers.WebSocketConn](c)
+	return header || browser
+}
+
 func unixPeer(c net.Conn) (auth.Identity, bool) {
+	if proxied(c) {
+		return auth.Identity{}, false
+	}
 	cred, err := layers.PeerCredentials(c)
 	if err != nil {
 		return auth.Identity{}, false
