@@ -12,14 +12,14 @@ import (
 type When struct {
 	// Days are days of the week or ranges of them: "sat", "mon-fri", "fri-mon".
 	// Empty is every day.
-	Days []string
+	Days []string `yaml:"days,omitempty"`
 	// Hours are ranges of a day's clock: "08:00-18:00". One that ends at or
 	// before its start crosses midnight and belongs to the day on which it
 	// starts: fri with 22:00-06:00 lasts into Saturday. Empty is the whole day.
-	Hours []string
+	Hours []string `yaml:"hours,omitempty"`
 	// Zone is the IANA name of the clock's time zone, such as Europe/Berlin;
 	// "Local" is the machine's, "" is UTC.
-	Zone string
+	Zone string `yaml:"zone,omitempty"`
 }
 
 // IsZero reports whether the schedule is always open.
