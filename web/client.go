@@ -20,6 +20,7 @@ type client struct {
 	host    string         // what the browser calls us, maybe with a port
 	secure  bool           // the browser came over TLS
 	proxied bool           // a trusted proxy said some of this
+	no      *Refusal       // what it said cannot be believed
 }
 
 // clientOf reads the headers of trusted proxies.
@@ -28,8 +29,9 @@ func clientOf(r *http.Request, trusted func(netip.Addr) bool) client {
 	if trusted == nil || !trusted(peerOf(r)) {
 		return c
 	}
-	said, ok := forwarded(r.Header, trusted)
-	if !ok {
+	said, found, no := forwarded(r.Header, trusted)
+	if !found {
+		c.no = no
 		return c
 	}
 	c.proxied = true

@@ -38,6 +38,8 @@ func TestTrustedProxy(t *testing.T) {
 		{"another page", h, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "gate.example", "Origin", "https://evil.example"}, 403},
 		{"a proxy that keeps the host", h, []string{"X-Forwarded-For", "203.0.113.7", "Host", "gate.example:6080", "Origin", "http://gate.example:6080"}, 101},
 		{"a host that names a display", h, []string{"X-Forwarded-For", "203.0.113.7", "X-Forwarded-Host", "desk.vnc.example"}, 101},
+		{"a stranger's word beside the proxy's", h, []string{"X-Forwarded-For", "203.0.113.7", "Forwarded", "for=198.51.100.1"}, 400},
+		{"a stranger's word in front of the proxy's", h, []string{"X-Forwarded-For", strings.Repeat("198.51.100.1, ", 40) + "203.0.113.7"}, 400},
 		{"no proxy, and a name on loopback", h, []string{"Host", "evil.example", "Origin", "http://evil.example"}, 403},
 		{"no proxy, and a name that is configured", h, []string{"Host", "desk.vnc.example", "Origin", "http://desk.vnc.example"}, 101},
 	} {

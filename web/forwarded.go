@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -18,34 +19,62 @@ type hop struct {
 	proto string         // http or https
 }
 
+// errForwarded answers what a trusted proxy passes on that cannot all be its
+// own. To pass over it would take the viewer for the proxy, whom nothing that
+// counts by address can stop.
+var errForwarded = &Refusal{http.StatusBadRequest, "The proxy in front of this gateway passes on Forwarded or X-Forwarded headers that are not its own. Its administrator can have it replace them."}
+
 // forwarded finds what the trusted proxies of a request say of its first
 // sender that is not one of them: Forwarded (RFC 7239) or X-Forwarded-For,
 // -Host and -Proto. A proxy sets one of these, and what it does not set is the
-// sender's own; so where both are there, they must agree.
-func forwarded(h http.Header, trusted func(netip.Addr) bool) (hop, bool) {
-	standard, hasStandard := forwardedStandard(h, trusted)
-	usual, hasUsual := forwardedUsual(h, trusted)
-	switch {
-	case hasStandard && hasUsual:
-		return standard, standard == usual
-	case hasStandard:
-		return standard, true
+// sender's own; so where both are there, they must agree. found is false where
+// no proxy said anything.
+func forwarded(h http.Header, trusted func(netip.Addr) bool) (said hop, found bool, no *Refusal) {
+	standard, hasStandard, no := forwardedStandard(h, trusted)
+	if no != nil {
+		return hop{}, false, no
 	}
-	return usual, hasUsual
+	usual, hasUsual, no := forwardedUsual(h, trusted)
+	switch {
+	case no != nil:
+		return hop{}, false, no
+	case !hasStandard:
+		return usual, hasUsual, nil
+	case !hasUsual:
+		return standard, true, nil
+	}
+	if len(h.Values("X-Forwarded-For")) == 0 {
+		usual.addr = standard.addr
+	}
+	if said, found = agreed(standard, usual); !found {
+		return hop{}, false, errForwarded
+	}
+	return said, true, nil
+}
+
+// agreed is what two ways of saying it have in common with what only one says,
+// ok unless they contradict each other.
+func agreed(a, b hop) (said hop, ok bool) {
+	said = hop{a.addr, cmp.Or(a.host, b.host), cmp.Or(a.proto, b.proto)}
+	if a.addr.Port() == 0 {
+		said.addr = b.addr
+	}
+	return said, a.addr.Addr() == b.addr.Addr() &&
+		(b.host == "" || said.host == b.host) && (b.proto == "" || said.proto == b.proto)
 }
 
 // forwardedStandard reads the Forwarded header, whose last element is the
 // nearest proxy's.
-func forwardedStandard(h http.Header, trusted func(netip.Addr) bool) (hop, bool) {
+func forwardedStandard(h http.Header, trusted func(netip.Addr) bool) (said hop, found bool, no *Refusal) {
 	lines := h.Values("Forwarded")
 	if len(lines) == 0 {
-		return hop{}, false
+		return hop{}, false, nil
 	}
 	hops, ok := parseForwarded(strings.Join(lines, ","))
-	if !ok || len(hops) == 0 {
-		return hop{}, false
+	if !ok {
+		return hop{}, false, errForwarded
 	}
-	return hops[outermost(hops, trusted)], true
+	return hops[outermost(hops, trusted)], true, nil
 }
 
 // outermost is the index of what the farthest trusted proxy said: hops are
@@ -59,21 +88,24 @@ func outermost(hops []hop, trusted func(netip.Addr) bool) int {
 }
 
 // forwardedUsual reads the headers that were there before the standard.
-func forwardedUsual(h http.Header, trusted func(netip.Addr) bool) (hop, bool) {
+func forwardedUsual(h http.Header, trusted func(netip.Addr) bool) (said hop, found bool, no *Refusal) {
 	senders := list(h, "X-Forwarded-For")
 	hosts, protos := list(h, "X-Forwarded-Host"), list(h, "X-Forwarded-Proto")
-	if len(senders) > maxHops || len(senders)+len(hosts)+len(protos) == 0 {
-		return hop{}, false
+	switch {
+	case len(senders) > maxHops:
+		return hop{}, false, errForwarded
+	case len(senders)+len(hosts)+len(protos) == 0:
+		return hop{}, false, nil
 	}
 	hops := make([]hop, max(len(senders), 1))
 	for i, text := range senders {
 		hops[i].addr, _ = parseNode(text)
 	}
 	i := outermost(hops, trusted)
-	said := hops[i]
+	said = hops[i]
 	said.host = cleanHost(sameHop(hosts, i, len(hops)))
 	said.proto = cleanProto(sameHop(protos, i, len(hops)))
-	return said, true
+	return said, true, nil
 }
 
 // sameHop is what was said in values by the proxy that is i of n in

@@ -18,7 +18,7 @@ func TestForwardedHeaders(t *testing.T) {
 		name   string
 		header []string // name, value, ...
 		want   hop
-		ok     bool
+		ok     bool // else, with a header, it is refused
 	}{
 		{"nothing", nil, hop{}, false},
 		{"the example of the standard", []string{"Forwarded", `for=192.0.2.60;proto=http;by=203.0.113.43`}, said("192.0.2.60:0", "", "http"), true},
@@ -57,6 +57,12 @@ func TestForwardedHeaders(t *testing.T) {
 		{"usual: too many", []string{"X-Forwarded-For", strings.Repeat("10.0.0.1,", maxHops) + "10.0.0.1"}, hop{}, false},
 
 		{"both, and they agree", []string{"X-Forwarded-For", "192.0.2.1", "Forwarded", "for=192.0.2.1"}, said("192.0.2.1:0", "", ""), true},
+		{"both, one with more", []string{"X-Forwarded-For", "192.0.2.1", "X-Forwarded-Host", "gate.example", "Forwarded", "for=\"192.0.2.1:99\";proto=https"}, said("192.0.2.1:99", "gate.example", "https"), true},
+		{"both, and one names nobody", []string{"X-Forwarded-Proto", "https", "Forwarded", "for=192.0.2.1"}, said("192.0.2.1:0", "", "https"), true},
+		{"both, and one hides", []string{"X-Forwarded-For", "192.0.2.1", "Forwarded", "for=unknown"}, hop{}, false},
+		{"both, of two hosts", []string{"X-Forwarded-For", "192.0.2.1", "X-Forwarded-Host", "a", "Forwarded", "for=192.0.2.1;host=b"}, hop{}, false},
+		{"both, of two schemes", []string{"X-Forwarded-Proto", "http", "Forwarded", "proto=https"}, hop{}, false},
+		{"both, and one cannot be read", []string{"X-Forwarded-For", "192.0.2.1", "Forwarded", "nonsense"}, hop{}, false},
 		{"both, and one is the stranger's", []string{"X-Forwarded-For", "192.0.2.1", "Forwarded", "for=198.51.100.1"}, said("198.51.100.1:0", "", ""), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -64,9 +70,9 @@ func TestForwardedHeaders(t *testing.T) {
 			for i := 0; i < len(test.header); i += 2 {
 				h.Add(test.header[i], test.header[i+1])
 			}
-			got, ok := forwarded(h, near)
-			if ok != test.ok || ok && got != test.want {
-				t.Errorf("got %v %v, want %v %v", got, ok, test.want, test.ok)
+			got, ok, no := forwarded(h, near)
+			if ok != test.ok || ok && got != test.want || (no != nil) != (!ok && len(h) > 0) {
+				t.Errorf("got %v %v %v, want %v %v", got, ok, no, test.want, test.ok)
 			}
 		})
 	}
@@ -126,7 +132,7 @@ func FuzzForwardedFor(f *testing.F) {
 	f.Add("[::1]:80,unknown,10.0.0.1", "", "x y")
 	f.Fuzz(func(t *testing.T, senders, protos, hosts string) {
 		h := http.Header{"X-Forwarded-For": {senders}, "X-Forwarded-Proto": {protos}, "X-Forwarded-Host": {hosts}}
-		got, ok := forwarded(h, near)
+		got, ok, _ := forwarded(h, near)
 		if !ok || !got.addr.IsValid() || !near(got.addr.Addr()) {
 			return
 		}

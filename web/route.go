@@ -69,6 +69,9 @@ func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
 
 // name is the display that path, host and ?target= name, "" for none.
 func (e *endpoint) name(r *http.Request, from client) (string, error) {
+	if from.no != nil {
+		return "", from.no
+	}
 	byHost, _ := e.hosts.target(from.host)
 	return only(append(r.URL.Query()["target"], r.PathValue("target"), byHost), errTwoDisplays)
 }
