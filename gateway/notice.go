@@ -63,6 +63,23 @@ func (g *Gateway) Notices(key string) (notices <-chan Notice, cancel func(), ok 
 	return c, func() { s.board.leave(c) }, true
 }
 
+// Notices returns what is to be shown on the page of this session, as
+// Gateway.Notices does by its key. It may be called before Serve, so that
+// nothing is missed.
+func (s *Session) Notices() (notices <-chan Notice, cancel func(), ok bool) {
+	s.g.boards.open(s)
+	return s.g.Notices(s.front.NoticeKey)
+}
+
+// SessionOf returns what there is to know of the session that has key
+// (Front.NoticeKey); ok is false if there is none, or it has no grant yet.
+func (g *Gateway) SessionOf(key string) (info SessionInfo, ok bool) {
+	if s := g.boards.find(key); s != nil {
+		return s.info()
+	}
+	return SessionInfo{}, false
+}
+
 // Renew moves the moment in which the ticket of the session of key ends, as
 // Extend says; its page is then told. The error matches ErrNoSession or
 // ErrNotRenewable, or is what Extend says.
@@ -105,10 +122,10 @@ type boards struct {
 	of map[string]*Session
 }
 
-// open gives s a board if its front has a key. The newest session of a key has
-// it.
+// open gives s a board if its front has a key, and it has none yet. The newest
+// session of a key has it.
 func (b *boards) open(s *Session) {
-	if n := len(s.front.NoticeKey); n < MinNoticeKey || n > MaxNoticeKey {
+	if n := len(s.front.NoticeKey); n < MinNoticeKey || n > MaxNoticeKey || s.board != nil {
 		return
 	}
 	s.board = &board{}

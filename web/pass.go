@@ -3,8 +3,6 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,8 +15,6 @@ import (
 // token is in no URL that a server sees, and each tab keeps its own.
 
 const (
-	// maxExchange bounds the JSON that holds a token.
-	maxExchange = 8 << 10
 	// maxPass is how long a cookie's value may be: browsers keep 4096 bytes
 	// with its name and attributes.
 	maxPass = 3900
@@ -52,42 +48,6 @@ func passToken(r *http.Request, from client, pass string) (string, bool) {
 	}
 	token, err := url.QueryUnescape(c.Value)
 	return token, err == nil && token != ""
-}
-
-// exchange takes a token and gives the browser a pass for it.
-func (e *endpoint) exchange(w http.ResponseWriter, r *http.Request) {
-	from := clientOf(r, e.cfg.Trusted)
-	token, no := e.exchanged(w, r, from)
-	if no == nil {
-		no = e.givePass(w, r, from, token)
-	}
-	if no != nil {
-		e.refuse(w, r, from, no)
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]string{"pass": passOf(token)})
-}
-
-// exchanged reads the token of a request that a page of ours has made. A form
-// of another site cannot send JSON, and its scripts would need leave to.
-func (e *endpoint) exchanged(w http.ResponseWriter, r *http.Request, from client) (string, *Refusal) {
-	site := r.Header.Get("Sec-Fetch-Site")
-	if site != "" && site != "same-origin" || r.Header.Get("Origin") != "" && !e.ownOrigin(r, from) {
-		return "", &Refusal{http.StatusForbidden, "Only the viewer page of this gateway may do this."}
-	}
-	if e.cfg.Logins != nil && !loggedIn(e.cfg.Logins, r, from) {
-		return "", errNotLoggedIn
-	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return "", &Refusal{http.StatusUnsupportedMediaType, "The token must come as JSON."}
-	}
-	var body struct {
-		Token string `json:"token"`
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxExchange)).Decode(&body); err != nil || body.Token == "" {
-		return "", &Refusal{http.StatusBadRequest, "The request holds no token."}
-	}
-	return body.Token, nil
 }
 
 // givePass sets the cookie, if the token is good for the display that is named

@@ -69,8 +69,8 @@ func TestPageAtADisplaysPath(t *testing.T) {
 func TestPageAtADisplaysHost(t *testing.T) {
 	h := newHandler(Config{Hosts: []string{"{target}.vnc.example"}, Defaults: map[string]any{"resize": "scale"}})
 	for host, want := range map[string]string{
-		"desk.vnc.example": `{"autoconnect":true,"resize":"scale"}`,
-		"vnc.example":      `{"resize":"scale"}`,
+		"desk.vnc.example": `{"autoconnect":true,"notices":true,"resize":"scale"}`,
+		"vnc.example":      `{"notices":true,"resize":"scale"}`,
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "http://"+host+"/defaults.json", nil))

@@ -62,6 +62,11 @@ type Config struct {
 	// Waiting says whether viewers of a target wait for it to come up, since
 	// when, and what they are told: Gateway.Waiting.
 	Waiting func(target string) (words string, since time.Time, ok bool)
+	// Renew moves the end of a session by the wish of its page, which the key
+	// names (gateway.Front.NoticeKey): Gateway.Renew. Nil: none can be moved.
+	Renew func(ctx context.Context, key string) error
+	// Sharing, if set, lets pages make links to their displays.
+	Sharing *Sharing
 	// Paths are those of the WebSocket endpoint, next to "/" and
 	// "/websockify", which always are.
 	Paths []string
@@ -101,7 +106,9 @@ func NewServer(cfg Config) *http.Server {
 
 func newHandler(cfg Config) http.Handler {
 	e := newEndpoint(cfg)
-	pages := newPages(cfg)
+	told := cfg
+	told.Defaults = with(map[string]any{noticesParameter: true}, cfg.Defaults) // or pages would have to ask any gateway
+	pages := newPages(told)
 	pages.hostNames = e.hostNames
 	mux := http.NewServeMux()
 	prefix := "/" + strings.Trim(cfg.PathPrefix, "/") + "/"
@@ -124,12 +131,10 @@ func newHandler(cfg Config) http.Handler {
 // anyPath is the pattern of what leads nowhere else.
 const anyPath = "GET /"
 
-// handle answers at path; pages bring their tokens there as well.
+// handle answers at path; pages bring their tokens and wishes there as well.
 func (e *endpoint) handle(mux *http.ServeMux, path string, h http.Handler) {
 	mux.Handle("GET "+path, h)
-	if e.cfg.Tickets != nil {
-		mux.HandleFunc("POST "+path, e.exchange)
-	}
+	mux.HandleFunc("POST "+path, e.post)
 }
 
 // tokenPaths takes paths for tokens before mux would tidy them: base64 may hold

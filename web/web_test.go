@@ -286,7 +286,7 @@ func TestSettingsOfThePage(t *testing.T) {
 	if _, body := ask(t, http.DefaultClient, "GET", "http://"+addr+"/mandatory.json"); body != `{"view_only":true}` {
 		t.Errorf("mandatory.json is %s", body)
 	}
-	if _, body := ask(t, http.DefaultClient, "GET", "http://"+addr+"/defaults.json"); body != "{}" {
+	if _, body := ask(t, http.DefaultClient, "GET", "http://"+addr+"/defaults.json"); body != `{"notices":true}` {
 		t.Errorf("defaults.json is %s", body)
 	}
 }
@@ -297,8 +297,9 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"POST", "/websockify", http.StatusMethodNotAllowed},
-		{"POST", "/", http.StatusMethodNotAllowed},
+		{"PUT", "/websockify", http.StatusMethodNotAllowed},
+		{"PUT", "/", http.StatusMethodNotAllowed},
+		{"POST", "/websockify", http.StatusUnsupportedMediaType}, // no JSON
 		{"GET", "/.gitkeep", http.StatusNotFound},
 		{"GET", "/../web.go", http.StatusNotFound},
 		{"GET", "/assets/", http.StatusNotFound},

@@ -45,6 +45,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.answer(w, r, from, front)
 		return
 	}
+	front.NoticeKey = e.noticeKey(r)
 	session, err := e.cfg.Admit(front)
 	if err != nil {
 		e.refuse(w, r, from, admission(err))
@@ -59,7 +60,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The request's context ends with this handler, not with the connection,
 	// and the session ends by itself.
-	_ = session.Serve(context.WithoutCancel(r.Context()), from.over(ws))
+	e.serve(context.WithoutCancel(r.Context()), session, from, ws, front.NoticeKey)
 }
 
 // front says how this browser comes in, or why it may not.

@@ -1,0 +1,127 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"vncgate/gateway"
+	"vncgate/layers"
+)
+
+// RFB has no words for what a viewer may do and for how long, so the page is
+// told in text messages between the binary ones of its own WebSocket: each is
+// one notice as JSON. A page asks for them by ?notices in the upgrade; noVNC's
+// own does not, and gets none. They need no connection beside it, of which
+// browsers open no more than six to one host, pass every proxy that the session
+// passes, and end with it.
+//
+// What a page answers comes as a POST with the key that the first notice names:
+// it is known to that page alone, and to no log.
+
+// noticesParameter is how an upgrade asks for notices.
+const noticesParameter = "notices"
+
+// notice is a gateway.Notice as the page reads it. Clocks differ, so times are
+// counted from now.
+type notice struct {
+	Kind  string `json:"kind"`
+	Words string `json:"words,omitempty"`
+	// Left is how many seconds are left: of the session, or to what a warning
+	// is about. Without it there is no end in sight, or no longer.
+	Left *int `json:"left,omitempty"`
+	// With rights:
+	Key       string   `json:"key,omitempty"`
+	Rights    []string `json:"rights,omitempty"`
+	Renewable bool     `json:"renewable,omitempty"`
+	Shareable []string `json:"shareable,omitempty"` // rights that may be passed on
+}
+
+// secondsTo is nil for the zero time.
+func secondsTo(t, now time.Time) *int {
+	if t.IsZero() {
+		return nil
+	}
+	s := max(0, int((t.Sub(now)+time.Second-1)/time.Second))
+	return &s
+}
+
+// noticeFor puts n into the page's words.
+func (e *endpoint) noticeFor(key string, n gateway.Notice, now time.Time) notice {
+	told := notice{Kind: n.Kind, Words: n.Words, Left: secondsTo(n.Until, now)}
+	if n.Kind == gateway.NoticeRights {
+		told.Key, told.Left = key, secondsTo(n.Expires, now)
+		told.Rights = strings.Split(n.Rights.String(), ",")
+		told.Renewable = n.Renewable && e.cfg.Renew != nil
+		if e.cfg.Sharing != nil {
+			told.Shareable = e.cfg.Sharing.May(key)
+		}
+	}
+	return told
+}
+
+// noticeKey is a new key for a page that wants notices, else "".
+func (e *endpoint) noticeKey(r *http.Request) string {
+	if !r.URL.Query().Has(noticesParameter) {
+		return ""
+	}
+	return rand.Text()
+}
+
+// serve runs a session, and tells its page what the gateway says of it.
+func (e *endpoint) serve(ctx context.Context, session *gateway.Session, from client, ws *layers.WebSocketConn, key string) {
+	var telling sync.WaitGroup
+	if notices, cancel, ok := session.Notices(); ok {
+		defer cancel()
+		telling.Go(func() { e.tell(ws, key, notices) })
+	}
+	_ = session.Serve(ctx, from.over(ws))
+	telling.Wait()
+}
+
+// tell ends with the session, which ends its notices.
+func (e *endpoint) tell(ws *layers.WebSocketConn, key string, notices <-chan gateway.Notice) {
+	for n := range notices {
+		if n.Kind == gateway.NoticeEnding {
+			continue // the close frame has said so
+		}
+		b, err := json.Marshal(e.noticeFor(key, n, time.Now()))
+		if err != nil {
+			continue // it holds nothing that cannot be marshalled
+		}
+		_ = ws.WriteText(b) // a page that takes nothing is the relay's to give up
+	}
+}
+
+// errNoSession is also for keys of others: they exist for nobody else.
+var (
+	errNoSession  = &Refusal{http.StatusNotFound, "This session has ended. Connect again."}
+	errNotRenewed = &Refusal{http.StatusConflict, "This session cannot be made longer. Ask whoever gave you the link for a new one."}
+	errRenewFault = &Refusal{http.StatusBadGateway, "The session could not be made longer. Try again in a moment."}
+)
+
+// renew moves the end of a session, where its ticket allows.
+func (e *endpoint) renew(ctx context.Context, key string) error {
+	if e.cfg.Renew == nil {
+		return errNotRenewed
+	}
+	err := e.cfg.Renew(ctx, key)
+	var no *Refusal
+	switch {
+	case err == nil || errors.As(err, &no):
+		return err
+	case errors.Is(err, gateway.ErrNoSession):
+		return errNoSession
+	case errors.Is(err, gateway.ErrNotRenewable):
+		return errNotRenewed
+	}
+	e.failures.Do(func() {
+		e.cfg.Log.Error("renewal failed", "listener", e.cfg.Front.Name, "error", withoutToken(err, key))
+	})
+	return errRenewFault
+}
