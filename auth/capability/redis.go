@@ -51,7 +51,7 @@ type RedisConfig struct {
 	// 5 s.
 	Patience time.Duration
 	// OnChange, if set, is called when an answer of Revoked may have changed, by
-	// one goroutine.
+	// one goroutine, which Close waits for.
 	OnChange func()
 	// Report is told of a set that cannot be read, or not whole: once until it
 	// can again. Nil tells nobody.
@@ -72,6 +72,7 @@ type RedisRevocations struct {
 	down      bool      // the last question was not answered
 	length    int64     // of the set, as read
 	said      string    // what Report was told
+	onChange  func()    // nil until there is a caller with answers
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -104,6 +105,7 @@ func OpenRedisRevocations(cfg RedisConfig) (*RedisRevocations, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.load(ctx)
+	r.onChange = cfg.OnChange
 	r.stopped.Go(func() { r.follow(ctx) })
 	return r, nil
 }
@@ -228,8 +230,8 @@ func (r *RedisRevocations) use(members []string) error {
 
 func (r *RedisRevocations) become(s *redisState) {
 	before := r.state.Swap(s)
-	if r.cfg.OnChange != nil && (before.closed != s.closed || !slices.Equal(before.members, s.members)) {
-		r.cfg.OnChange()
+	if r.onChange != nil && (before.closed != s.closed || !slices.Equal(before.members, s.members)) {
+		r.onChange()
 	}
 }
 

@@ -127,11 +127,11 @@ func (s *Store) Revocations() []Revocation {
 	return list
 }
 
-// watch calls OnChange when the file has changed, until ctx ends.
-func (s *Store) watch(ctx context.Context) {
+// watch calls OnChange when the file says something else than before, until ctx
+// ends.
+func (s *Store) watch(ctx context.Context, before *revocations) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	before := s.current()
 	for {
 		select {
 		case <-ctx.Done():

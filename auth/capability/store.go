@@ -95,7 +95,8 @@ func OpenStore(dir string, cfg StoreConfig) (*Store, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	if cfg.OnChange != nil {
-		s.stopped.Go(func() { s.watch(ctx) })
+		before := s.current() // nothing is missed once the caller has the store
+		s.stopped.Go(func() { s.watch(ctx, before) })
 	}
 	return s, nil
 }
