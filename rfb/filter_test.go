@@ -180,7 +180,7 @@ func TestFilterEveryPolicyAndPiece(t *testing.T) {
 		if broken {
 			t.Fatalf("policy %08b: the test's stream is broken", bits)
 		}
-		for _, size := range []int{len(in), 1, 2, 3, 7, 11, 64, 1000} {
+		for _, size := range []int{len(in), 1, 7, 11, 64} {
 			got, err := inPieces(p, in, func(left int) int { return min(size, left) })
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("policy %08b, pieces of %d: %d bytes, want %d, %v", bits, size, len(got), len(want), err)
