@@ -50,7 +50,25 @@ func (s *Session) choose(ctx context.Context, stacked net.Conn) error {
 // approve is where a viewer that has proved who it is gets its grant and its
 // display, before the SecurityResult: what goes wrong here is what the viewer
 // can show.
+//
+// A stop meanwhile ends the waiting in here and no more, so that the viewer is
+// still sent why.
 func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	endAll := s.hookStop(func() { cancel(s.stopCause()) })
+	err := s.letIn(waiting, secured)
+	if err == nil {
+		s.hookStop(endAll)
+		return nil
+	}
+	if end, stopped := s.stoppedEnd(); stopped {
+		return &rfb.Refusal{Reason: end.words, Err: err}
+	}
+	return err
+}
+
+func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	s.proved.Store(true)
 	s.stack, s.proof = layers.Describe(secured.Conn), certified(secured.Conn)
 	s.rechoose(secured)
@@ -66,6 +84,9 @@ func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 	}
 	if err := s.g.establish(s); err != nil {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
+	}
+	if err := s.takeSeat(ctx); err != nil {
+		return err
 	}
 	return s.reach(ctx, target)
 }

@@ -38,8 +38,6 @@ const (
 //
 // Its fields are set before the first call and not changed afterwards.
 type Arrivals struct {
-	// Layers are stacked on every accepted connection, bottom first.
-	Layers []layers.Layer
 	// Allow says which addresses may dial in at all; it is asked once the
 	// layers are stacked, so that a PROXY header counts. Nil allows all.
 	Allow func(from net.Addr) bool
@@ -64,8 +62,9 @@ type Arrivals struct {
 }
 
 // Serve accepts displays on ln until Close or an error that is not of one
-// connection. It closes ln, and returns ErrClosed after Close.
-func (a *Arrivals) Serve(ln net.Listener) error {
+// connection, and stacks the layers on each of them, bottom first. It closes
+// ln, and returns ErrClosed after Close.
+func (a *Arrivals) Serve(ln net.Listener, stack ...layers.Layer) error {
 	if !a.track(ln) {
 		_ = ln.Close()
 		return ErrClosed
@@ -87,7 +86,7 @@ func (a *Arrivals) Serve(ln net.Listener) error {
 		}
 		wait.reset()
 		if a.enter(c) {
-			go a.arrive(c)
+			go a.arrive(c, stack)
 		}
 	}
 }
@@ -167,11 +166,11 @@ func (a *Arrivals) Close() {
 }
 
 // arrive owns one accepted connection until it waits or is closed.
-func (a *Arrivals) arrive(c net.Conn) {
+func (a *Arrivals) arrive(c net.Conn, stack []layers.Layer) {
 	defer a.running.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), orDefault(a.Timeout, 10*time.Second))
 	defer cancel()
-	arrived, err := a.identify(ctx, c)
+	arrived, err := a.identify(ctx, c, stack)
 	a.leave(c)
 	if err == nil {
 		err = a.keep(arrived)
@@ -185,8 +184,8 @@ func (a *Arrivals) arrive(c net.Conn) {
 }
 
 // identify finds out which target dials in.
-func (a *Arrivals) identify(ctx context.Context, c net.Conn) (*arrival, error) {
-	stacked, err := layers.Stack(ctx, c, a.Layers...)
+func (a *Arrivals) identify(ctx context.Context, c net.Conn, stack []layers.Layer) (*arrival, error) {
+	stacked, err := layers.Stack(ctx, c, stack...)
 	if err != nil {
 		return nil, err
 	}

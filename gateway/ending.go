@@ -87,6 +87,8 @@ func (s *Session) endOf(err error) ending {
 		return ending{gone.reason(), gone.words(), layers.CloseServerError, err}
 	case errors.Is(err, errHandshakeTimeout):
 		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
+	case errors.Is(err, errBusy) && errors.As(err, &refused):
+		return ending{"busy", refused.Reason, closeTryAgain, err}
 	case errors.As(err, &refused):
 		return ending{"refused", refused.Reason, layers.ClosePolicy, err}
 	case isGone(err):

@@ -261,7 +261,9 @@ func TestFrontNarrowsRights(t *testing.T) {
 			t.Errorf("a key came through: % x, %v", got, err)
 		}
 	}
-	eventually(t, "the rights are logged", func() bool { return strings.Contains(g.log.String(), "rights="+(auth.Viewing|auth.Pointer|auth.ClipboardOut).String()) })
+	eventually(t, "the rights are logged", func() bool {
+		return strings.Contains(g.log.String(), "rights="+(auth.Viewing|auth.Pointer|auth.ClipboardOut).String())
+	})
 
 	g = newGateway(t, display.target(rfb.None{}), gateway.Front{Rights: auth.Power}, grants(auth.Control))
 	if _, err := viewOver(g.dial(t)); told(err) != "You may not use this display." {

@@ -75,6 +75,7 @@ type Gateway struct {
 	reviews   reviews
 	outlaws   outlaws
 	boards    boards
+	crowd     crowd
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes

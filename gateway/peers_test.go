@@ -37,7 +37,7 @@ func newDisplay(t *testing.T, security []rfb.Security, serve func(net.Conn)) *te
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &testDisplay{ln: ln, config: rfb.ServerConfig{Security: security}, serve: serve, shared: make(chan bool, 100)}
+	d := &testDisplay{ln: ln, config: rfb.ServerConfig{Security: security}, serve: serve, shared: make(chan bool, 1000)}
 	var running sync.WaitGroup
 	running.Go(func() { d.accept(&running) })
 	t.Cleanup(func() { _ = ln.Close(); running.Wait() })

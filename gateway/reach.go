@@ -24,11 +24,8 @@ var errViewerLeft = errors.New("gateway: the viewer left while its display was w
 func (s *Session) reach(ctx context.Context, target *Target) error {
 	r := &reaching{s: s, first: target, open: append([]*Target{target}, target.Fallbacks...), started: map[*Launcher]int{}}
 	patience := r.patience()
-	if over := s.granted().Expires; !over.IsZero() {
-		c, cancel := context.WithDeadlineCause(ctx, over, errExpired)
-		defer cancel()
-		ctx = c
-	}
+	ctx, stop := s.untilExpiry(ctx)
+	defer stop()
 	if patience > 0 {
 		c, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -38,11 +35,8 @@ func (s *Session) reach(ctx context.Context, target *Target) error {
 	}
 	err := r.run(ctx, patience)
 	r.settle()
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errViewerLeft):
-		return cause
-	case errors.Is(cause, errExpired):
-		return &rfb.Refusal{Reason: endExpired.words, Err: cause}
+	if cause := context.Cause(ctx); errors.Is(cause, errViewerLeft) || errors.Is(cause, errExpired) {
+		return toldOf(cause)
 	}
 	var gone *Unreachable
 	if errors.As(err, &gone) {

@@ -59,6 +59,7 @@ type Session struct {
 	init     rfb.ServerInit
 	from     string     // address of the viewer
 	address  netip.Addr // the same, if it is one
+	seat     *seat      // on the target
 	clock    *clock     // of the handshake
 	below    *watched   // the viewer's connection below RFB
 	launcher *Launcher  // that the session is counted at, or nil
@@ -73,6 +74,9 @@ func newSession(g *Gateway, front Front) *Session {
 // Release gives back the place of a session that is not going to be served.
 func (s *Session) Release() {
 	s.g.boards.close(s)
+	if s.seat != nil {
+		s.g.crowd.leave(s.seat)
+	}
 	s.g.forget(s)
 }
 
@@ -124,15 +128,17 @@ func (s *Session) stop(end ending) {
 	}
 }
 
-// hookStop has f called by stop, at once if that has been.
-func (s *Session) hookStop(f func()) {
+// hookStop has f called by stop, at once if that has been, instead of what was
+// called before.
+func (s *Session) hookStop(f func()) (before func()) {
 	s.mu.Lock()
-	s.onStop = f
+	before, s.onStop = s.onStop, f
 	stopped := s.stopEnd != nil
 	s.mu.Unlock()
 	if stopped {
 		f()
 	}
+	return before
 }
 
 // stopCause is the error of the end that stop has set, nil without one.
@@ -194,7 +200,7 @@ func (s *Session) passInit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.display.WriteClientInit(ctx, shared); err != nil {
+	if err := s.display.WriteClientInit(ctx, s.shares(shared)); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
 	if s.init, err = s.display.ReadServerInit(ctx); err != nil {

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// queueTime is how long a viewer waits for its turn where no limit says it.
+const queueTime = 5 * time.Minute
+
+var (
+	errBusy     = errors.New("gateway: as many sessions as there may be")
+	errReplaced = errors.New("gateway: made room for another session")
+)
+
+// Ends of sessions that make room, and what else is said of too many.
+var (
+	endReplaced = ending{"replaced", "Another session took the place of this one.", layers.ClosePolicy, errReplaced}
+	endTaken    = ending{"display taken", "Another viewer has taken this display for itself.", layers.ClosePolicy, errReplaced}
+
+	busyWords = map[want]string{
+		wantAlone:   "Another viewer has this display for itself. Try again later.",
+		wantTarget:  "This display is in use. Try again later.",
+		wantUser:    "You have as many sessions open as you may. Close one of them first.",
+		wantAddress: "There are as many sessions from your address as there may be. Close one of them first.",
+	}
+)
+
+const (
+	wordsQueued    = "The display is in use; waiting for a place."
+	wordsQueueFull = "This display is in use, and too many wait for it already. Try again later."
+	wordsQueueOver = "This display is still in use. Try again later."
+)
+
+// takeSeat finds the viewer a place on its target, within the numbers that its
+// grant states.
+func (s *Session) takeSeat(ctx context.Context) error {
+	grant := s.granted()
+	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: s.address, limits: grant.Limits}
+	out := s.g.crowd.enter(s.seat)
+	for _, other := range out.ended {
+		other.stop(endReplaced)
+	}
+	switch {
+	case out.waits:
+		return s.queue(ctx, &grant)
+	case out.looks:
+		s.logger().Info("display in use, joined to look", "sessions_allowed", grant.Limits.PerTarget)
+		s.narrow(auth.Viewing)
+	case out.crowded:
+		return &rfb.Refusal{Reason: wordsQueueFull, Err: errBusy}
+	case out.missing != wantNothing:
+		return &rfb.Refusal{Reason: busyWords[out.missing], Err: errBusy}
+	}
+	return nil
+}
+
+// queue waits for the viewer's turn, as long as it stays and may.
+func (s *Session) queue(ctx context.Context, grant *auth.Grant) error {
+	limit := orDefault(grant.Limits.QueueTime, queueTime)
+	s.clock.extend(limit + s.g.Limits.DialTimeout)
+	s.logger().Info("display in use, waiting for a place", "for", limit.String())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer s.watchViewer(cancel)()
+	ctx, stop := s.untilExpiry(ctx)
+	defer stop()
+	room := s.g.lobby.enter(nil, s.name)
+	defer room.leave(false)
+	room.say(wordsQueued)
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	select {
+	case <-s.seat.ready:
+		return nil
+	case <-over.C:
+		return &rfb.Refusal{Reason: wordsQueueOver, Err: errBusy}
+	case <-ctx.Done():
+		return toldOf(context.Cause(ctx))
+	}
+}
+
+// untilExpiry ends ctx with the grant.
+func (s *Session) untilExpiry(ctx context.Context) (context.Context, context.CancelFunc) {
+	over := s.granted().Expires
+	if over.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, over, errExpired)
+}
+
+// toldOf is the cause for which a wait has ended, in words where the viewer is
+// still there to read them.
+func toldOf(cause error) error {
+	if errors.Is(cause, errExpired) {
+		return &rfb.Refusal{Reason: endExpired.words, Err: cause}
+	}
+	return cause
+}
+
+// shares says what the display is told of a viewer that would share it or not.
+func (s *Session) shares(shared bool) bool {
+	if shared || !s.granted().Rights.Has(auth.Exclusive) {
+		return true
+	}
+	granted, ended := s.g.crowd.exclude(s.seat)
+	for _, other := range ended {
+		other.stop(endTaken)
+	}
+	return !granted
+}

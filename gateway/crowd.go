@@ -1,0 +1,193 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"vncgate/auth"
+)
+
+// crowd counts who is on which target, and keeps the order of those who wait
+// for a place. The zero value is ready.
+//
+// Each newcomer is measured by its own limits, and by the sessions that have a
+// place already. One that may only look, because the target was full, takes
+// none.
+type crowd struct {
+	mu    sync.Mutex
+	seats []*seat // oldest first
+	queue []*seat // of those who wait, first come first
+}
+
+// seat is one session's place.
+type seat struct {
+	s       *Session
+	user    string // "": nobody that could be counted
+	target  string
+	address netip.Addr
+	limits  auth.Limits
+
+	looks bool          // beside the places
+	alone bool          // nobody else comes to the target
+	ready chan struct{} // closed when one that waits has its place
+}
+
+// maxQueue is how many may wait for one target.
+const maxQueue = 64
+
+// want is why there is no place.
+type want int
+
+const (
+	wantNothing want = iota
+	wantAlone        // somebody has the target for itself
+	wantTarget
+	wantUser
+	wantAddress
+)
+
+// outcome is what became of somebody who came.
+type outcome struct {
+	missing want       // wantNothing: there is a place
+	looks   bool       // but to look only
+	waits   bool       // in the queue
+	crowded bool       // it would wait, and too many do
+	ended   []*Session // make room
+}
+
+// enter gives n a place, or one in the queue, as its limits say.
+func (c *crowd) enter(n *seat) outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missing := c.missing(n)
+	out := outcome{missing: missing}
+	switch n.limits.Busy {
+	case auth.BusyReplace:
+		for ; missing != wantNothing; missing = c.missing(n) {
+			out.ended = append(out.ended, c.endOldest(n, missing).s)
+		}
+	case auth.BusyView:
+		if missing == wantTarget {
+			n.looks, out.looks, missing = true, true, wantNothing
+		}
+	case auth.BusyQueue:
+		if missing != wantNothing {
+			out.waits = c.wait(n)
+			out.crowded = !out.waits
+		}
+	}
+	if missing == wantNothing {
+		c.seats = append(c.seats, n)
+		out.missing = missing
+	}
+	return out
+}
+
+// wait is false when too many do already.
+func (c *crowd) wait(n *seat) bool {
+	waiting := 0
+	for _, other := range c.queue {
+		if other.target == n.target {
+			waiting++
+		}
+	}
+	if waiting >= maxQueue {
+		return false
+	}
+	n.ready = make(chan struct{})
+	c.queue = append(c.queue, n)
+	return true
+}
+
+// missing says whether there is a place for n.
+func (c *crowd) missing(n *seat) want {
+	var user, target, address int
+	for _, other := range c.seats {
+		if other.alone && other.target == n.target {
+			return wantAlone
+		}
+		if other.looks {
+			continue
+		}
+		target += count(other.target == n.target)
+		user += count(n.user != "" && other.user == n.user)
+		address += count(n.address.IsValid() && other.address == n.address)
+	}
+	switch l := &n.limits; {
+	case l.PerTarget > 0 && target >= l.PerTarget:
+		return wantTarget
+	case l.PerUser > 0 && user >= l.PerUser:
+		return wantUser
+	case l.PerAddress > 0 && address >= l.PerAddress:
+		return wantAddress
+	}
+	return wantNothing
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// endOldest takes the place of the one that has been there longest among those
+// that n is one too many with.
+func (c *crowd) endOldest(n *seat, missing want) *seat {
+	i := slices.IndexFunc(c.seats, func(other *seat) bool {
+		switch missing {
+		case wantAlone:
+			return other.alone && other.target == n.target
+		case wantTarget:
+			return !other.looks && other.target == n.target
+		case wantUser:
+			return !other.looks && other.user == n.user
+		}
+		return !other.looks && other.address == n.address
+	})
+	oldest := c.seats[i] // missing has counted it
+	c.seats = slices.Delete(c.seats, i, i+1)
+	return oldest
+}
+
+// leave gives the place of n to those who wait.
+func (c *crowd) leave(n *seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seats = slices.DeleteFunc(c.seats, n.is)
+	c.queue = slices.DeleteFunc(c.queue, n.is)
+	c.queue = slices.DeleteFunc(c.queue, c.admit)
+}
+
+func (n *seat) is(other *seat) bool { return other == n }
+
+// admit gives one that waits its place, if there is one.
+func (c *crowd) admit(n *seat) bool {
+	if c.missing(n) != wantNothing {
+		return false
+	}
+	c.seats = append(c.seats, n)
+	close(n.ready)
+	return true
+}
+
+// exclude gives n the target for itself, as ClientInit asks for (RFC 6143,
+// 7.3.1). Where Busy is unset or BusyReplace, the others are ended: they are
+// returned. Otherwise nobody is disturbed, and n gets it only if nobody else is
+// there; then nobody comes in beside it. granted says that the display may be
+// told.
+func (c *crowd) exclude(n *seat) (granted bool, ended []*Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	others := slices.DeleteFunc(slices.Clone(c.seats), func(o *seat) bool { return o == n || o.target != n.target })
+	if busy := n.limits.Busy; busy != auth.BusyUnset && busy != auth.BusyReplace {
+		n.alone = len(others) == 0
+		return n.alone, nil
+	}
+	for _, o := range others {
+		ended = append(ended, o.s)
+		c.seats = slices.DeleteFunc(c.seats, o.is)
+	}
+	return true, ended
+}
