@@ -30,24 +30,28 @@ func (r Rule) String() string {
 	var b strings.Builder
 	for _, f := range ruleFields {
 		if f.one != nil {
-			writeField(&b, f.name, *f.one(&r))
+			writeText(&b, f.name, *f.one(&r))
 			continue
 		}
 		for _, entry := range *f.list(&r) {
 			writeField(&b, f.name, entry)
 		}
 	}
-	writeField(&b, "allow", r.Allow.String())
-	writeField(&b, "deny", r.Deny.String())
-	writeField(&b, "limits", r.Limits.String())
+	writeText(&b, "allow", r.Allow.String())
+	writeText(&b, "deny", r.Deny.String())
+	writeText(&b, "limits", r.Limits.String())
 	return b.String()
 }
 
-// writeField adds a field that is not empty, quoted where it must be.
-func writeField(b *strings.Builder, name, value string) {
-	if value == "" {
-		return
+// writeText adds a field that is not empty.
+func writeText(b *strings.Builder, name, value string) {
+	if value != "" {
+		writeField(b, name, value)
 	}
+}
+
+// writeField adds a field, quoted where it must be.
+func writeField(b *strings.Builder, name, value string) {
 	if b.Len() > 0 {
 		b.WriteByte(' ')
 	}

@@ -31,6 +31,9 @@ func TestRuleText(t *testing.T) {
 	if r := ok(ParseRule("  \t "))(t); r.String() != "" {
 		t.Errorf("nothing is %v", r)
 	}
+	if r := (Rule{Who: []string{""}}); r.String() != `who=""` {
+		t.Errorf("an entry that is wrong is lost: %s", r) // NewPolicy is to refuse it
+	}
 	raw := ok(ParseRule("who=* target=`x\\y` if=`user == \"a\"`"))(t)
 	if raw.Targets[0] != `x\y` || raw.If != `user == "a"` {
 		t.Errorf("raw quotes: %#v", raw)
