@@ -63,6 +63,7 @@ func needDiallers(t *testing.T) {
 // TestArrivalsByID has two x11vncs dial in as to UltraVNC's repeater. Each shows
 // up under its own name, and one that nobody has bound is sent away.
 func TestArrivalsByID(t *testing.T) {
+	t.Parallel()
 	needDiallers(t)
 	g, s := serveArrivals(t), testScope(t)
 	dial := func(card, id int) *display {
@@ -81,6 +82,7 @@ func TestArrivalsByID(t *testing.T) {
 
 // TestArrivalsListening has x11vnc and Xvnc dial in as to a listening viewer.
 func TestArrivalsListening(t *testing.T) {
+	t.Parallel()
 	needDiallers(t)
 	need(t, "vncconfig", "tigervnc-common")
 	g, s := serveArrivals(t), testScope(t)

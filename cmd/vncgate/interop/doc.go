@@ -1,8 +1,9 @@
 // Package interop holds no code of the program: its tests run the vncgate
 // binary between the viewers and the displays that people really use (TigerVNC,
-// gtk-vnc, libvncclient, vncsnapshot and noVNC in Chromium in front; Xvnc, QEMU
-// and x11vnc behind) and compare what is seen through the gateway with what the
-// same viewer sees without it.
+// gtk-vnc, libvncclient, vncsnapshot, ssvncviewer and noVNC in Chromium in front,
+// with nginx and haproxy before them; Xvnc, QEMU and x11vnc behind; Redis beside)
+// and compare what is seen through the gateway with what the same viewer sees
+// without it.
 //
 // A peer that is not installed skips the tests that need it, and the message
 // names its Debian package; with VNCGATE_REQUIRE_PEERS=1 it fails them instead.

@@ -17,6 +17,7 @@ const hotSessions = 24
 // TestHotChanges changes every source again and again while viewers of the
 // displays move pictures. No change is late, and no session ends.
 func TestHotChanges(t *testing.T) {
+	t.Parallel()
 	all := theDesks(t)
 	g := serveSources(t)
 	h := &hot{sourced: g, all: all, token: newToken(), fileToken: newToken()}

@@ -21,9 +21,7 @@ import (
 // JPEG anywhere, and edges everywhere, so that a shifted byte shows.
 const cardWidth, cardHeight = 640, 480
 
-func testCard() *image.RGBA { return numberedCard(0) }
-
-// numberedCard is one of several cards, no pixel of which is the same.
+// numberedCard is one of several, which differ in every pixel.
 func numberedCard(number int) *image.RGBA {
 	colours := []color.RGBA{
 		{0, 0, 0, 255}, {255, 255, 255, 255}, {255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255},

@@ -98,7 +98,7 @@ func theDesks(t testing.TB) desks {
 		var wg sync.WaitGroup
 		var errs [3]error
 		for i, name := range deskNames {
-			wg.Go(func() { all[i], errs[i] = startDesk(s, name, i+1) })
+			wg.Go(func() { all[i], errs[i] = startDesk(s, name, i+1, 0) })
 		}
 		wg.Wait()
 		for _, err := range errs {
@@ -110,15 +110,17 @@ func theDesks(t testing.TB) desks {
 	})
 }
 
-// startDesk runs an X server with a numbered card and a name.
-func startDesk(s *scope, name string, card int) (*display, error) {
+// startDesk runs an X server with a numbered card and a name, on port unless
+// that is 0.
+func startDesk(s *scope, name string, card, port int) (*display, error) {
 	dir, err := s.tempDir()
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	if port == 0 {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	unix := filepath.Join(dir, name)
 	// It listens on TCP and on the socket when both are given.

@@ -173,6 +173,7 @@ func (g *sourced) url(query string) string {
 // TestSources reaches a real display by each kind of source, and nothing by a
 // token that is not good.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	all := theDesks(t)
 	g := serveSources(t)
 	tokens := map[string]string{}

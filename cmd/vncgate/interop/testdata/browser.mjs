@@ -52,6 +52,7 @@ const verbs = {
     await page.context().close();
   },
   picture: (page) => page.evaluate(picture),
+  screenshot: (page, { path }) => page.screenshot({ path }).then(() => null),
   text: (page) => page.evaluate(() => document.body.innerText),
   eval: (page, { script }) => page.evaluate(script),
   // login answers the page's question for a user name and a password.
