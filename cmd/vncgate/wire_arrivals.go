@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	"vncgate/gateway"
-	"vncgate/layers"
 )
 
 // Displays that dial in: listeners with arrivals take them, targets with
@@ -27,17 +26,8 @@ func (w *wiring) arrivalsOf(cfg *config) (*gateway.Arrivals, error) {
 		return "", false
 	}}
 	for i := range cfg.Listeners {
-		l := &cfg.Listeners[i]
-		if l.Arrivals == nil {
-			continue
-		}
-		a.Max += l.Arrivals.Waiting
-		if l.Proxy != nil {
-			proxy, err := l.Proxy.layer()
-			if err != nil {
-				return nil, err
-			}
-			a.Layers = []layers.Layer{proxy}
+		if l := &cfg.Listeners[i]; l.Arrivals != nil {
+			a.Max += l.Arrivals.Waiting
 		}
 	}
 	return a, nil

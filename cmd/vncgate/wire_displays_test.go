@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -183,6 +184,34 @@ targets:
 			return err != nil && !os.IsTimeout(err)
 		})
 	}
+}
+
+// Each listener for displays has its own rules for PROXY headers, which come
+// before TLS.
+func TestArrivalsThroughProxies(t *testing.T) {
+	p := newPKI(t)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", arrivals: {}}
+  - {address: "127.0.0.1:0", arrivals: {}, proxy: {trusted: [127.0.0.1]}, tls: {certificate: %q, key: %q, implicit: true}}
+  - {address: "127.0.0.1:0", web: {}, security: [none]}
+targets:
+  near: {arrives: {from: [127.0.0.1]}}
+  far: {arrives: {id: "7", from: [203.0.113.7]}}
+`, p.cert, p.key)
+	dialIn(t, g.dial(0), "", "without a proxy")
+	got, err := g.browser(2, "/?target=near", nil)
+	sees(t, "no proxy", "without a proxy", got, err)
+
+	source := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 4711}
+	header := layers.ProxyClient(2, source, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5500})
+	c, err := layers.Stack(visit(t), g.dial(1), header, p.over(t, "localhost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialIn(t, c, "ID:7", "behind a proxy")
+	got, err = g.browser(2, "/?target=far", nil)
+	sees(t, "proxy", "behind a proxy", got, err)
 }
 
 // dialIn plays a display that has dialled c.

@@ -100,13 +100,21 @@ func (w *wiring) prepareWith(l *listenerConfig, cert *serverCertificate) (p *pre
 // nativeDoor is for native viewers alone.
 func (w *wiring) nativeDoor(ln net.Listener, l *listenerConfig, p *prepared) {
 	front := p.fronts[natives]
+	front.Layers = p.below(l)
+	w.doors = append(w.doors, door{ln: ln, l: l, front: front})
+}
+
+// below are the layers of a connection whose protocol is clear from the first
+// byte: a proxy speaks before anybody else.
+func (p *prepared) below(l *listenerConfig) []layers.Layer {
+	var stack []layers.Layer
 	if p.proxy != nil {
-		front.Layers = append(front.Layers, p.proxy)
+		stack = append(stack, p.proxy)
 	}
 	if l.TLS != nil && l.TLS.Implicit {
-		front.Layers = append(front.Layers, layers.TLSServer(p.cert.config))
+		stack = append(stack, layers.TLSServer(p.cert.config))
 	}
-	w.doors = append(w.doors, door{ln: ln, l: l, front: front})
+	return stack
 }
 
 // webDoor is for browsers alone.
@@ -136,10 +144,7 @@ func (w *wiring) splitDoors(ln net.Listener, l *listenerConfig, p *prepared) {
 
 // arrivalsDoor is for displays.
 func (w *wiring) arrivalsDoor(ln net.Listener, l *listenerConfig, p *prepared) {
-	if p.cert != nil {
-		ln = tls.NewListener(ln, p.cert.config)
-	}
-	w.doors = append(w.doors, door{ln: ln, l: l, front: gateway.Front{Name: l.Address}, arrivals: w.arrivals})
+	w.doors = append(w.doors, door{ln: ln, l: l, front: gateway.Front{Name: l.Address, Layers: p.below(l)}, arrivals: w.arrivals})
 }
 
 // webServer answers browsers. Where TLS is there, they have to use it unless it
@@ -207,7 +212,7 @@ func (d *door) serve(gate *gateway.Gateway) error {
 	var err error
 	switch {
 	case d.arrivals != nil:
-		err = d.arrivals.Serve(d.ln)
+		err = d.arrivals.Serve(d.ln, d.front.Layers...)
 	case d.server != nil:
 		err = d.server.Serve(d.ln)
 	default:
