@@ -204,6 +204,9 @@ func (p *pump) run() (readErr, writeErr error) {
 		if p.lent != nil {
 			buf = *p.lent
 		}
+		if limit := p.rate.Load(); limit != nil { // what waits with us hides the end of src
+			buf = buf[:min(len(buf), p.headroom+limit.Burst())]
+		}
 		n, err := p.src.Read(buf[p.headroom:])
 		if n > 0 {
 			if err := p.pass(buf[:p.headroom+n]); err != nil {

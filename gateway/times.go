@@ -46,6 +46,7 @@ type agenda struct {
 	inputs uint64    // what it had done by then
 	warned int       // how many of warnings were given
 	of     string    // the reason of the end that was warned of
+	until  time.Time // and when that was to be
 }
 
 // end is the first of the ends that lie ahead; zero if there is none.
@@ -96,13 +97,13 @@ func (a *agenda) warn(now time.Time) (Notice, bool) {
 	if !end.IsZero() {
 		n = a.due(end, why, now)
 	}
-	before, of := a.warned, a.of
-	a.warned, a.of = n, why.reason
+	same := n == a.warned && (n == 0 || why.reason == a.of && end.Equal(a.until))
+	a.warned, a.of, a.until = n, why.reason, end
 	switch {
-	case n == 0 && before > 0:
-		return Notice{Kind: NoticeWarning}, true
-	case n == 0, n == before && of == why.reason:
+	case same:
 		return Notice{}, false
+	case n == 0:
+		return Notice{Kind: NoticeWarning}, true
 	}
 	return Notice{Kind: NoticeWarning, Words: warningWords[why.reason], Until: end}, true
 }
