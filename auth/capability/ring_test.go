@@ -85,13 +85,13 @@ func TestRingIsBounded(t *testing.T) {
 	c := newClock()
 	r, err := OpenRing(filepath.Join(t.TempDir(), "keys"), RingConfig{Now: c.Now, RotateAfter: -1})
 	must(t, err)
-	for range maxRing - 1 {
-		_, err := r.sign([]byte("{}"), c.Now().Add(time.Hour))
-		must(t, err)
-		must(t, r.Rotate())
-	}
-	_, err = r.sign([]byte("{}"), c.Now().Add(time.Hour))
-	must(t, err)
+	must(t, r.edit(func(keys *ringKeys) error {
+		for len(keys.list) < maxRing {
+			must(t, keys.add(c.Now()))
+			keys.list[len(keys.list)-1].until = c.Now().Add(time.Hour)
+		}
+		return nil
+	}))
 	if err := r.Rotate(); err == nil || !strings.Contains(err.Error(), "wait until") {
 		t.Errorf("key %d: %v", maxRing+1, err)
 	}
