@@ -187,6 +187,43 @@ policy:
 	}
 }
 
+// A source of names has no say in what may be done, and must not seem to.
+func TestSourceOfTargetsWithRights(t *testing.T) {
+	at := displaysAt(t, "one")
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"address": %q, %s}`, at[0], map[string]string{
+			"/plain": `"tls": false`, "/view": `"rights": ["view"]`, "/short": `"expires": 4102444800`,
+		}[r.URL.Path])
+	}))
+	t.Cleanup(api.Close)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}}
+sources:
+  - {name: vms, as: targets, http: {url: "%s/{token}"}, allow: [%q]}
+`, api.URL, at[0])
+	for name, want := range map[string]string{"plain": "one", "view": "!gateway", "short": "!gateway"} {
+		got, err := g.browser(0, "/?target="+name, nil)
+		sees(t, name, want, got, err)
+	}
+	g.logs("set as: tokens")
+}
+
+// A policy knows an address by one spelling.
+func TestPolicyNames(t *testing.T) {
+	w := &wiring{cfg: &config{Targets: map[string]targetConfig{"desk": {}, "a:1": {}}}}
+	for name, want := range map[string]string{
+		"desk": "desk", "vm7": "vm7", "a:1": "a:1",
+		"10.0.0.7:05900": "free/10.0.0.7:5900", "[::ffff:10.0.0.7]:5900": "free/10.0.0.7:5900", "[FD00:0::1]:5900": "free/[fd00::1]:5900",
+		"VM7.Example.:5900": "free/vm7.example:5900", "vm7.example:5900": "free/vm7.example:5900",
+		"unix:/run/VMs/x": "free/unix:_run_VMs_x",
+	} {
+		if got := w.policyName(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // An address is a name where that is allowed, whatever its spelling.
 func TestFreeForm(t *testing.T) {
 	at := displaysAt(t, "one", "two")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -24,6 +25,8 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 		s := w.sources[source]
 		ticket, err := s.Lookup(ctx, name)
 		switch {
+		case err == nil && (ticket.Rights != 0 || !ticket.Expires.IsZero()):
+			return nil, fmt.Errorf("%s: %w", source, errBoundName)
 		case err == nil && ticket.Target == "":
 			return s.target(name, ticket)
 		case err == nil:
@@ -36,6 +39,10 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 	}
 	return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
 }
+
+// errBoundName: the grant was made before the source was asked, so that it is too
+// late to narrow it.
+var errBoundName = errors.New("the answer has rights or expires, which hold for tokens only; leave them out and say by policy who may do what, or set as: tokens")
 
 // isAddress tells addresses from names: a name of a target that is not
 // configured has no colon.
@@ -72,6 +79,8 @@ func (w *wiring) policyName(name string) string {
 	}
 	if at, err := netip.ParseAddrPort(address); err == nil {
 		address = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+	} else if host, port, err := net.SplitHostPort(address); err == nil {
+		address = net.JoinHostPort(strings.ToLower(strings.TrimSuffix(host, ".")), port)
 	}
 	return freePolicy + strings.ReplaceAll(address, "/", "_")
 }
