@@ -132,9 +132,6 @@ var fixedLen = [256]uint8{
 	MsgEnableContinuousUpdates: 10, MsgNTP: 20, MsgXvp: 4, MsgSetMonitor: 4,
 }
 
-// maxHead is the most that must be seen of a message to know its length.
-const maxHead = 9
-
 // size returns the length of the message that b begins with, if it is known;
 // otherwise how many bytes to see before asking again.
 func (f ClientFraming) size(b []byte) (n int, known bool, err error) {

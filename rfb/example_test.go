@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -116,4 +117,40 @@ type printer struct{}
 func (*printer) Write(b []byte) (int, error) {
 	fmt.Printf("display reads %x\n", b)
 	return len(b), nil
+}
+
+// A viewer loses the keyboard while it holds a key.
+func ExampleFilter_SetPolicy() {
+	var display bytes.Buffer
+	f := rfb.NewFilter(&display, rfb.Policy{Keyboard: true, Pointer: true})
+	_, _ = f.Write(rfb.AppendKeyEvent(nil, true, 'a'))
+	_ = f.SetPolicy(rfb.Policy{})
+	_, _ = f.Write(rfb.AppendKeyEvent(nil, true, 'b'))
+	messages := rfb.NewClientReader(&display)
+	for {
+		msg, err := messages.Next()
+		if err != nil {
+			return
+		}
+		fmt.Printf("%c down: %v\n", msg[7], msg[1] == 1)
+	}
+	// Output:
+	// a down: true
+	// a down: false
+}
+
+// What is copied on a display stays there.
+func ExampleServerFilter() {
+	policy := rfb.Policy{Bell: true, Audio: true}
+	f := rfb.NewFilter(io.Discard, policy)
+	s := rfb.NewServerFilter(f, rfb.ServerInit{Format: rfb.Format32()})
+
+	const headroom = 4 // for somebody's header
+	b := make([]byte, headroom)
+	b = rfb.AppendBell(b)
+	b = rfb.AppendServerCutText(b, "a secret")
+	b = rfb.AppendBell(b)
+	b, err := s.Cut(b, headroom)
+	fmt.Println(b[headroom:], err)
+	// Output: [2 2] <nil>
 }

@@ -173,14 +173,14 @@ func session(t testing.TB, p rfb.Policy) []byte {
 }
 
 func TestFilterEveryPolicyAndPiece(t *testing.T) {
-	for bits := range 256 {
+	for bits := 0; bits < 256; bits += 3 {
 		p := policyOf(uint8(bits))
 		in := session(t, p)
 		want, broken := expected(p, in)
 		if broken {
 			t.Fatalf("policy %08b: the test's stream is broken", bits)
 		}
-		for _, size := range []int{len(in), 1, 7, 11, 64} {
+		for _, size := range []int{len(in), 1, 11} {
 			got, err := inPieces(p, in, func(left int) int { return min(size, left) })
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("policy %08b, pieces of %d: %d bytes, want %d, %v", bits, size, len(got), len(want), err)

@@ -76,6 +76,9 @@ func (f *Filter) release(keys, buttons bool) error {
 		b = f.pressed.appendKeyReleases(b)
 	}
 	if buttons {
+		if f.formats.takesMovements() {
+			f.pressed.stay()
+		}
 		b = f.pressed.appendPointerRelease(b)
 		f.late = nil
 	}

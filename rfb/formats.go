@@ -38,6 +38,7 @@ type formats struct {
 	listed    bool      // a SetEncodings has been sent: cursors may come unasked
 	unsure    bool      // of the format of cursors that come unasked
 	extended  bool      // the display knows the extended PointerEvent
+	relative  bool      // the display takes PointerEvents for movements (QEMU)
 	afterSync bool      // the viewer's last message was a fence that is about the next one
 
 	tag  [markerLen]byte // nobody else's fences look like ours
@@ -244,4 +245,26 @@ func (s *formats) confirmExtendedPointer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.extended = true
+}
+
+// pointerMotion takes note of whether a display takes PointerEvents for
+// movements, around noMovement, instead of places (rfbproto, "QEMU Pointer
+// Motion Change Pseudo-encoding").
+func (s *formats) pointerMotion(relative bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.relative = relative
+}
+
+// noMovement is the x and y of a PointerEvent that moves nothing.
+const noMovement = 0x7fff
+
+// takesMovements reports what pointerMotion was told.
+func (s *formats) takesMovements() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.relative
 }

@@ -343,3 +343,36 @@ func TestServerFilterSetPolicy(t *testing.T) {
 		t.Errorf("%x, %v", got, err)
 	}
 }
+
+// TestReleaseMovesNothing: QEMU without a tablet takes places for movements.
+func TestReleaseMovesNothing(t *testing.T) {
+	var display safeBuffer
+	f := rfb.NewFilter(&display, everything)
+	s := rfb.NewServerFilter(f, rfb.ServerInit{Format: rfb.Format32()})
+	for _, absolute := range []uint16{0, 1} {
+		motion := rfb.AppendRect(rfb.AppendFramebufferUpdate(nil, 1), absolute, 0, 0, 0, rfb.EncodingPointerMotion)
+		if _, err := s.Cut(motion, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(move(1, 0x8005, 0x8005)); err != nil {
+			t.Fatal(err)
+		}
+		display.take()
+		if err := f.SetPolicy(noPointer); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(move(1, 1, 1)); err != nil { // waits for what SetPolicy has begun
+			t.Fatal(err)
+		}
+		want := move(0, 0x7fff, 0x7fff)
+		if absolute == 1 {
+			want = move(0, 0x8005, 0x8005)
+		}
+		if got := display.take(); !bytes.Equal(got, want) {
+			t.Errorf("%x, want %x", got, want)
+		}
+		if err := f.SetPolicy(everything); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

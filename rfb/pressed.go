@@ -81,6 +81,13 @@ func (p *pressed) appendKeyReleases(b []byte) []byte {
 	return b
 }
 
+// stay has the release of buttons move nothing on a display that takes
+// PointerEvents for movements.
+func (p *pressed) stay() {
+	be.PutUint16(p.at[:], noMovement)
+	be.PutUint16(p.at[2:], noMovement)
+}
+
 // appendPointerRelease appends the release of all buttons where the pointer is.
 // The six-byte form says so of the extended ones too, and every display knows
 // it.

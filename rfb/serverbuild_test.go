@@ -3,7 +3,9 @@ package rfb_test
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
+	"slices"
 
 	"vncgate/rfb"
 )
@@ -362,7 +364,7 @@ func (p *painter) messages() []sent {
 // everything paints every message and every rectangle once.
 func (p *painter) everything() (all []sent) {
 	all = p.messages()
-	for e := range painted {
+	for _, e := range slices.Sorted(maps.Keys(painted)) {
 		all = append(all, sent{msg: update(p.IntN(2) == 0, p.rect(e), p.rect(e))})
 	}
 	for _, t := range p.others() {

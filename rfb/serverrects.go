@@ -46,15 +46,15 @@ type serverRect struct {
 	encoding Encoding
 	lens     pixelLens
 
-	x, y, side int // the tile, for encodings that have some
-	palette    int // TRLE: of the last tile that had one
-	left       int // TRLE: pixels to come in runs
-	pixel      int // TRLE: bytes to come of a run's pixel
-	run        int // TRLE: what its length has come to
-	indexed    bool
-	ff         bool  // JPEG: the last byte was FF
-	begun      bool  // JPEG: the first marker was seen
-	kind       uint8 // JPEG: the last marker
+	x, y    int // the tile, for encodings that have some
+	palette int // TRLE: of the last tile that had one
+	left    int // TRLE: pixels to come in runs
+	pixel   int // TRLE: bytes to come of a run's pixel
+	run     int // TRLE: what its length has come to
+	indexed bool
+	ff      bool  // JPEG: the last byte was FF
+	begun   bool  // JPEG: the first marker was seen
+	kind    uint8 // JPEG: the last marker
 }
 
 // see is shown the head of s.part, as much as it has asked for.
@@ -142,8 +142,11 @@ func (s *ServerFilter) rectangle(head []byte) error {
 	}
 	area, row := int64(r.w)*int64(r.h), int64(r.w+7)/8
 	switch r.encoding {
-	case EncodingDesktopSize, EncodingPointerPos, EncodingPointerMotion, EncodingExtendedKeyEvent, EncodingAudio,
+	case EncodingDesktopSize, EncodingPointerPos, EncodingExtendedKeyEvent, EncodingAudio,
 		encodingNTP, encodingVMwareCursorPosition, encodingUltraLED:
+		return s.endRect(0)
+	case EncodingPointerMotion:
+		s.formats.pointerMotion(be.Uint16(head) == 0)
 		return s.endRect(0)
 	case EncodingExtendedMouseButtons:
 		s.formats.confirmExtendedPointer()
