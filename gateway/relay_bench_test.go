@@ -14,8 +14,10 @@ import (
 	"vncgate/rfb"
 )
 
-// BenchmarkRelay moves the display's bytes to a viewer over loopback TCP and
-// each stack that viewers come by. The load generator shares the machine, so
+// BenchmarkRelay moves the display's updates to a viewer over loopback TCP and
+// each stack that viewers come by: with everything granted, so that nobody looks
+// at them, and with all withheld that can be, so that every rectangle is
+// followed (benchstat -col /policy). The load generator shares the machine, so
 // compare figures of one run only.
 func BenchmarkRelay(b *testing.B) {
 	certs := layertest.Certificates(b)
@@ -33,20 +35,23 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	for _, stack := range stacks {
 		for _, size := range []int{600, 64 << 10} {
-			b.Run(fmt.Sprintf("%s/%d", stack.name, size), func(b *testing.B) {
-				benchmarkRelay(b, stack.server, stack.browser, size)
+			b.Run(fmt.Sprintf("%s/%d/policy=none", stack.name, size), func(b *testing.B) {
+				benchmarkRelay(b, stack.server, stack.browser, size, auth.AllRights)
+			})
+			b.Run(fmt.Sprintf("%s/%d/policy=full", stack.name, size), func(b *testing.B) {
+				benchmarkRelay(b, stack.server, stack.browser, size, auth.View)
 			})
 		}
 	}
 }
 
-func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int) {
+func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int, rights auth.Rights) {
 	front, viewer := stackedPair(b, server, browser)
 	back, display := stackedPair(b, nil, nil)
-	r := newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
+	r := newRelay(front, back, &auth.Grant{Rights: rights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.run() }()
-	go writeMany(display, make([]byte, size), b.N)
+	go writeMany(display, rawUpdate(size), b.N)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -56,6 +61,13 @@ func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int) {
 	b.StopTimer()
 	r.cut(endShutdown)
 	<-ended
+}
+
+// rawUpdate is an update of one line of pixels, size bytes long.
+func rawUpdate(size int) []byte {
+	const heads = 4 + 12
+	b := rfb.AppendRect(rfb.AppendFramebufferUpdate(nil, 1), 0, 0, uint16((size-heads)/4), 1, rfb.EncodingRaw)
+	return append(b, make([]byte, size-heads)...)
 }
 
 func writeMany(c net.Conn, p []byte, n int) {
