@@ -3,7 +3,10 @@
 // them. It knows neither connections nor RFB.
 package auth
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Identity is who a peer proved to be, and by what means. What was merely
 // claimed (an Origin, a forwarded header) never becomes one.
@@ -11,6 +14,12 @@ type Identity struct {
 	Name   string   // user name, certificate subject …; "" for a proof that names nobody
 	Method string   // "none", "vnc", "x509-plain", "x509-sasl/SCRAM-SHA-256", "tls-certificate", "link" …
 	Groups []string // as the user store knows them
+
+	// Expires is when the proof ends, as a token's does; zero: never.
+	Expires time.Time
+	// Claims are what a token says that was the proof (Request.Claims); nil for
+	// other proofs.
+	Claims map[string]any
 }
 
 // In reports whether the identity belongs to group.

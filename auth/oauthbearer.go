@@ -26,7 +26,7 @@ func newOAuthBearer(m Mechanisms) *Mechanism {
 	var verdict error // of the first response; nil: none yet
 	server := sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
 		verdict = m.Guard.try(m.From, "", func() error {
-			id, _, err := m.Tokens.verify(o.Token)
+			id, err := m.Tokens.bearer(o.Token)
 			if err == nil {
 				err = actsFor(id.Name, saslName(o.Username))
 			}

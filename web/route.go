@@ -137,14 +137,21 @@ func only(values []string, no *Refusal) (string, error) {
 	return values[0], nil
 }
 
-// frontOfToken asks for what a token is good for; a name beside it must fit.
+// frontOfToken asks for what a token is good for; a name beside it must fit, or
+// chooses where the token is for several.
 func (e *endpoint) frontOfToken(ctx context.Context, token, name string) (gateway.Front, error) {
 	front, err := e.lookup(ctx, token)
 	if err != nil {
 		return front, err
 	}
-	if name != "" && name != front.Target {
+	switch {
+	case front.Target == "": // it is for several, and front.Find knows for which
+		front.Target = name
+	case name != "" && name != front.Target:
 		return front, errTwoDisplays
+	}
+	if front.Target == "" {
+		return front, errNoDisplay
 	}
 	return front, nil
 }

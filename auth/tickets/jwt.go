@@ -112,6 +112,9 @@ func (j *JWT) ticket(said auth.JWTClaims, encrypted bool) (Ticket, error) {
 	if said.Identity.Name != "" {
 		t.Identity = said.Identity
 	}
+	if json.Unmarshal(said.Payload, &t.Claims) != nil {
+		return Ticket{}, refused("jwt", "its claims are malformed")
+	}
 	if !j.cfg.OnlyStart {
 		t.Expires = said.Expires
 	}

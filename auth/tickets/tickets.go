@@ -73,6 +73,9 @@ type Ticket struct {
 	// MustBe is the user that the bearer must prove to be by other means; "" for
 	// a token that is proof enough.
 	MustBe string
+	// Claims are what a signed token says, for conditions of a policy; nil for
+	// others.
+	Claims map[string]any
 	// From are the networks that the bearer must come from; none: all.
 	From []netip.Prefix
 }

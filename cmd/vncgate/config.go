@@ -15,16 +15,19 @@ import (
 // config is the file that serve reads; deploy/vncgate.yaml and
 // deploy/sources.yaml show every key.
 type config struct {
-	Listeners []listenerConfig        `yaml:"listeners"`
-	Targets   map[string]targetConfig `yaml:"targets,omitempty"`
-	Sources   []sourceConfig          `yaml:"sources,omitempty"`
-	Free      *freeConfig             `yaml:"free,omitempty"`
-	Users     *usersConfig            `yaml:"users,omitempty"`
-	Tokens    *tokensConfig           `yaml:"tokens,omitempty"`
-	Kerberos  *kerberosConfig         `yaml:"kerberos,omitempty"`
-	Policy    []ruleConfig            `yaml:"policy,omitempty"`
-	Limits    limitsConfig            `yaml:"limits,omitempty"`
-	Log       logConfig               `yaml:"log,omitempty"`
+	Listeners    []listenerConfig        `yaml:"listeners"`
+	Targets      map[string]targetConfig `yaml:"targets,omitempty"`
+	Sources      []sourceConfig          `yaml:"sources,omitempty"`
+	Free         *freeConfig             `yaml:"free,omitempty"`
+	Users        *usersConfig            `yaml:"users,omitempty"`
+	Tokens       *tokensConfig           `yaml:"tokens,omitempty"`
+	Kerberos     *kerberosConfig         `yaml:"kerberos,omitempty"`
+	Policy       []ruleConfig            `yaml:"policy,omitempty"`
+	PolicyFile   string                  `yaml:"policy_file,omitempty"` // the same rules in a file of their own, which counts anew when it changes
+	Capabilities *capabilitiesConfig     `yaml:"capabilities,omitempty"`
+	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
+	Limits       limitsConfig            `yaml:"limits,omitempty"`
+	Log          logConfig               `yaml:"log,omitempty"`
 }
 
 type usersConfig struct {
@@ -78,12 +81,6 @@ func (t *tokensConfig) verifier(ctx context.Context, reporter func(what, path st
 	return auth.NewJWTVerifier(cfg)
 }
 
-type ruleConfig struct {
-	Who     string   `yaml:"who"`
-	Targets string   `yaml:"targets"`
-	Allow   []string `yaml:"allow"`
-}
-
 type limitsConfig struct {
 	Sessions         int           `yaml:"sessions,omitempty"`
 	Handshakes       int           `yaml:"handshakes,omitempty"`
@@ -92,6 +89,7 @@ type limitsConfig struct {
 	GreetTimeout     time.Duration `yaml:"greet_timeout,omitempty"`
 	Stall            time.Duration `yaml:"stall,omitempty"`
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout,omitempty"`
+	KickTime         time.Duration `yaml:"kick_time,omitempty"` // how long one who was kicked is kept out, from its last try on
 }
 
 type logConfig struct {
@@ -129,7 +127,7 @@ func parseConfig(b []byte) (*config, error) {
 func (l limitsConfig) limits() gateway.Limits {
 	return gateway.Limits{
 		Sessions: l.Sessions, Handshakes: l.Handshakes,
-		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, GreetTimeout: l.GreetTimeout, Stall: l.Stall,
+		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, GreetTimeout: l.GreetTimeout, Stall: l.Stall, KickTime: l.KickTime,
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"vncgate/auth"
 )
 
 // validate finds what is wrong with the meaning; the form was checked before.
@@ -55,6 +53,9 @@ func (c *config) validate() error {
 	if _, err := c.policy(); err != nil {
 		return err
 	}
+	if err := c.validateCapabilities(); err != nil {
+		return err
+	}
 	if err := c.Limits.validate(); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}
@@ -76,6 +77,7 @@ func (l limitsConfig) validate() error {
 		{"greet_timeout", l.GreetTimeout < 0},
 		{"stall", l.Stall < 0},
 		{"shutdown_timeout", l.ShutdownTimeout < 0},
+		{"kick_time", l.KickTime < 0},
 	} {
 		if limit.negative {
 			return fmt.Errorf("%s: must not be negative", limit.name)
@@ -93,6 +95,11 @@ func (c *config) secretsReadable(ctx context.Context) error {
 	for i := range c.Listeners {
 		if err := c.Listeners[i].Password.readable(ctx); err != nil {
 			return fmt.Errorf("listener %s: password: %w", c.Listeners[i].Address, err)
+		}
+		if api := c.Listeners[i].API; api != nil {
+			if err := api.Token.readable(ctx); err != nil {
+				return fmt.Errorf("listener %s: api: token: %w", c.Listeners[i].Address, err)
+			}
 		}
 	}
 	for _, name := range keys(c.Targets) {
@@ -112,23 +119,4 @@ func (t targetConfig) secrets() map[string]*secret {
 		list["kerberos.password"] = t.Kerberos.Password
 	}
 	return list
-}
-
-// policy compiles the rules; nil when there are none.
-func (c *config) policy() (*auth.Policy, error) {
-	if c.Policy == nil {
-		return nil, nil
-	}
-	if len(c.Policy) == 0 {
-		return nil, errors.New("policy: there is no rule in it, so nobody could do anything; leave it out to allow everything")
-	}
-	var rules []auth.Rule
-	for i, r := range c.Policy {
-		rights, err := auth.ParseRights(r.Allow)
-		if err != nil {
-			return nil, fmt.Errorf("policy[%d]: allow: %w", i, err)
-		}
-		rules = append(rules, auth.Rule{Who: []string{r.Who}, Targets: []string{r.Targets}, Allow: rights})
-	}
-	return auth.NewPolicy(rules)
 }

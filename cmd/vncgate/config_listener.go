@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vncgate/auth"
 	"vncgate/layers"
 )
 
@@ -33,14 +34,19 @@ type listenerConfig struct {
 	Route     *routeConfig     `yaml:"route,omitempty"`
 	Sources   []string         `yaml:"sources,omitempty"` // whose tokens are taken here
 	Token     string           `yaml:"token,omitempty"`   // required (the default with sources) or optional
+	Rights    oneOrMore        `yaml:"rights,omitempty"`  // what may be done here at most
+	Limits    auth.Limits      `yaml:"limits,omitempty"`
+	API       *apiConfig       `yaml:"api,omitempty"` // POST /api/revoke
 }
 
 // serverTLSConfig is our certificate towards viewers.
 type serverTLSConfig struct {
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
-	ClientCA    string `yaml:"client_ca,omitempty"` // demand client certificates of this CA
-	Implicit    bool   `yaml:"implicit,omitempty"`  // native viewers: TLS from the first byte
+	Certificate   string    `yaml:"certificate"`
+	Key           string    `yaml:"key"`
+	ClientCA      string    `yaml:"client_ca,omitempty"`       // demand client certificates of this CA
+	CRL           oneOrMore `yaml:"crl,omitempty"`             // files of its revocation lists, read again when they change
+	CRLFailClosed bool      `yaml:"crl_fail_closed,omitempty"` // take nobody without a list that is not overdue
+	Implicit      bool      `yaml:"implicit,omitempty"`        // native viewers: TLS from the first byte
 }
 
 // proxyConfig is whose PROXY headers are believed.
@@ -108,6 +114,9 @@ func (l *listenerConfig) validate(c *config) error {
 	if l.TLS != nil && (l.TLS.Certificate == "" || l.TLS.Key == "") {
 		return errors.New("tls: both certificate and key are needed; 'vncgate cert make' makes them")
 	}
+	if l.TLS != nil && l.TLS.ClientCA == "" && (len(l.TLS.CRL) > 0 || l.TLS.CRLFailClosed) {
+		return errors.New("tls: crl: revokes client certificates, which client_ca asks for; set it")
+	}
 	if err := l.validateProxy(network); err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
@@ -127,6 +136,9 @@ func (l *listenerConfig) validate(c *config) error {
 		if err := l.Web.validate(l); err != nil {
 			return fmt.Errorf("web: %w", err)
 		}
+	}
+	if err := l.validateNarrowing(); err != nil {
+		return err
 	}
 	return l.validateSecurity(c)
 }
@@ -182,7 +194,7 @@ func (l *listenerConfig) validateArrivals(c *config) error {
 	for name, set := range map[string]bool{
 		"web": l.Web != nil, "security": len(l.Security) > 0, "password": l.Password != nil, "rsa_key": l.RSAKey != "",
 		"anonymous": l.Anonymous, "target": l.Target != "", "route": l.Route != nil, "sources": len(l.Sources) > 0,
-		"token": l.Token != "", "protocols": len(l.Protocols) > 0,
+		"token": l.Token != "", "protocols": len(l.Protocols) > 0, "rights": len(l.Rights) > 0, "limits": !l.Limits.IsZero(), "api": l.API != nil,
 	} {
 		if set {
 			return fmt.Errorf("%s: is for viewers; this listener is for displays, since it has arrivals", name)
@@ -219,9 +231,11 @@ func (l *listenerConfig) validateTokens(c *config) error {
 	for i, name := range l.Sources {
 		at := slices.IndexFunc(c.Sources, func(s sourceConfig) bool { return s.Name == name })
 		switch {
-		case at < 0:
-			return fmt.Errorf("sources: %w", notOneOf("source", name, c.sourceNames(asTokens)))
-		case c.Sources[at].use() != asTokens:
+		case name == capabilitySource && c.Capabilities == nil:
+			return errors.New("sources: capabilities are the tokens that are issued here; set capabilities, too")
+		case name != capabilitySource && at < 0:
+			return fmt.Errorf("sources: %w", notOneOf("source", name, c.tokenNames()))
+		case at >= 0 && c.Sources[at].use() != asTokens:
 			return fmt.Errorf("sources: %s names targets, which every listener has; here stand sources of tokens", name)
 		case slices.Contains(l.Sources[:i], name):
 			return fmt.Errorf("sources: %s is named twice", name)

@@ -72,6 +72,15 @@ func (c *config) sourceNames(use string) []string {
 	return names
 }
 
+// tokenNames are all that a listener can take tokens of.
+func (c *config) tokenNames() []string {
+	names := c.sourceNames(asTokens)
+	if c.Capabilities != nil {
+		names = append(names, capabilitySource)
+	}
+	return names
+}
+
 // sourceName is what may stand in front of a slash in a policy.
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
@@ -80,6 +89,9 @@ func (c *config) validateSources() error {
 		s := &c.Sources[i]
 		if !sourceName.MatchString(s.Name) {
 			return fmt.Errorf("sources[%d]: name: %q is none; letters, digits, _ . and - are", i, s.Name)
+		}
+		if s.Name == capabilitySource {
+			return fmt.Errorf("sources[%d]: name: %s are the tokens that are issued here; take another name", i, s.Name)
 		}
 		if slices.ContainsFunc(c.Sources[:i], func(o sourceConfig) bool { return o.Name == s.Name }) {
 			return fmt.Errorf("sources[%d]: name: there are two sources %s", i, s.Name)

@@ -13,20 +13,21 @@ import (
 func (c *config) warnings() []string {
 	var list []string
 	everything := -1 // the rule behind which none is reached
-	for i, r := range c.Policy {
+	for i := range c.Policy {
+		r := &c.Policy[i]
 		text := ""
 		switch {
 		case everything >= 0:
 			text = fmt.Sprintf("is never reached, since policy[%d] is for everybody on every target", everything)
-		case strings.HasPrefix(r.Who, "group:") && c.Users == nil && c.Tokens == nil && len(c.Sources) == 0:
+		case slices.ContainsFunc(r.Who, isGroup) && c.Users == nil && c.Tokens == nil && len(c.Sources) == 0:
 			text = "there are no users, tokens or sources, so nobody is of a group"
 		default:
-			text = c.missesTargets(r.Targets)
+			text = c.missesAll(r.Targets)
 		}
 		if text != "" {
 			list = append(list, fmt.Sprintf("policy[%d]: %s", i, text))
 		}
-		if r.Who == "*" && r.Targets == "*" && everything < 0 {
+		if r.forAll() && everything < 0 {
 			everything = i
 		}
 	}
@@ -42,6 +43,24 @@ func (c *config) warnings() []string {
 		}
 	}
 	return list
+}
+
+func isGroup(who string) bool { return strings.HasPrefix(who, "group:") }
+
+// forAll reports whether no rule behind this one is ever asked.
+func (r *ruleConfig) forAll() bool {
+	return slices.Contains(r.Who, "*") && slices.Contains(r.Targets, "*") &&
+		len(r.Methods) == 0 && len(r.From) == 0 && r.When == nil && r.If == ""
+}
+
+// missesAll says of the first pattern for no target that it is one.
+func (c *config) missesAll(patterns []string) string {
+	for _, pattern := range patterns {
+		if text := c.missesTargets(pattern); text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // missesTargets says that a pattern is for no target. What sources and viewers

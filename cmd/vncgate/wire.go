@@ -16,21 +16,24 @@ import (
 // wiring turns a checked configuration into a running gateway. It is the one
 // place where all parts meet.
 type wiring struct {
-	cfg      *config
-	log      *slog.Logger
-	users    *auth.Users
-	tokens   *auth.JWTVerifier
-	kerberos *auth.KerberosService
-	guard    auth.Guard
-	pairs    []*certs.KeyPair // for warnings about their age
-	policy   *auth.Policy
-	targets  map[string]*gateway.Target
-	sources  map[string]*source
-	free     *reach // nil: no display is named by its address
-	arrivals *gateway.Arrivals
-	single   <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
-	gate     *gateway.Gateway
-	doors    []door
+	cfg          *config
+	log          *slog.Logger
+	users        *auth.Users
+	tokens       *auth.JWTVerifier
+	kerberos     *auth.KerberosService
+	guard        auth.Guard
+	pairs        []*certs.KeyPair // for warnings about their age
+	rules        *policyRules
+	lists        []*certs.CRLs // of revoked client certificates
+	capabilities *capabilities // nil: no tokens are issued here
+	certEnds     certificateEnds
+	targets      map[string]*gateway.Target
+	sources      map[string]*source
+	free         *reach // nil: no display is named by its address
+	arrivals     *gateway.Arrivals
+	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
+	gate         *gateway.Gateway
+	doors        []door
 }
 
 // newWiring opens what the configuration names: users, certificates, and last
@@ -58,14 +61,16 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 	if w.kerberos, err = cfg.Kerberos.service(); err != nil {
 		return nil, fmt.Errorf("kerberos: %w", err)
 	}
-	if w.policy, err = cfg.policy(); err != nil {
+	if err = w.openPolicy(); err != nil {
 		return nil, err
+	}
+	w.gate = &gateway.Gateway{
+		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
 	}
 	if err := w.openDisplays(ctx); err != nil {
 		w.closeSources()
 		return nil, err
 	}
-	w.gate = &gateway.Gateway{Resolve: w.find, Authorize: w.authorize, Limits: cfg.Limits.limits(), Log: log}
 	for i := range cfg.Listeners {
 		if err := w.openDoor(ctx, &cfg.Listeners[i]); err != nil {
 			w.closeDoors()
@@ -93,7 +98,10 @@ func (w *wiring) openDisplays(ctx context.Context) error {
 			w.targets[name].Fallbacks = append(w.targets[name].Fallbacks, w.targets[fallback])
 		}
 	}
-	return w.openSources(ctx)
+	if err := w.openSources(ctx); err != nil {
+		return err
+	}
+	return w.openCapabilities(ctx)
 }
 
 // reporter logs what is wrong with a file that changed while it was in use;
@@ -110,6 +118,8 @@ func (w *wiring) serve(ctx context.Context) error {
 	for _, d := range w.doors {
 		running.Go(func() { failed <- d.serve(w.gate) })
 	}
+	watching, stopWatching := context.WithCancel(context.Background())
+	running.Go(func() { w.watch(watching) })
 	var err error
 	select {
 	case <-w.single:
@@ -118,6 +128,7 @@ func (w *wiring) serve(ctx context.Context) error {
 		w.log.Info("shutting down", "sessions", w.gate.Sessions(), "timeout", w.cfg.Limits.shutdownTimeout().String())
 	}
 	w.shutdown()
+	stopWatching()
 	running.Wait()
 	return err
 }

@@ -151,6 +151,9 @@ func (w *wiring) arrivalsDoor(ln net.Listener, l *listenerConfig, p *prepared) {
 // is said otherwise.
 func (w *wiring) webServer(l *listenerConfig, cfg web.Config) *http.Server {
 	server := web.NewServer(cfg)
+	if l.API != nil {
+		server.Handler = w.api(l.API, server.Handler)
+	}
 	if l.mixed() && l.TLS != nil && !l.PlainHTTP {
 		server.Handler = onlyTLS(server.Handler)
 	}
@@ -179,6 +182,7 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 		Paths: []string{l.Web.Path}, Origins: l.Web.Origins, Hosts: l.Web.Hosts, PathPrefix: l.Web.TargetsPath,
 		Defaults: l.Web.Defaults, Mandatory: l.Web.Mandatory, TokensOnly: l.tokenRequired(), Log: w.log,
 	}
+	w.pages(&cfg)
 	if len(l.Web.TrustedProxies) > 0 {
 		trusted, err := parsePrefixes(l.Web.TrustedProxies)
 		if err != nil {
@@ -238,7 +242,7 @@ func (d *door) announce(w *wiring) {
 		w.log.Info("listening", "address", address, "for", d.kind(), "target", d.l.Target,
 			"security", strings.Join(*d.l.types(d.kind()), ","), "tls", d.l.TLS != nil)
 	}
-	if d.l.open(d.kind()) && len(w.cfg.Policy) == 0 && !loopback(address) {
+	if d.l.open(d.kind()) && !w.cfg.hasPolicy() && !loopback(address) {
 		w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", address)
 	}
 }

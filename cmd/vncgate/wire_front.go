@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/layers"
@@ -221,7 +222,11 @@ func (w *wiring) entry(l *listenerConfig, k kind, cert *serverCertificate) (*ent
 // front wires what viewers of kind k meet at a listener, above the connection
 // that it hands on.
 func (w *wiring) front(l *listenerConfig, k kind, cert *serverCertificate) (gateway.Front, error) {
-	front := gateway.Front{Name: l.Address, Target: l.Target}
+	front := gateway.Front{Name: l.Address, Target: l.Target, Limits: l.Limits}
+	var err error
+	if front.Rights, err = auth.ParseRights(l.Rights); err != nil {
+		return front, fmt.Errorf("rights: %w", err)
+	}
 	e, err := w.entry(l, k, cert)
 	if err != nil {
 		return front, err
@@ -295,7 +300,24 @@ func (w *wiring) serverTLS(t *serverTLSConfig) (*serverCertificate, error) {
 		}
 		cert.config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return cert, nil
+	return cert, w.revokes(t, cert)
+}
+
+// revokes has revocation lists looked at for client certificates.
+func (w *wiring) revokes(t *serverTLSConfig, cert *serverCertificate) error {
+	if len(t.CRL) == 0 {
+		return nil
+	}
+	lists, err := certs.LoadCRLs(certs.CRLConfig{
+		Files: t.CRL, Authorities: []string{t.ClientCA}, FailClosed: t.CRLFailClosed,
+		Report: w.reporter("revocation list", strings.Join(t.CRL, ",")),
+	})
+	if err != nil {
+		return fmt.Errorf("tls: crl: %w", err)
+	}
+	cert.config.VerifyConnection = lists.VerifyConnection
+	w.lists = append(w.lists, lists)
+	return nil
 }
 
 func certificateOf(pair *certs.KeyPair) *serverCertificate {

@@ -97,23 +97,29 @@ func (h *httpSource) open(ctx context.Context, _ sourceOpener) (tickets.Source, 
 }
 
 func (r *redisSource) open(ctx context.Context, _ sourceOpener) (tickets.Source, error) {
-	tlsConfig, err := r.TLS.config()
+	cfg, err := r.config(ctx)
 	if err != nil {
 		return nil, err
 	}
-	password, err := r.Password.optional(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("password: %w", err)
+	return opened(tickets.NewRedis(cfg))
+}
+
+func (r *redisSource) config(ctx context.Context) (tickets.RedisConfig, error) {
+	cfg := tickets.RedisConfig{
+		Addresses: r.Addresses, Cluster: r.Cluster, Master: r.Master, User: r.User, SentinelUser: r.SentinelUser, DB: r.DB,
+		Namespace: r.Namespace, Timeout: r.Timeout, Keep: r.Keep, KeepUnknown: r.KeepUnknown,
 	}
-	sentinel, err := r.SentinelPassword.optional(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("sentinel_password: %w", err)
+	var err error
+	if cfg.TLS, err = r.TLS.config(); err != nil {
+		return cfg, err
 	}
-	return opened(tickets.NewRedis(tickets.RedisConfig{
-		Addresses: r.Addresses, Cluster: r.Cluster, Master: r.Master, User: r.User, Password: password,
-		SentinelUser: r.SentinelUser, SentinelPassword: sentinel, DB: r.DB, TLS: tlsConfig, Namespace: r.Namespace,
-		Timeout: r.Timeout, Keep: r.Keep, KeepUnknown: r.KeepUnknown,
-	}))
+	if cfg.Password, err = r.Password.optional(ctx); err != nil {
+		return cfg, fmt.Errorf("password: %w", err)
+	}
+	if cfg.SentinelPassword, err = r.SentinelPassword.optional(ctx); err != nil {
+		return cfg, fmt.Errorf("sentinel_password: %w", err)
+	}
+	return cfg, nil
 }
 
 func (j *jwtSource) open(ctx context.Context, o sourceOpener) (tickets.Source, error) {

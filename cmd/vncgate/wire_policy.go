@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vncgate/auth"
@@ -20,26 +21,109 @@ func resolver(targets map[string]*gateway.Target) func(context.Context, string) 
 	}
 }
 
-// authorize grants what the policy allows; users, if there are any, know the
-// groups.
+// authorize grants what the policy allows to those who are still whom they have
+// proved to be. What a ticket and the listener allow is the gateway's to add.
 func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, error) {
-	ids, target := req.Identities, req.Target
-	for i, id := range ids {
-		if w.users == nil || id.Name == "" || bringsGroups(id) {
+	target := req.Target
+	grant := auth.Grant{Target: target}
+	for i := range req.Identities {
+		if err := w.look(&req.Identities[i]); err != nil {
+			return grant, err
+		}
+		if end := req.Identities[i].Expires; grant.Expires.IsZero() || !end.IsZero() && end.Before(grant.Expires) {
+			grant.Expires = end
+		}
+		if req.Claims == nil {
+			req.Claims = req.Identities[i].Claims
+		}
+	}
+	if err := bound(req.Identities); err != nil {
+		return grant, err
+	}
+	grant.Identity = whom(req.Identities)
+	req.Target = w.policyName(target)
+	decision := w.rules.now().Decide(req)
+	w.log.Debug("policy decided", "user", grant.Identity.String(), "method", grant.Identity.Method, "target", target, "decision", decision.String())
+	if !decision.Allowed() {
+		return grant, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, grant.Identity, decision, target)
+	}
+	grant.Rights, grant.Limits, grant.Review, grant.Rule = decision.Rights, decision.Limits, decision.Until, decision.By()
+	return grant, nil
+}
+
+// look gives an identity the groups that the users file has for it now. Who was
+// proved by the file must still be in it.
+func (w *wiring) look(id *auth.Identity) error {
+	if w.users == nil || id.Name == "" || bringsGroups(*id) {
+		return nil
+	}
+	known, ok := w.users.Identity(id.Name)
+	switch {
+	case ok && known.Name == id.Name:
+		id.Groups = known.Groups
+	case provedByUsers(id.Method):
+		return fmt.Errorf("%w: user %q is not in the users file any more", gateway.ErrDenied, id.Name)
+	}
+	return nil
+}
+
+// provedByUsers reports whether a method looks a password up in the users file.
+func provedByUsers(method string) bool {
+	kind, mechanism, sasl := strings.Cut(method, "/")
+	if sasl && asksSASL(kind) {
+		return mechanism == auth.Plain || strings.HasPrefix(mechanism, "SCRAM-")
+	}
+	return !sasl && asksPassword(kind)
+}
+
+// bound refuses a token that is for a user whom its bearer has not proved to be
+// by other means.
+func bound(ids []auth.Identity) error {
+	for _, token := range ids {
+		if token.Method != capabilityMethod || token.Name == "" {
 			continue
 		}
-		if known, ok := w.users.Identity(id.Name); ok {
-			ids[i].Name, ids[i].Groups = known.Name, known.Groups
+		proved := func(id auth.Identity) bool {
+			return id.Name == token.Name && !strings.HasPrefix(id.Method, ticketMethod)
+		}
+		if !slices.ContainsFunc(ids, proved) {
+			return fmt.Errorf("%w: the token is for user %q, which its bearer has not proved to be", gateway.ErrDenied, token.Name)
 		}
 	}
-	who := whom(ids)
-	req.Target = w.policyName(target)
-	decision := w.policy.Decide(req)
-	w.log.Debug("policy decided", "user", who.String(), "method", who.Method, "target", target, "decision", decision.String())
-	if !decision.Allowed() {
-		return auth.Grant{}, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, who, decision, target)
+	return nil
+}
+
+// policyRules are the rules in force: those of the configuration, or of a file
+// that is read again when it changes. A file that cannot be read changes
+// nothing.
+type policyRules struct {
+	fixed  *auth.Policy // nil: there are none
+	file   *auth.Watched[*auth.Policy]
+	report func(error)
+}
+
+func (w *wiring) openPolicy() (err error) {
+	w.rules = &policyRules{report: w.reporter("policy", w.cfg.PolicyFile)}
+	if w.cfg.PolicyFile == "" {
+		w.rules.fixed, err = w.cfg.policy()
+		return err
 	}
-	return auth.Grant{Identity: who, Target: target, Rights: decision.Rights, Limits: decision.Limits, Review: decision.Until, Rule: decision.By()}, nil
+	if w.rules.file, err = watchPolicy(w.cfg.PolicyFile); err != nil {
+		return explainPolicyFile(err, w.cfg.PolicyFile)
+	}
+	return nil
+}
+
+// now is the policy in force; nil is none.
+func (p *policyRules) now() *auth.Policy {
+	if p.file == nil {
+		return p.fixed
+	}
+	policy, err := p.file.Current()
+	if err != nil {
+		p.report(err)
+	}
+	return policy
 }
 
 // bringsGroups is for tokens, whose users are those of somebody else: they have

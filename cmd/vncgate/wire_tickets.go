@@ -192,6 +192,7 @@ func (w *wiring) openSource(ctx context.Context, c *sourceConfig) error {
 const ticketMethod = "ticket/"
 
 func (w *wiring) closeSources() {
+	w.capabilities.close()
 	for _, s := range w.sources {
 		if c, ok := s.Source.(interface{ Close() error }); ok {
 			_ = c.Close()
@@ -213,6 +214,8 @@ func (w *wiring) bearers(names []string, front gateway.Front) func(context.Conte
 			s := w.sources[name]
 			ticket, err := s.Lookup(ctx, token)
 			switch {
+			case err == nil && name == capabilitySource:
+				return w.capabilities.bearer(w, front, token, s, ticket)
 			case err == nil:
 				return w.bearer(front, name, token, s, ticket)
 			case !errors.Is(err, tickets.ErrUnknown):
@@ -231,17 +234,13 @@ func (w *wiring) bearer(front gateway.Front, name, token string, s *source, tick
 	id := ticket.Identity
 	id.Method = ticketMethod + name
 	front.Identities = append([]auth.Identity{id}, front.Identities...)
-	front.Expires = ticket.Expires
-	front.Rights = ticket.Rights
-	switch {
-	case ticket.Rights == 0:
-		front.Rights = s.rights
-	case s.rights != 0:
-		if front.Rights &= s.rights; front.Rights == 0 {
-			return front, errNoRights
-		}
+	front.Expires, front.TicketID, front.Claims = ticket.Expires, ticket.ID, ticket.Claims
+	front.Limits = front.Limits.Narrow(ticket.Limits)
+	var ok bool
+	if front.Rights, ok = common(front.Rights, ticket.Rights, s.rights); !ok {
+		return front, errNoRights
 	}
-	if ticket.Target != "" {
+	if ticket.Target != "" || ticket.Address == "" {
 		front.Target = ticket.Target
 		return front, nil
 	}
@@ -288,6 +287,23 @@ type unnamedError struct {
 func (e *unnamedError) Error() string { return strings.ReplaceAll(e.error.Error(), e.token, "…") }
 
 func (e *unnamedError) Unwrap() error { return e.error }
+
+// common is what all of rights allow, of which 0 narrows nothing; not ok says
+// that this is nothing.
+func common(rights ...auth.Rights) (all auth.Rights, ok bool) {
+	for _, r := range rights {
+		switch {
+		case r == 0:
+		case all == 0:
+			all = r
+		default:
+			if all &= r; all == 0 {
+				return 0, false
+			}
+		}
+	}
+	return all, true
+}
 
 // placeOf is an address in the log and for a policy, in which a slash divides
 // the name of the source from it.

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/auth/capability"
+	"vncgate/gateway"
+	"vncgate/web"
+)
+
+// Links that viewers make to what they see: tokens that allow no more than the
+// session does that makes them, and no longer.
+
+// made is a link that the page of a session has made.
+type made struct {
+	key string // of the session
+	end time.Time
+}
+
+// pages has pages told of their sessions, and do what their sessions allow.
+func (w *wiring) pages(cfg *web.Config) {
+	cfg.Renew = w.gate.Renew
+	if w.capabilities != nil && w.capabilities.share != nil {
+		cfg.Sharing = &web.Sharing{May: w.mayShare, Make: w.makeShare, Revoke: w.unshare}
+	}
+}
+
+// mayShare names the rights that a session may pass on. One that came by a token
+// itself passes nothing on: whoever gave it decides who else gets one.
+func (w *wiring) mayShare(key string) []string {
+	session, ok := w.gate.SessionOf(key)
+	if !ok || session.Ticket != "" || cameByTicket(session) {
+		return nil
+	}
+	most, err := w.capabilities.share.rights()
+	if rights := session.Rights & most; err == nil && rights.Has(auth.View) {
+		return strings.Split(rights.String(), ",")
+	}
+	return nil
+}
+
+// cameByTicket reports whether a token of a source led to the display, which
+// nobody else can find then.
+func cameByTicket(session gateway.SessionInfo) bool {
+	for _, id := range session.Identities {
+		if strings.HasPrefix(id.Method, ticketMethod) {
+			return true
+		}
+	}
+	return false
+}
+
+var errShareOver = &web.Refusal{Status: http.StatusForbidden, Words: "Your own time on this display is over. Connect again to share it."}
+
+// makeShare issues a token for the display of a session.
+func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest) (web.Share, error) {
+	session, ok := w.gate.SessionOf(key)
+	if !ok {
+		return web.Share{}, errShareOver
+	}
+	rights, err := auth.ParseRights(want.Rights)
+	if err != nil {
+		return web.Share{}, err
+	}
+	token := capability.Token{
+		Targets: []string{session.Target}, Rights: rights & session.Rights, Limits: session.Limits, Uses: want.Uses,
+		Issuer: session.Identity.String(), Note: "shared from session " + session.ID,
+	}
+	token.Expires = time.Now().Add(min(want.TTL, w.capabilities.share.time()))
+	if end := session.Expires; !end.IsZero() && end.Before(token.Expires) {
+		token.Expires = end
+	}
+	text, issued, err := w.capabilities.Issue(token)
+	if err != nil {
+		return web.Share{}, err
+	}
+	w.capabilities.remember(issued.ID, made{key, issued.Expires})
+	return web.Share{ID: issued.ID, Token: text, Expires: issued.Expires}, nil
+}
+
+func (c *capabilities) remember(id string, m made) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for old, one := range c.shared {
+		if time.Now().After(one.end) {
+			delete(c.shared, old)
+		}
+	}
+	c.shared[id] = m
+}
+
+var errNotShared = &web.Refusal{Status: http.StatusNotFound, Words: "This session has made no such link, or it has ended already."}
+
+// unshare takes a link of the same session back; who came by it is out.
+func (w *wiring) unshare(_ context.Context, key, id string) error {
+	w.capabilities.mu.Lock()
+	m, ok := w.capabilities.shared[id]
+	w.capabilities.mu.Unlock()
+	if !ok || m.key != key {
+		return errNotShared
+	}
+	if err := w.capabilities.Store.Revoke(capability.Revocation{ID: id, Note: "taken back by its maker"}); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	return nil
+}
