@@ -69,8 +69,9 @@ func JoinAddress(host, port string) (string, error) {
 	if err := checkHost(host); err != nil {
 		return "", err
 	}
-	if host == "unix" { // a host of that name, not the path of a socket
-		return "[unix]:" + number, nil
+	switch host {
+	case "unix", "fd", "systemd": // a host of that name, not a socket (layers.ParseAddress)
+		return "[" + host + "]:" + number, nil
 	}
 	return net.JoinHostPort(host, number), nil
 }

@@ -28,6 +28,8 @@ func TestParseAddress(t *testing.T) {
 		{"unix:/run/x.sock", "unix:/run/x.sock"},
 		{"unix:@name", "unix:@name"},
 		{"unix:5900", "[unix]:5900"},
+		{"fd:5900", "[fd]:5900"},
+		{"systemd:5900", "[systemd]:5900"},
 		{"unix_socket:/" + long, "unix:/" + long},
 	} {
 		if got, err := tickets.ParseAddress(tt.in); got != tt.want || err != nil {
