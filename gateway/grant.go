@@ -36,7 +36,7 @@ func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
 	}
 	for {
 		before := s.g.reviews.begun()
-		grant, err := s.ask(ctx)
+		grant, err := s.ask(ctx, time.Now())
 		if err != nil {
 			return denied(ctx, err)
 		}
@@ -56,14 +56,14 @@ func denied(ctx context.Context, err error) error {
 	return refusal(err)
 }
 
-// ask returns what the viewer may do now.
-func (s *Session) ask(ctx context.Context) (auth.Grant, error) {
+// ask returns what the viewer may do at the stated time.
+func (s *Session) ask(ctx context.Context, now time.Time) (auth.Grant, error) {
 	if err := s.stillProved(ctx); err != nil {
 		return auth.Grant{}, err
 	}
 	req := s.asked
 	req.Identities = slices.Clone(req.Identities)
-	req.Now = time.Now()
+	req.Now = now
 	grant := auth.Grant{Identity: req.Identities[0], Target: s.name, Rights: auth.AllRights}
 	if s.g.Authorize != nil {
 		var err error

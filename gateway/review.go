@@ -105,12 +105,22 @@ func (s *Session) review(no ending) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), reviewTimeout)
 	defer cancel()
-	answer, err := s.ask(ctx)
+	answer, err := s.ask(ctx, time.Now())
 	if err != nil {
 		s.stop(withdrawn(no, err))
 		return
 	}
 	s.hold(answer)
+}
+
+// closesAt reports whether the viewer will be sent away at the stated time, as
+// far as can be known now.
+func (s *Session) closesAt(then time.Time) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), reviewTimeout)
+	defer cancel()
+	_, err := s.ask(ctx, then)
+	var told *rfb.Refusal
+	return errors.Is(err, ErrDenied) || errors.As(err, &told)
 }
 
 // hasGrant is false until the viewer has proved who it is and may come in.
@@ -162,7 +172,9 @@ func (s *Session) apply(traffic *relay, before, now *auth.Grant) {
 		s.stop(endRightsChanged)
 		return
 	}
-	s.tellRights(now)
+	if before.Rights != now.Rights || !before.Expires.Equal(now.Expires) {
+		s.tellRights(now)
+	}
 }
 
 // ruleAttr says which rule decided, where that is known.

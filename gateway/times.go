@@ -31,6 +31,7 @@ var (
 	endIdle        = ending{"idle", "Your session ended because nothing was done in it for a while.", layers.ClosePolicy, errIdle}
 
 	warningWords = map[string]string{
+		endHours.reason:       "This display closes to you soon.",
 		endExpired.reason:     "Your time on this display is nearly over.",
 		endSessionTime.reason: "Your session ends soon.",
 		endIdle.reason:        "Your session ends soon, since nothing is done in it. Move the mouse or press a key to go on.",
@@ -44,12 +45,24 @@ type agenda struct {
 
 	active time.Time // when the viewer was last seen to do something
 	inputs uint64    // what it had done by then
+	asked  bool      // what will become of it at grant.Review
+	closes bool      // it ends then
 	warned int       // how many of warnings were given
 	of     string    // the reason of the end that was warned of
 	until  time.Time // and when that was to be
 }
 
-// end is the first of the ends that lie ahead; zero if there is none.
+// ahead is the first of the ends that are to be warned of. That the grant says
+// so at its review is only a guess until then.
+func (a *agenda) ahead() (at time.Time, why ending) {
+	at, why = a.end()
+	if r := a.grant.Review; a.closes && (at.IsZero() || r.Before(at)) {
+		return r, endHours
+	}
+	return at, why
+}
+
+// end is the first of the ends that are certain; zero if there is none.
 func (a *agenda) end() (at time.Time, why ending) {
 	at, why = a.grant.Expires, endExpired
 	if d := a.grant.Limits.Session; d > 0 {
@@ -92,7 +105,7 @@ func (a *agenda) due(end time.Time, why ending, now time.Time) int {
 // warn returns the warning to give now, if there is one to give or to take
 // back.
 func (a *agenda) warn(now time.Time) (Notice, bool) {
-	end, why := a.end()
+	end, why := a.ahead()
 	n := 0
 	if !end.IsZero() {
 		n = a.due(end, why, now)
@@ -110,7 +123,7 @@ func (a *agenda) warn(now time.Time) (Notice, bool) {
 
 // next is when to look again; zero: never.
 func (a *agenda) next(now time.Time) time.Time {
-	end, _ := a.end()
+	end, _ := a.ahead()
 	next := end
 	if !end.IsZero() {
 		for _, before := range warnings {
@@ -124,6 +137,9 @@ func (a *agenda) next(now time.Time) time.Time {
 			r = least
 		}
 		next = earlier(next, r)
+		if !a.asked {
+			next = earlier(next, r.Add(-warnings[0]))
+		}
 	}
 	if idle := a.grant.Limits.Idle; idle > 0 {
 		look := min(max(idle/20, 10*time.Millisecond), idleLook)
@@ -133,6 +149,13 @@ func (a *agenda) next(now time.Time) time.Time {
 		next = earlier(next, now.Add(look))
 	}
 	return next
+}
+
+// foresees reports whether it is time to ask what will become of the session at
+// its review.
+func (a *agenda) foresees(now time.Time) bool {
+	r := a.grant.Review
+	return !a.asked && !r.IsZero() && !now.Before(r.Add(-warnings[0]))
 }
 
 // times runs a session's agenda: one timer, and no goroutine while it waits.
@@ -151,6 +174,7 @@ func startTimes(s *Session, grant auth.Grant) *times {
 	t := &times{s: s, a: agenda{opened: now, active: now, grant: grant}}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.a.asked = s.board == nil // nobody is there to be told
 	t.timer = time.AfterFunc(time.Hour, t.look)
 	t.arm(now)
 	return t
@@ -160,7 +184,7 @@ func startTimes(s *Session, grant auth.Grant) *times {
 func (t *times) set(grant auth.Grant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.a.grant = grant
+	t.a.grant, t.a.asked, t.a.closes = grant, t.s.board == nil, false
 	t.warn(time.Now())
 	t.arm(time.Now())
 }
@@ -206,12 +230,34 @@ func (t *times) look() {
 	}
 	review := !t.a.grant.Review.IsZero() && !now.Before(t.a.grant.Review)
 	t.warn(now)
+	foresee, then := !review && t.a.foresees(now), t.a.grant.Review
 	if review {
 		t.a.grant.Review = time.Time{} // until there is an answer
+		t.a.closes = false
+	}
+	if foresee {
+		t.a.asked = true
 	}
 	t.arm(now)
 	t.mu.Unlock()
-	if review {
+	switch {
+	case review:
 		t.s.review(endHours)
+	case foresee:
+		t.foretell(then)
 	}
+}
+
+// foretell warns of a review that sends the viewer away, unless another answer
+// has come meanwhile.
+func (t *times) foretell(then time.Time) {
+	closes := t.s.closesAt(then)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.a.grant.Review.Equal(then) {
+		return
+	}
+	t.a.closes = closes
+	t.warn(time.Now())
+	t.arm(time.Now())
 }

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,11 +131,15 @@ func TestWarningMoves(t *testing.T) {
 
 // A grant that says to ask again at once is not asked about without a pause.
 func TestAgendaReview(t *testing.T) {
-	a := agenda{opened: at(0), grant: auth.Grant{Review: at(-time.Hour)}}
+	a := agenda{opened: at(0), asked: true, grant: auth.Grant{Review: at(-time.Hour)}}
 	if next := a.next(at(0)); !next.Equal(at(reviewPause)) {
 		t.Errorf("looks after %v", next.Sub(at(0)))
 	}
-	a.grant.Review = at(time.Hour)
+	a.grant.Review, a.asked = at(time.Hour), false
+	if next := a.next(at(0)); !next.Equal(at(59 * time.Minute)) {
+		t.Errorf("looks ahead after %v", next.Sub(at(0)))
+	}
+	a.asked = true
 	if next := a.next(at(0)); !next.Equal(at(time.Hour)) {
 		t.Errorf("looks after %v", next.Sub(at(0)))
 	}
@@ -172,4 +178,63 @@ func TestTimesOfASession(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hours is a policy that is open from 0 to closes, and says so.
+type hours struct {
+	mu     sync.Mutex
+	closes time.Time
+}
+
+func (h *hours) authorize(_ context.Context, req auth.Request) (auth.Grant, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !req.Now.Before(h.closes) {
+		return auth.Grant{}, ErrDenied
+	}
+	return auth.Grant{Rights: auth.AllRights, Review: h.closes}, nil
+}
+
+// A page is told before its hours are over, and told better when they are
+// longer after all.
+func TestHoursAreWarnedOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hours{closes: time.Now().Add(time.Hour)}
+		r := newRelayed(t, auth.Grant{Rights: auth.AllRights, Review: h.closes}, Front{NoticeKey: "0123456789abcdef"})
+		r.g.Authorize = h.authorize
+		r.asked.Identities = []auth.Identity{{Method: "none"}}
+		begun := time.Now()
+		notices, cancel, _ := r.g.Notices("0123456789abcdef")
+		defer cancel()
+		ended := r.start(t)
+		if n := <-notices; n.Kind != NoticeRights {
+			t.Errorf("%+v", n)
+		}
+		n := <-notices
+		if n.Kind != NoticeWarning || n.Words != "This display closes to you soon." || !n.Until.Equal(h.closes) || time.Since(begun) != 59*time.Minute {
+			t.Errorf("after %s: %+v", time.Since(begun), n)
+		}
+		h.mu.Lock()
+		h.closes = h.closes.Add(time.Hour)
+		h.mu.Unlock()
+		r.g.Review()
+		if n := <-notices; n.Kind != NoticeWarning || !n.Until.IsZero() {
+			t.Errorf("hours are longer: %+v", n)
+		}
+		for _, left := range []time.Duration{time.Minute, 10 * time.Second} {
+			for n = range notices {
+				if n.Kind == NoticeWarning {
+					break
+				}
+			}
+			if got := time.Until(n.Until); got != left {
+				t.Errorf("warned %s before", got)
+			}
+		}
+		if end := <-ended; end.reason != "outside of hours" || time.Since(begun) != 2*time.Hour {
+			t.Errorf("%s after %s", end.reason, time.Since(begun))
+		}
+		r.close()
+		r.g.reviews.running.Wait()
+	})
 }
