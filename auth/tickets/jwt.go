@@ -115,6 +115,7 @@ func (j *JWT) ticket(said auth.JWTClaims, encrypted bool) (Ticket, error) {
 	if json.Unmarshal(said.Payload, &t.Claims) != nil {
 		return Ticket{}, refused("jwt", "its claims are malformed")
 	}
+	delete(t.Claims, "password") // the display's
 	if !j.cfg.OnlyStart {
 		t.Expires = said.Expires
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"github.com/go-jose/go-jose/v4"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,8 +72,18 @@ func want(t testing.TB, s tickets.Source, token string, good tickets.Ticket) {
 		t.Error(err)
 		return
 	}
+	got.Claims = nil // TestJWTClaimsForPolicies
 	if diff := cmp.Diff(good, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a token says is there for conditions, but for the secret in it.
+func TestJWTClaimsForPolicies(t *testing.T) {
+	j := newJWT(t, tickets.JWTConfig{})
+	got, err := j.Lookup(context.Background(), signed(t, jose.HS256, hsKey, object{"exp": hour().Unix(), "target": "x", "level": 3, "team": "a"}))
+	if err != nil || got.Claims["level"] != 3.0 || got.Claims["team"] != "a" {
+		t.Errorf("claims %v, %v", got.Claims, err)
 	}
 }
 
