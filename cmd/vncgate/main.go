@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"vncgate/auth/tickets"
 )
 
 // Exit codes that scripts may rely on.
@@ -25,6 +27,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	quietInetd()
+	tickets.QuietRedis() // what it meets is in our log
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
