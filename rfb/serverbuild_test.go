@@ -219,7 +219,14 @@ func (p *painter) basic(w, h int) []byte {
 		}
 		return p.compressed()
 	}
-	switch p.IntN(6) {
+	switch p.IntN(7) {
+	case 6: // not compressed, with a filter that does nothing
+		size := w * h * p.tight
+		b := []byte{0xe0 | reset, 0}
+		if size >= 12 {
+			b = append(b, compactLen(size)...)
+		}
+		return append(b, p.noise(size)...)
 	case 0:
 		return append([]byte{0x80 | reset}, p.noise(p.tight)...)
 	case 1:

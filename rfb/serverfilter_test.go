@@ -135,7 +135,7 @@ func TestServerFilterUnparseable(t *testing.T) {
 		{"encoding unknown", rect(99, "")}, {"encoding private", rect(18, "")}, {"quality as a rectangle", rect(-23, "")},
 		{"zlib too long", rect(6, "04000001")}, {"name too long", rect(-307, "ffffffff")},
 		{"more subrectangles than pixels", rect(2, "00000401")},
-		{"tight control", rect(7, "b0")}, {"tight without zlib", rect(7, "a0")}, {"tight filter", rect(7, "4003")},
+		{"tight control", rect(7, "b0")}, {"tight without zlib, not counted", rect(7, "a0 0000")}, {"png with a filter", rect(-260, "e0")}, {"tight filter", rect(7, "4003")},
 		{"trle reused without palette", rect(15, "7f")}, {"trle reused runs", rect(15, "81")}, {"trle 17", rect(15, "11")},
 		{"trle runs too long", rect(15, "80 000000 ff ff")}, {"no jpeg", rect(21, "ffd9")}, {"no marker", rect(21, "ffd8 0000")},
 		{"jpeg segment of 1", rect(21, "ffd8 ffe0 0001")},

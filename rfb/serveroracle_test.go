@@ -338,7 +338,9 @@ func (r *reading) runLengths(pixels int, indexed bool) {
 	must(pixels == 0)
 }
 
-func (r *reading) compactLength() {
+func (r *reading) compactLength() { r.compactBody(func(int) {}) }
+
+func (r *reading) compactBody(check func(n int)) {
 	n, c := 0, r.u8()
 	n = c & 127
 	if c > 127 {
@@ -348,6 +350,7 @@ func (r *reading) compactLength() {
 			n |= r.u8() << 14
 		}
 	}
+	check(n)
 	r.skip(n)
 }
 
@@ -357,9 +360,10 @@ func (r *reading) tightRect(png bool, w, h int) {
 		r.compactLength()
 		return
 	}
-	must(mode <= 8)
+	stored := !png && (mode == 10 || mode == 14)
+	must(mode <= 8 || stored)
 	filter, size := 0, w*h*r.tight
-	if mode < 8 && mode&4 != 0 {
+	if mode != 8 && mode&4 != 0 {
 		filter = r.u8()
 	}
 	colours := 0
@@ -384,9 +388,9 @@ func (r *reading) tightRect(png bool, w, h int) {
 	}
 	if size < 12 {
 		r.skip(size)
-	} else {
-		r.compactLength()
+		return
 	}
+	r.compactBody(func(n int) { must(!stored || n == size) })
 }
 
 func (r *reading) picture() {

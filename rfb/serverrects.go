@@ -52,6 +52,8 @@ type serverRect struct {
 	pixel   int // TRLE: bytes to come of a run's pixel
 	run     int // TRLE: what its length has come to
 	indexed bool
+	stored  bool  // Tight: the data is not compressed
+	size    int64 // Tight: of the data before compression
 	ff      bool  // JPEG: the last byte was FF
 	begun   bool  // JPEG: the first marker was seen
 	kind    uint8 // JPEG: the last marker

@@ -12,6 +12,7 @@ const (
 	tightFill       = 0x8
 	tightJPEG       = 0x9
 	tightPNG        = 0xa // in TightPNG
+	tightStored     = 0xa // in Tight: basic, not compressed, and with bit 2 a filter
 	tightFilterBit  = 0x4
 	filterCopy      = 0
 	filterPalette   = 1
@@ -32,8 +33,15 @@ func (s *ServerFilter) tight(head []byte) (more int, err error) {
 		return 0, s.endRect(int64(r.lens.tight))
 	case mode == tightJPEG, mode == tightPNG && r.encoding == EncodingTightPNG:
 		return 0, s.expect(partTightData, 1)
+	case mode&^tightFilterBit == tightStored && r.encoding == EncodingTight:
+		// libvncserver does so at compression level 0, asked or not, and
+		// counts the data; others, when asked, do not. So the count must be
+		// what the data is.
+		r.stored = true
 	case mode > tightBasicMost:
 		return 0, s.bad(fmt.Sprintf("unknown control byte %#x", head[0]))
+	}
+	switch {
 	case mode&tightFilterBit == 0:
 		return 0, s.tightBasic(filterCopy, 0)
 	case len(head) < 2:
@@ -66,6 +74,7 @@ func (s *ServerFilter) tightBasic(filter uint8, palette int) error {
 		return s.endRect(colours + size)
 	}
 	s.skip = colours
+	r.size = size
 	return s.expect(partTightData, 1)
 }
 
@@ -74,14 +83,22 @@ func (s *ServerFilter) tightData(head []byte) (more int, err error) {
 	n := 0
 	for i, c := range head {
 		if i == maxCompactBytes-1 {
-			return 0, s.endRect(int64(n | int(c)<<14))
+			return 0, s.endTight(int64(n | int(c)<<14))
 		}
 		n |= int(c&0x7f) << (7 * i)
 		if c&0x80 == 0 {
-			return 0, s.endRect(int64(n))
+			return 0, s.endTight(int64(n))
 		}
 	}
 	return len(head) + 1, nil
+}
+
+// endTight ends a body whose data counts itself as n bytes.
+func (s *ServerFilter) endTight(n int64) error {
+	if r := &s.update.rect; r.stored && n != r.size {
+		return s.bad(fmt.Sprintf("%d bytes that are not compressed counted as %d", r.size, n))
+	}
+	return s.endRect(n)
 }
 
 // JPEG markers (ITU T.81, B.1.1.3).

@@ -26,7 +26,7 @@ type screen struct {
 
 var screens = []screen{
 	{"Xvnc", (*recording).bigXvnc, []rfb.Encoding{0, 2, 5, 7, 16, 21}},
-	{"x11vnc", (*recording).bigX11vnc, []rfb.Encoding{0, 1, 2, 4, 5, 6, 7, 9, 16, 17, -260}},
+	{"x11vnc", (*recording).bigX11vnc, []rfb.Encoding{0, 1, 2, 4, 5, 6, 7, 9, 16, 17, -260, 7}},
 	{"QEMU", (*recording).bigQEMU, []rfb.Encoding{0, 5, 6, 7, 16, 17, -260}},
 }
 
@@ -128,7 +128,7 @@ func viewFiltered(r *recording, x string, e rfb.Encoding, bits uint8, round int)
 		}
 	}
 	say(rfb.AppendSetPixelFormat(nil, formatOf(bits)))
-	say(rfb.AppendSetEncodings(nil, e, -224, -223, -239, -257, -258, -261, -307, -308, -314, -312, -313, -32+5, -256+3))
+	say(rfb.AppendSetEncodings(nil, e, -224, -223, -239, -257, -258, -261, -307, -308, -314, -312, -313, -32+5, rfb.Encoding(-256+round%2*3)))
 	ask := rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, v.Init.Width, v.Init.Height)
 	say(ask)
 	var heard, left bytes.Buffer
