@@ -127,6 +127,9 @@ func (s *sourceConfig) validate() error {
 	if s.use() == asTargets && !slices.Contains(namingKinds, kinds[0].name) {
 		return fmt.Errorf("as: the keys of %s are secrets, not names of targets", kinds[0].name)
 	}
+	if s.use() == asTokens && s.Proxmox != nil {
+		return errors.New("as: the keys of proxmox are names that anybody can guess, such as pve1/100; write as: targets, and say by policy who may see which")
+	}
 	if _, err := auth.ParseRights(s.Rights); err != nil {
 		return fmt.Errorf("rights: %w", err)
 	}

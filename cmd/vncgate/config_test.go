@@ -77,6 +77,7 @@ func TestBadSettings(t *testing.T) {
 		{settings("protocols: [rfb, web], web: {security: [plain]}", aDesk, "users: {file: u}"), "web: security: plain: needs tls"},
 		{settings("network: tcp5", aDesk, ""), `network: unknown network "tcp5"; did you mean "tcp4"?`},
 		{"listeners: [{address: 'unix:/x', network: tcp4}]\ntargets: {a: {address: 'b:1'}}", "network: is for host:port"},
+		{"listeners: [{address: ':1', web: {}, sources: [s]}]\nsources: [{name: s, proxmox: {url: 'https://pve:8006', token: 'a@b!c=d'}}]", "anybody can guess"},
 		{settings("owner: root", aDesk, ""), "owner, group: only a unix socket has them"},
 		{settings("mode: 0600", aDesk, ""), "mode: only a unix socket has one"},
 		{settings("proxy: {trusted: [127.0.0.1], others: maybe}", aDesk, ""), `proxy: others: unknown setting "maybe"`},

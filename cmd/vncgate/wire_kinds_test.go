@@ -65,8 +65,8 @@ func TestSourcesOpen(t *testing.T) {
 		`nova: {url: "https://nova.example/v2.1", keystone: {url: "https://k", user: u, project: p, secret: hush}}`: "",
 		`nova: {url: "http://nova.example/v2.1", token: hush}`:                                                      "source s: nova:",
 		`nova: {url: "https://nova.example/v2.1"}`:                                                                  "source s: nova:",
-		`proxmox: {url: "https://pve.example:8006", token: "a@b!c=d"}`:                                              "",
-		`proxmox: {url: "https://pve.example:8006"}`:                                                                "source s: proxmox:",
+		`as: targets, proxmox: {url: "https://pve.example:8006", token: "a@b!c=d"}`:                                 "",
+		`as: targets, proxmox: {url: "https://pve.example:8006"}`:                                                   "source s: proxmox:",
 		`proxmox_tickets: {key: PUBLIC, nodes: {a: 10.0.0.1}}`:                                                      "source s: proxmox_tickets:", // it has to be RSA
 		`ovirt: {certificate: CERT}`:                                                                                "",
 		`ovirt: {}`:                                                                                                 "source s: ovirt:",
@@ -77,7 +77,11 @@ func TestSourcesOpen(t *testing.T) {
 		`file: x, display: {tls: {ca: /nonexistent}}`:                                                               "source s: display: tls: ca:",
 	} {
 		text := strings.NewReplacer("CA", p.ca, "CERT", p.cert, "KEY", p.key, "PUBLIC", key).Replace(kind)
-		cfg, err := parseConfig(fmt.Appendf(nil, "listeners: [{address: '127.0.0.1:0', web: {}, sources: [s]}]\nsources: [{name: s, %s}]\n", text))
+		taken := ", sources: [s]"
+		if strings.Contains(kind, "as: targets") {
+			taken = ""
+		}
+		cfg, err := parseConfig(fmt.Appendf(nil, "listeners: [{address: '127.0.0.1:0', web: {}%s}]\nsources: [{name: s, %s}]\n", taken, text))
 		if err != nil {
 			t.Errorf("%s: %v", kind, err)
 			continue
