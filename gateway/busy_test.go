@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"vncgate/auth"
 	"vncgate/gateway"
 	"vncgate/layers"
+	"vncgate/layers/layertest"
 	"vncgate/rfb"
 )
 
@@ -136,32 +138,40 @@ func TestBusyQueueInOrder(t *testing.T) {
 
 func TestQueueEnds(t *testing.T) {
 	t.Parallel()
+	waits := func(s gateway.SessionInfo) bool { return !s.Open }
 	for _, test := range []struct {
 		name   string
 		limits auth.Limits
-		change func(*governed)
+		change func(g *governed, revoked *atomic.Bool)
 		words  string
 	}{
-		{"time", auth.Limits{QueueTime: 50 * time.Millisecond}, func(*governed) {}, "This display is still in use. Try again later."},
-		{"access", auth.Limits{}, func(g *governed) {
-			g.set(func(a *authority) { a.err = &rfb.Refusal{Reason: "No more."} })
-			g.Review()
-		}, "No more."},
-		{"end", auth.Limits{}, func(g *governed) {
-			g.End(func(s gateway.SessionInfo) bool { return !s.Open }, gateway.Ending{Words: "Go home."})
-		}, "Go home."},
+		{"time", auth.Limits{QueueTime: 50 * time.Millisecond}, func(*governed, *atomic.Bool) {}, "This display is still in use. Try again later."},
+		{"access", auth.Limits{}, func(g *governed, revoked *atomic.Bool) { revoked.Store(true); g.Review() }, "No more."},
+		{"end", auth.Limits{}, func(g *governed, _ *atomic.Bool) { g.End(waits, gateway.Ending{Words: "Go home."}) }, "Go home."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.limits.PerTarget, test.limits.Busy = 1, auth.BusyQueue
-			g := newGoverned(t, auth.Grant{Limits: test.limits}, gateway.Front{})
-			g.view(t)
+			var revoked atomic.Bool
+			g := newGoverned(t, auth.Grant{Limits: test.limits}, gateway.Front{Valid: func(context.Context) error {
+				if revoked.Load() {
+					return &rfb.Refusal{Reason: "No more."}
+				}
+				return nil
+			}})
+			near, far := layertest.TCP(t) // by another front, whose ticket stays good
+			go func() {
+				_ = g.ServeConn(context.Background(), far, gateway.Front{Target: "display", Security: offer(rfb.None{})})
+			}()
+			if _, err := viewOver(near); err != nil {
+				t.Fatal(err)
+			}
 			c, refused := g.dial(t), make(chan error, 1)
 			go func() {
 				_, err := viewOver(c)
 				refused <- err
 			}()
 			eventually(t, "it waits", func() bool { return strings.Contains(g.log.String(), "waiting for a place") })
-			test.change(g)
+			test.change(g, &revoked)
 			if err := <-refused; told(err) != test.words {
 				t.Errorf("told %v", err)
 			}
@@ -243,11 +253,10 @@ func TestKickedStayOut(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		front gateway.Front
-		same  bool // address or name
 	}{
-		{"address", gateway.Front{}, true},
-		{"user", gateway.Front{Identities: []auth.Identity{{Name: "alice", Method: "link"}}}, true},
-		{"ticket", gateway.Front{TicketID: "17"}, true},
+		{"address", gateway.Front{}},
+		{"user", gateway.Front{Identities: []auth.Identity{{Name: "alice", Method: "link"}}}},
+		{"ticket", gateway.Front{TicketID: "17"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := newGoverned(t, auth.Grant{}, overWS(test.front), func(g *gateway.Gateway) { g.Limits.KickTime = 300 * time.Millisecond })

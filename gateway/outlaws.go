@@ -80,20 +80,19 @@ func (o *outlaws) forget(now time.Time) {
 	}
 }
 
-// outlawKeys are what a session is known by when it comes again: its ticket and
-// the names that it proved, on this target; its address if it has nothing else.
+// outlawKeys are what a session is known by when it comes again to its target:
+// the names that it proved, by whatever means, and its address where it has none
+// or came by a ticket. Others may come by the same ticket from elsewhere, so that
+// alone says too little.
 func (s *Session) outlawKeys() []string {
 	var keys []string
-	if s.front.TicketID != "" {
-		keys = append(keys, "ticket "+s.front.TicketID)
-	}
 	for _, id := range s.asked.Identities {
 		if id.Name != "" {
-			keys = append(keys, fmt.Sprintf("user %q %q %q", id.Name, id.Method, s.name))
+			keys = append(keys, fmt.Sprintf("user %q %q", id.Name, s.name))
 		}
 	}
-	if len(keys) == 0 && s.address.IsValid() {
-		keys = append(keys, fmt.Sprintf("address %s %q", s.address, s.name))
+	if len(keys) == 0 || s.front.TicketID != "" {
+		keys = append(keys, fmt.Sprintf("ticket %q %s %q", s.front.TicketID, s.address, s.name))
 	}
 	return keys
 }
