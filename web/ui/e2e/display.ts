@@ -41,6 +41,8 @@ export interface Script {
   close: { code: number; reason: string } | undefined;
   /** What a token is exchanged for; undefined: tokens are not taken. */
   pass: string | undefined;
+  /** What a page that wishes for something of its session is answered. */
+  granted: unknown;
   /** Say these words while the display is not up, and go on when they are cleared. */
   waiting: string | undefined;
   /** Refuse the upgrade with this HTTP status and words. */
@@ -60,6 +62,7 @@ const standard: Script = {
   close: undefined,
   status: undefined,
   pass: undefined,
+  granted: undefined,
   waiting: undefined,
   width: 320,
   height: 240,
@@ -77,6 +80,8 @@ export class Display {
   paths: string[] = [];
   /** The tokens that pages have brought. */
   tokens: string[] = [];
+  /** What pages have wished for. */
+  wishes: unknown[] = [];
   private readonly sockets = new WebSocketServer({ noServer: true });
 
   private constructor(
@@ -101,6 +106,7 @@ export class Display {
     this.log = [];
     this.paths = [];
     this.tokens = [];
+    this.wishes = [];
   }
 
   stop(): void {
@@ -121,6 +127,16 @@ export class Display {
   /** send gives every viewer the same bytes. */
   send(message: Buffer): void {
     for (const v of this.viewers) v.send(message);
+  }
+
+  /** tell gives every viewer the same notice. */
+  tell(notice: Record<string, unknown>): void {
+    for (const v of this.viewers) v.send(JSON.stringify(notice));
+  }
+
+  /** end closes all sessions with a code and a reason. */
+  end(code: number, reason: string): void {
+    for (const v of this.viewers) v.close(code, reason);
   }
 
   /** waitFor returns the first logged message that matches, once there is one. */
@@ -168,8 +184,15 @@ export class Display {
   private async exchange(req: IncomingMessage, res: ServerResponse): Promise<void> {
     let body = '';
     for await (const part of req) body += String(part);
-    this.tokens.push((JSON.parse(body) as { token: string }).token);
-    const { status, pass } = this.script;
+    const { status, pass, granted } = this.script;
+    const given = JSON.parse(body) as { token?: string; key?: string };
+    if (given.key !== undefined) {
+      this.wishes.push(given);
+      res.writeHead(status?.code ?? 200, { 'Content-Type': 'application/json' });
+      res.end(JSON.stringify(status === undefined ? granted : { error: status.words }));
+      return;
+    }
+    this.tokens.push(given.token ?? '');
     res.writeHead(status?.code ?? (pass === undefined ? 405 : 200), { 'Content-Type': 'application/json' });
     res.end(JSON.stringify(status === undefined ? { pass } : { error: status.words }));
   }

@@ -4,7 +4,9 @@
 import RFB, { type Credentials } from '@novnc/novnc';
 import type { CredentialType } from './credentials.ts';
 import { blank, type Ending } from './ending.ts';
+import { readNotice, withNotices, type Notice } from './notices.ts';
 import { ask } from './refusal.ts';
+import { sameOrigin } from './url.ts';
 import { fingerprint } from './verify.ts';
 
 /** Request is what a connection is opened with. */
@@ -14,6 +16,8 @@ export interface Request {
   credentials: Credentials;
   shared: boolean;
   repeaterID: string;
+  /** Ask the gateway for notices. */
+  notices: boolean;
 }
 
 /** Listener is told what happens; onend comes exactly once, and last. */
@@ -21,6 +25,7 @@ export interface Listener {
   onconnect(): void;
   oncredentials(types: CredentialType[]): void;
   onverify(fingerprint: string): void;
+  onnotice(notice: Notice): void;
   onend(ending: Ending): void;
 }
 
@@ -40,7 +45,9 @@ export class Connection {
     private readonly listener: Listener,
   ) {
     this.ending = { ...blank, url: request.url, credentialsSent: !empty(request.credentials) };
-    const socket = new WebSocket(request.url);
+    const notices = request.notices && sameOrigin(request.url, request.page);
+    const socket = new WebSocket(notices ? withNotices(request.url) : request.url);
+    if (notices) this.takeNotices(socket);
     socket.addEventListener('open', () => {
       this.ending.opened = true;
     });
@@ -63,6 +70,16 @@ export class Connection {
       throw e;
     }
     this.listen();
+  }
+
+  // Before noVNC's own handler, to which a text message would be the display's bytes.
+  private takeNotices(socket: WebSocket): void {
+    socket.addEventListener('message', (e: MessageEvent<unknown>) => {
+      if (typeof e.data !== 'string') return;
+      e.stopImmediatePropagation();
+      const notice = readNotice(e.data);
+      if (notice !== undefined) this.listener.onnotice(notice);
+    });
   }
 
   private listen(): void {

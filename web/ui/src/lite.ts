@@ -7,6 +7,7 @@ import { entered, labels, order, type CredentialType } from './credentials.ts';
 import { blank, type Ending } from './ending.ts';
 import { ctrlAltDel, send } from './keys.ts';
 import type { Entrance } from './entrance.ts';
+import { restriction, watches, type Notice } from './notices.ts';
 import type { Values } from './settings.ts';
 import { gather, title } from './start.ts';
 import './styles/lite.css';
@@ -30,6 +31,7 @@ class Lite implements Listener {
   private readonly screen = make('div');
   private connection: Connection | undefined;
   private desktop = '';
+  private limit = ''; // what the gateway does not let this viewer do
   private readonly inquiry = new Inquiry((wait) => {
     this.say(wait === undefined ? 'Connecting…' : `${wait.words} (${elapsed(Date.now() - wait.since)})`);
   });
@@ -69,9 +71,9 @@ class Lite implements Listener {
   }
 
   private dial(url: URL, page: URL): void {
-    const { password, repeaterID, shared } = this.values;
+    const { password, repeaterID, shared, notices } = this.values;
     const credentials = password === '' ? {} : { password };
-    this.connection = new Connection(this.screen, { url, page, credentials, shared, repeaterID }, this);
+    this.connection = new Connection(this.screen, { url, page, credentials, shared, repeaterID, notices }, this);
     this.inquiry.start(url, page);
     const { rfb } = this.connection;
     rfb.viewOnly = this.values.view_only;
@@ -97,8 +99,8 @@ class Lite implements Listener {
   onconnect(): void {
     this.inquiry.stop();
     this.form.hidden = true;
-    this.keys.hidden = this.values.view_only;
-    this.say(this.desktop === '' ? 'Connected' : `Connected to ${this.desktop}`);
+    this.keys.hidden = this.connection?.rfb.viewOnly !== false;
+    this.say(this.standing);
     this.connection?.rfb.focus();
   }
 
@@ -149,9 +151,28 @@ class Lite implements Listener {
     if (this.connection !== undefined) this.inquiry.start(this.connection.url, new URL(location.href));
   }
 
+  // There is room for the last words only.
+  onnotice(notice: Notice): void {
+    if (notice.kind !== 'rights') {
+      this.say(notice.words === '' ? this.standing : notice.words);
+      return;
+    }
+    const limit = restriction(notice);
+    const view = this.values.view_only || watches(notice);
+    if (this.connection !== undefined) this.connection.rfb.viewOnly = view;
+    this.keys.hidden = view || !notice.rights.has('keyboard');
+    this.limit = limit === '' ? '' : ` (${limit.toLowerCase()})`;
+    this.say(this.standing);
+  }
+
+  private get standing(): string {
+    return (this.desktop === '' ? 'Connected' : `Connected to ${this.desktop}`) + this.limit;
+  }
+
   onend(ending: Ending): void {
     const { title: what, text, said, ask } = explain(ending, location.protocol === 'https:');
     this.connection = undefined;
+    this.limit = '';
     this.inquiry.stop();
     this.form.hidden = true;
     this.keys.hidden = true;

@@ -16,11 +16,13 @@ import type { CredentialType } from './credentials.ts';
 import { blank, type Ending } from './ending.ts';
 import type { Entrance } from './entrance.ts';
 import { ctrlAltDel, Held, send, type Key, type Modifier, chord } from './keys.ts';
+import { allows, watches, type Notice } from './notices.ts';
 import type { Name, Values } from './settings.ts';
 import { title } from './start.ts';
 import type { State } from './state.ts';
 import { save, type Kept } from './storage.ts';
 import type { Store } from './store.ts';
+import { Terms } from './terms.ts';
 import { socketURL } from './url.ts';
 import { apply, needsClip } from './view.ts';
 import { Inquiry } from './waiting.ts';
@@ -31,6 +33,7 @@ const noticeTime = 3000; // milliseconds
 /** Session is the one session of a page, over as many connections as it takes. */
 export class Session implements Listener {
   readonly clipboard: Clipboard;
+  readonly terms: Terms;
   private connection: Connection | undefined;
   private attempt = 0; // counts, so that one which was given up is known
   private credentials: Credentials = {}; // what worked or is being tried, for connecting again
@@ -63,6 +66,11 @@ export class Session implements Listener {
       () => this.mayCarryClipboard(),
       (clipboard) => this.store.set({ clipboard }),
     );
+    this.terms = new Terms(store, {
+      socket: () => this.connection?.url,
+      notify: (words) => this.notify(words),
+      restrict: () => this.restrict(),
+    });
     void this.askPermission();
   }
 
@@ -141,10 +149,10 @@ export class Session implements Listener {
   }
 
   private dial(url: URL, page: URL): void {
-    const { password, shared, repeaterID } = this.values;
+    const { password, shared, repeaterID, notices } = this.values;
     if (password !== '' && !this.refused && this.credentials.password === undefined) this.credentials = { password };
     try {
-      this.connection = new Connection(this.screen, { url, page, credentials: this.credentials, shared, repeaterID }, this);
+      this.connection = new Connection(this.screen, { url, page, credentials: this.credentials, shared, repeaterID, notices }, this);
     } catch (e) {
       this.fail(e, url);
       return;
@@ -159,7 +167,7 @@ export class Session implements Listener {
   }
 
   private follow(rfb: RFB): void {
-    apply(rfb, this.values, this.forcedClip);
+    this.apply(rfb);
     this.clipboard.reset();
     rfb.addEventListener('desktopname', (e) => {
       this.store.set({ desktop: e.detail.name });
@@ -197,6 +205,10 @@ export class Session implements Listener {
     this.store.set({ question: { kind: 'verify', fingerprint } });
   }
 
+  onnotice(notice: Notice): void {
+    this.terms.take(notice);
+  }
+
   onend(ending: Ending): void {
     const explanation = explain(ending, location.protocol === 'https:');
     this.connection = undefined;
@@ -205,6 +217,7 @@ export class Session implements Listener {
       this.credentials = {};
       this.refused = true;
     }
+    this.terms.end();
     this.awake.want(false);
     document.title = title;
     this.store.set({
@@ -259,9 +272,21 @@ export class Session implements Listener {
     if (name === 'password') this.credentials = {};
     if (this.rfb === undefined) return;
     if (name === 'view_only') this.releaseKeys(); // before viewOnly stops the releases
-    apply(this.rfb, this.values, this.forcedClip);
+    this.apply(this.rfb);
     this.followClipping();
     if (name === 'keep_device_awake') this.awake.want(this.values.keep_device_awake);
+  }
+
+  private apply(rfb: RFB): void {
+    apply(rfb, this.values, this.forcedClip);
+    if (watches(this.store.get().standing)) rfb.viewOnly = true; // nothing of it would pass
+  }
+
+  // The gateway has let go of what was held down, if it takes no more of it.
+  private restrict(): void {
+    if (this.rfb === undefined) return;
+    if (!allows(this.store.get().standing, 'keyboard')) this.releaseKeys();
+    this.apply(this.rfb);
   }
 
   /** toggleDrag switches between working on the display and moving the cut off picture. */
@@ -304,7 +329,7 @@ export class Session implements Listener {
   // Clipboard
 
   private mayCarryClipboard(): boolean {
-    return this.phase === 'connected' && this.values.auto_clipboard && !this.values.view_only;
+    return this.phase === 'connected' && this.values.auto_clipboard && !this.values.view_only && !watches(this.store.get().standing);
   }
 
   private async askPermission(): Promise<void> {

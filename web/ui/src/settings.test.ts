@@ -117,5 +117,5 @@ describe('parameters', () => {
 });
 
 it('keeps no password', () => {
-  expect(names.filter((n) => !isStored(n))).toEqual(['password', 'autoconnect', 'scale']);
+  expect(names.filter((n) => !isStored(n))).toEqual(['password', 'autoconnect', 'scale', 'notices']);
 });

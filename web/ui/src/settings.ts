@@ -29,6 +29,7 @@ export interface Values {
   scale: boolean; // vnc_lite.html only: resize=scale in short
   auto_clipboard: boolean; // ours: keep both clipboards the same where the browser lets us
   toolbar: Side; // ours: the edge that the toolbar sits on
+  notices: boolean; // ours: the gateway says in defaults.json that it tells pages what becomes of their sessions
 }
 
 export type Name = keyof Values;
@@ -121,13 +122,14 @@ const definitions: { [N in Name]: Definition<Values[N]> } = {
   scale: { parse: flag, initial: false },
   auto_clipboard: { parse: flag, initial: true },
   toolbar: { parse: choice<Side>('left', 'right', 'top', 'bottom'), initial: 'left' },
+  notices: { parse: explicitFlag, initial: false },
 };
 
 /** names lists every setting. */
 export const names = Object.keys(definitions) as Name[];
 
 // A password belongs in the browser's password manager, and whether to connect unasked belongs in the link.
-const neverStored = new Set<Name>(['password', 'autoconnect', 'scale']);
+const neverStored = new Set<Name>(['password', 'autoconnect', 'scale', 'notices']);
 
 /** isStored tells whether a changed setting is kept for the next visit. */
 export function isStored(name: Name): boolean {

@@ -3,14 +3,16 @@
 import type { CredentialType } from './credentials.ts';
 import type { Permission } from './clipboard.ts';
 import type { Modifier } from './keys.ts';
+import type { Standing, Warning } from './notices.ts';
 import type { Name, Values } from './settings.ts';
+import type { Link } from './sharing.ts';
 import type { Wait } from './waiting.ts';
 import type { Explanation } from './words.ts';
 
 /** Phase is where the page is in the life of a session; waiting is the time before it connects again by itself. */
 export type Phase = 'idle' | 'connecting' | 'connected' | 'closing' | 'waiting';
 
-export type Panel = 'keys' | 'power' | 'clipboard' | 'settings';
+export type Panel = 'keys' | 'power' | 'clipboard' | 'share' | 'settings';
 
 /** Question is what the user has to answer before the connection can go on. */
 export type Question =
@@ -43,6 +45,18 @@ export interface State {
   panel: Panel | undefined;
   /** The toolbar is open, and not just a handle at the edge. */
   toolbar: boolean;
+  /** What the gateway lets this viewer do; undefined where it does not say. */
+  standing: Standing | undefined;
+  /** What the gateway says is about to happen. */
+  warning: Warning | undefined;
+  /** A wish for more time: 'asking', or why it was not granted. */
+  renewal: string;
+  /** What people have to say, until the user has read it; the oldest first. */
+  messages: readonly string[];
+  /** The links to this display that this page has made. */
+  links: readonly Link[];
+  /** Why a link could not be made or taken back. */
+  shareFault: string;
   /** A short message that goes away by itself. */
   notice: string;
 }
@@ -69,6 +83,12 @@ export function initial(values: Values, fixed: ReadonlySet<Name>): State {
     fullscreen: false,
     panel: undefined,
     toolbar: true,
+    standing: undefined,
+    warning: undefined,
+    renewal: '',
+    messages: [],
+    links: [],
+    shareFault: '',
     notice: '',
   };
 }

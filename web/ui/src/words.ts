@@ -1,6 +1,7 @@
 // What the page tells its user when a connection cannot be made or has ended: what happened, and what to do next.
 
 import { closeCode, type Ending } from './ending.ts';
+import { bare, policyWords } from './policywords.ts';
 import { upgradeRequired, type Refusal } from './refusal.ts';
 import { shown } from './url.ts';
 
@@ -30,12 +31,7 @@ const ended: Words = {
 /** explain puts an ending into words; secure is whether the page came by https. */
 export function explain(ending: Ending, secure: boolean): Explanation {
   const words = { said: '', calm: false, again: false, ask: false, ...pick(ending, secure) };
-  return says(words.said) === says(words.title) ? { ...words, said: '' } : words;
-}
-
-// Two texts say the same if they differ in nothing but case and full stops.
-function says(text: string): string {
-  return text.toLowerCase().replace(/[.!\s]+/g, ' ').trim();
+  return bare(words.said) === bare(words.title) ? { ...words, said: '' } : words;
 }
 
 function pick(ending: Ending, secure: boolean): Words {
@@ -207,6 +203,8 @@ const aboutCredentials = /auth|password|passwd|credential|log ?in|user ?name/i;
 
 function refusedBySecurity(ending: Ending, security: { status: number; reason: string }): Words {
   const said = security.reason;
+  const policy = policyWords(said);
+  if (policy !== undefined) return policy;
   const gateways = ofGateway(ending, said);
   if (gateways !== undefined) return { ...gateways, said };
   if (/too many/i.test(said)) {
@@ -243,7 +241,7 @@ function ofGateway(ending: Ending, said: string): Words | undefined {
       return full;
     case closeCode.displayUnreachable:
       if (ending.connected) return displayLost;
-      return says(said) === notLetIn ? noEntry : unreachable;
+      return bare(said) === notLetIn ? noEntry : unreachable;
     default:
       return undefined;
   }
@@ -282,6 +280,8 @@ const unreachable: Words = {
 // The WebSocket was open and is closed now.
 function closed(ending: Ending): Words {
   const said = ending.reason;
+  const policy = policyWords(said);
+  if (policy !== undefined) return policy;
   const gateways = ofGateway(ending, said);
   if (gateways !== undefined) return { ...gateways, said };
   switch (ending.code) {

@@ -1,6 +1,7 @@
 // The page as a whole: what is shown in which phase.
 
 import type { JSX } from 'preact';
+import { Notices } from './notices.tsx';
 import { OpenPanel } from './panels.tsx';
 import { Connecting, Waiting } from './progress.tsx';
 import { Asking } from './questions.tsx';
@@ -15,6 +16,7 @@ export function App({ page }: { page: Page }): JSX.Element {
       {phase === 'idle' && <Start />}
       {(phase === 'connecting' || phase === 'closing') && question === undefined && <Connecting />}
       {phase === 'waiting' && <Waiting />}
+      <Notices />
       <Toolbar />
       <OpenPanel />
       <Asking />

@@ -6,12 +6,14 @@ import { functionKey, keys, modifiers, type Modifier } from '../keys.ts';
 import type { Panel } from '../state.ts';
 import { CloseIcon } from './icons.tsx';
 import { Settings } from './settings.tsx';
+import { Share } from './share.tsx';
 import { useFocusBack, usePage, useStateOf } from './use.ts';
 
 const titles: Record<Panel, string> = {
   keys: 'Keys',
   power: 'Power',
   clipboard: 'Clipboard',
+  share: 'Share',
   settings: 'Settings',
 };
 
@@ -28,6 +30,8 @@ export function OpenPanel(): JSX.Element | null {
       return <Frame panel={panel}><Power /></Frame>;
     case 'clipboard':
       return <Frame panel={panel}><ClipboardText /></Frame>;
+    case 'share':
+      return <Frame panel={panel}><Share /></Frame>;
     case 'settings':
       return <Frame panel={panel}><Settings /></Frame>;
   }

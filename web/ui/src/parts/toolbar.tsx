@@ -3,6 +3,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { canFullscreen, toggleFullscreen } from '../fullscreen.ts';
+import { allows, restriction, watches } from '../notices.ts';
 import type { Panel } from '../state.ts';
 import { along, nearestSide } from './edges.ts';
 import * as icons from './icons.tsx';
@@ -105,36 +106,39 @@ function useHiding(): () => void {
 
 function Tools(): JSX.Element {
   const { session, touchKeyboard, touch } = usePage();
-  const { clipping, dragging, power, typing, fullscreen, held, values } = useStateOf(session);
-  const input = !values.view_only;
+  const { clipping, dragging, power, typing, fullscreen, held, values, standing } = useStateOf(session);
+  const input = !values.view_only && !watches(standing);
+  const badge = values.view_only ? 'View only' : restriction(standing);
+  const may = (...rights: string[]): boolean => input && rights.some((right) => allows(standing, right));
   return (
     <>
-      {values.view_only && (
-        <span class="badge" title="View only" role="img" aria-label="View only">
+      {badge !== '' && (
+        <span class="badge" title={badge} role="img" aria-label={badge}>
           <icons.EyeIcon />
         </span>
       )}
       {(clipping || dragging) && (
         <Tool label="Move the picture" pressed={dragging} onClick={() => session.toggleDrag()}><icons.MoveIcon /></Tool>
       )}
-      {touch && input && (
+      {touch && may('keyboard') && (
         <Tool label="On-screen keyboard" pressed={typing} onClick={() => (typing ? touchKeyboard.hide() : touchKeyboard.show())}>
           <icons.KeyboardIcon />
         </Tool>
       )}
-      {input && (
+      {may('keyboard') && (
         <PanelTool panel="keys" label={held.size > 0 ? 'Extra keys (some are held)' : 'Extra keys'}>
           <icons.KeysIcon />
           {held.size > 0 && <span class="dot" />}
         </PanelTool>
       )}
-      {input && <PanelTool panel="clipboard" label="Clipboard"><icons.ClipboardIcon /></PanelTool>}
-      {input && power && <PanelTool panel="power" label="Power"><icons.PowerIcon /></PanelTool>}
+      {may('clipboard-in', 'clipboard-out') && <PanelTool panel="clipboard" label="Clipboard"><icons.ClipboardIcon /></PanelTool>}
+      {may('power') && power && <PanelTool panel="power" label="Power"><icons.PowerIcon /></PanelTool>}
       {canFullscreen() && (
         <Tool label={fullscreen ? 'Leave fullscreen' : 'Fullscreen'} pressed={fullscreen} onClick={() => void toggleFullscreen()}>
           {fullscreen ? <icons.WindowIcon /> : <icons.FullscreenIcon />}
         </Tool>
       )}
+      {standing !== undefined && standing.shareable.size > 0 && <PanelTool panel="share" label="Share"><icons.ShareIcon /></PanelTool>}
       <PanelTool panel="settings" label="Settings"><icons.SettingsIcon /></PanelTool>
       <Tool label="Disconnect" onClick={() => session.disconnect()}><icons.DisconnectIcon /></Tool>
     </>

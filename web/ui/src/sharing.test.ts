@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { choices, linkURL, readLink, rightsOf } from './sharing.ts';
+
+describe('scopes', () => {
+  const all = new Set(['view', 'keyboard', 'pointer', 'clipboard-in']);
+
+  it('are made of what may be passed on', () => {
+    expect(rightsOf('watch', all)).toEqual(['view']);
+    expect(rightsOf('control', all)).toEqual(['view', 'keyboard', 'pointer']);
+    expect(rightsOf('all', all)).toEqual([...all]);
+    expect(rightsOf('watch', new Set(['picture', 'audio', 'keyboard']))).toEqual(['picture', 'audio']);
+  });
+
+  it.each([
+    [['view', 'keyboard', 'pointer', 'clipboard-in'], ['watch', 'control', 'all']],
+    [['view', 'keyboard', 'pointer'], ['watch', 'control']],
+    [['view'], ['watch']],
+    [['view', 'clipboard-out'], ['watch', 'all']],
+    [[], []],
+  ])('for %j there are %j', (may, want) => expect(choices(new Set(may))).toEqual(want));
+});
+
+describe('a link', () => {
+  it.each([
+    ['https://gate.example/vnc.html?autoconnect=1&token=old#pass=abc', 'https://gate.example/vnc.html#token=a%2Fb'],
+    ['https://gate.example/some/prefix/vnc/desk?view_only=1', 'https://gate.example/some/prefix/vnc/desk#token=a%2Fb'],
+    ['http://gate.example/?path=vnc/socket&target=desk', 'http://gate.example/?path=vnc%2Fsocket#token=a%2Fb'],
+    ['http://gate.example/?path=websockify%3Ftoken%3Dold', 'http://gate.example/#token=a%2Fb'],
+  ])('from %s', (page, want) => expect(linkURL(new URL(page), 'a/b')).toBe(want));
+
+  it('is read', () => {
+    const page = new URL('https://gate.example/');
+    const link = readLink({ id: '7', token: 't', left: 60 }, page, 'watch');
+    expect(link).toMatchObject({ id: '7', url: 'https://gate.example/#token=t', scope: 'watch' });
+    expect(link?.end).toBeGreaterThan(Date.now());
+    expect(readLink({ id: '7', token: 't' }, page, 'watch')?.end).toBeUndefined();
+  });
+
+  it.each([[null], [{}], [{ id: 7, token: 't' }], [{ id: '7', token: '' }], ['words']])('is not made of %j', (body) =>
+    expect(readLink(body, new URL('https://gate.example/'), 'watch')).toBeUndefined());
+});
