@@ -253,45 +253,74 @@ func TestReviewsAreBundled(t *testing.T) {
 	}
 }
 
-// Many sessions end at once, and those that have nothing to do with it go on.
-func TestReviewEndsTwoHundred(t *testing.T) {
-	const many, others = 200, 20
-	g := newGoverned(t, auth.Grant{}, gateway.Front{}, func(g *gateway.Gateway) {
-		g.Resolve = func(inner func(context.Context, string) (*gateway.Target, error)) func(context.Context, string) (*gateway.Target, error) {
-			return func(ctx context.Context, _ string) (*gateway.Target, error) { return inner(ctx, "display") }
-		}(g.Resolve)
-	})
-	var withdrawn atomic.Bool
-	g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
-		if withdrawn.Load() && req.Target == "theirs" {
-			return auth.Grant{}, gateway.ErrDenied
-		}
-		return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.Control}, nil
+// Many sessions end at once, whatever the trigger, and those that have nothing
+// to do with it go on.
+func TestTwoHundredEnd(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		trigger func(g *governed, withdrawn *atomic.Bool)
+	}{
+		{"policy", func(g *governed, withdrawn *atomic.Bool) { withdrawn.Store(true); g.Review() }},
+		{"ticket", func(g *governed, withdrawn *atomic.Bool) { withdrawn.Store(true); g.Review() }},
+		{"end", func(g *governed, _ *atomic.Bool) {
+			g.End(func(s gateway.SessionInfo) bool { return s.Target == "theirs" }, gateway.Ending{Kick: true})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var withdrawn atomic.Bool
+			no := func(context.Context) error {
+				if withdrawn.Load() {
+					return gateway.ErrDenied
+				}
+				return nil
+			}
+			g := newGoverned(t, auth.Grant{}, gateway.Front{})
+			g.Authorize = func(ctx context.Context, req auth.Request) (auth.Grant, error) {
+				if err := no(ctx); err != nil && test.name == "policy" && req.Target == "theirs" {
+					return auth.Grant{}, err
+				}
+				return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.Control}, nil
+			}
+			front := gateway.Front{Security: offer(rfb.None{}), Find: func(ctx context.Context, _ string) (*gateway.Target, error) { return g.Resolve(ctx, "display") }}
+			rest := g.crowd(t, front, "other", 20)
+			front.Valid = no
+			theirs := g.crowd(t, front, "theirs", 200)
+			start := time.Now()
+			test.trigger(g, &withdrawn)
+			times := endings(start, theirs)
+			t.Logf("%d sessions ended: half after %s, all after %s", len(times), times[len(times)/2].Round(time.Millisecond), times[len(times)-1].Round(time.Millisecond))
+			if times[len(times)-1] >= patience {
+				t.Error("some never ended")
+			}
+			for i, c := range rest {
+				send(t, c, mark(uint8(i+1)))
+				g.sees(t, mark(uint8(i+1)))
+			}
+		})
 	}
-	join := func(target string) net.Conn {
+}
+
+// crowd lets n viewers in to target.
+func (g *governed) crowd(t *testing.T, front gateway.Front, target string, n int) (viewers []net.Conn) {
+	t.Helper()
+	front.Target = target
+	for range n {
 		ours, theirs := layertest.TCP(t)
-		go func() {
-			_ = g.ServeConn(context.Background(), theirs, gateway.Front{Target: target, Security: offer(rfb.None{})})
-		}()
+		go func() { _ = g.ServeConn(context.Background(), theirs, front) }()
 		viewer, err := viewOver(ours)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return viewer
+		viewers = append(viewers, viewer)
 	}
-	var theirs, rest []net.Conn
-	for range many {
-		theirs = append(theirs, join("theirs"))
-	}
-	for range others {
-		rest = append(rest, join("other"))
-	}
-	withdrawn.Store(true)
-	start := time.Now()
-	g.Review()
+	return viewers
+}
+
+// endings are how long after start each viewer saw its end, sorted.
+func endings(start time.Time, viewers []net.Conn) []time.Duration {
 	var ended sync.WaitGroup
-	times := make([]time.Duration, many)
-	for i, c := range theirs {
+	times := make([]time.Duration, len(viewers))
+	for i, c := range viewers {
 		ended.Go(func() {
 			_ = c.SetDeadline(start.Add(patience))
 			_, _ = io.Copy(io.Discard, c)
@@ -300,14 +329,7 @@ func TestReviewEndsTwoHundred(t *testing.T) {
 	}
 	ended.Wait()
 	slices.Sort(times)
-	t.Logf("%d sessions ended: half after %s, all after %s", many, times[many/2].Round(time.Millisecond), times[many-1].Round(time.Millisecond))
-	if times[many-1] >= patience {
-		t.Error("some never ended")
-	}
-	for i, c := range rest {
-		send(t, c, mark(uint8(i+1)))
-		g.sees(t, mark(uint8(i+1)))
-	}
+	return times
 }
 
 // Sessions come and go while reviews run.
