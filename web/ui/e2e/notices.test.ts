@@ -42,6 +42,7 @@ describe('rights', () => {
     expect(await page.getByRole('button', { name: 'Extra keys' }).count()).toBe(0);
     expect(await page.getByRole('button', { name: 'Clipboard' }).count()).toBe(0);
     expect(bench.display.log.filter((m) => /^(key|pointer|cut)/.test(m))).toEqual([]);
+    await page.keyboard.press('Escape');
     await shot(page, 'view-only');
   });
 
@@ -166,8 +167,8 @@ describe('links', () => {
     if (name === 'desk') expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(url);
     expect(await overflow(page)).toBeLessThanOrEqual(0);
     await shot(page, `share ${name}`);
-    await page.getByLabel('Who has the link may').selectOption('control');
-    await page.getByLabel('And for').selectOption('0');
+    await page.getByLabel('Whoever has the link may').selectOption('control');
+    await page.getByLabel('Number of people').selectOption('0');
     await page.getByRole('button', { name: 'Make a link' }).click();
     await expect.poll(() => bench.display.wishes.length).toBe(2);
     expect(bench.display.wishes[1]).toMatchObject({ share: { rights: ['view', 'keyboard', 'pointer'], uses: 0 } });

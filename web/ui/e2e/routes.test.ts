@@ -87,7 +87,7 @@ describe.skipIf(given === undefined)('a display is named', () => {
     await picture(page);
     expect(page.url()).toMatch(/#pass=[0-9a-f]+$/);
     expect(urls.filter((u) => u.includes('7d1e') && !u.includes('#'))).toEqual([]);
-    expect(urls.some((u) => /^ws:.*\?pass=[0-9a-f]+$/.test(u))).toBe(true);
+    expect(urls.some((u) => /^ws:.*\?pass=[0-9a-f]+&notices=1$/.test(u))).toBe(true);
     const cookies = await page.context().cookies();
     expect(cookies.map((c) => [c.httpOnly, c.sameSite])).toEqual([[true, 'Strict']]);
     await page.reload();

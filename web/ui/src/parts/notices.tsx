@@ -33,8 +33,9 @@ export function Notices(): JSX.Element {
 export function clock(seconds: number): string {
   if (seconds < 100) return seconds === 1 ? '1 second' : `${seconds} seconds`;
   const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} minutes`;
   const hours = Math.round(minutes / 60);
+  if (minutes < 120 && minutes !== 60) return `${minutes} minutes`;
+  if (hours === 1) return '1 hour';
   return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
 }
 

@@ -48,9 +48,9 @@ function Making(): JSX.Element {
         void make(e.currentTarget);
       }}
     >
-      <Choice name="scope" label="Who has the link may" options={offered.map((scope) => [scope, scopes[scope]])} />
-      <Choice name="seconds" label="It is good for" options={lifetimes} chosen={3600} />
-      <Choice name="uses" label="And for" options={uses} />
+      <Choice name="scope" label="Whoever has the link may" options={offered.map((scope) => [scope, scopes[scope]])} />
+      <Choice name="seconds" label="It works for" options={lifetimes} chosen={3600} />
+      <Choice name="uses" label="Number of people" options={uses} />
       <button type="submit" class="primary" disabled={busy || offered.length === 0}>Make a link</button>
     </form>
   );
