@@ -7,6 +7,11 @@
 //	...
 //	g.Shutdown(ctx)
 //
+// What a viewer may do holds for as long as the answer would be the same: after
+// Review, and when a grant itself says so, Authorize is asked again about those
+// who are in. Who may do less does less from the next message on, who may
+// nothing is told why and ended, and nobody gets more than at first.
+//
 // Everything it may do beyond that comes in as func fields, so that it runs
 // without HTTP, without a configuration file and without pixels.
 package gateway
