@@ -53,7 +53,7 @@ func newQEMU(t *testing.T) *display {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (qmp{d.at.unix[:len(d.at.unix)-len("vnc")] + "qmp"}).do(`{"execute":"cont"}`); err != nil {
+	if err := d.control().do(`{"execute":"cont"}`); err != nil {
 		t.Fatal(err)
 	}
 	return d

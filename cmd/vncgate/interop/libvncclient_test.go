@@ -29,9 +29,11 @@ var vncTypes = map[string][]string{
 	"x509-none": {"19", "260"}, "x509-vnc": {"19", "261"}, "x509-plain": {"19", "262"}, "x509-sasl": {"19", "263"},
 }
 
-// openLibVNC connects with the one security type that at names.
-func openLibVNC(s *scope, at endpoint) (*lineViewer, error) {
-	args := append([]string{at.host, fmt.Sprint(at.port), "zrle copyrect hextile raw"}, vncTypes[at.security]...)
+// openLibVNC connects with the one security type that at names, and a list of
+// encodings other than ours if more names one.
+func openLibVNC(s *scope, at endpoint, more ...string) (*lineViewer, error) {
+	encodings := append(more, "zrle copyrect hextile raw")[0]
+	args := append([]string{at.host, fmt.Sprint(at.port), encodings}, vncTypes[at.security]...)
 	if at.host == "localhost" {
 		args[0] = "127.0.0.1" // it hands the name to SASL as an address, which refuses it
 	}

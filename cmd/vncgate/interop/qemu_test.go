@@ -153,6 +153,9 @@ func saslConfig(s *scope, user, password string) (string, error) {
 // qmp is the path of a machine's control socket.
 type qmp struct{ path string }
 
+// control is that of a machine on a unix socket.
+func (d *display) control() qmp { return qmp{filepath.Join(filepath.Dir(d.at.unix), "qmp")} }
+
 // do runs commands, one after the other.
 func (q qmp) do(commands ...string) error {
 	c, err := net.Dial("unix", q.path)

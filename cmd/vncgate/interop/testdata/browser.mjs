@@ -69,6 +69,16 @@ const verbs = {
     await page.mouse.down({ button });
     await page.mouse.up({ button });
   },
+  // hold presses a key and a button and leaves them so; letGo releases them.
+  hold: async (page, { x, y, key }) => {
+    await pointer(page, { x, y });
+    await page.mouse.down();
+    await page.keyboard.down(key);
+  },
+  letGo: async (page, { key }) => {
+    await page.mouse.up();
+    await page.keyboard.up(key);
+  },
   resize: (page, { width, height }) => page.setViewportSize({ width, height }),
 };
 
