@@ -42,8 +42,9 @@ func Dial(ctx context.Context, address string) (net.Conn, error) {
 	return Dialer{}.Dial(ctx, address)
 }
 
-// Dial connects to address. The error matches ErrNotAllowed if the address, or
-// all addresses of the name, are refused by Allow or AllowUnix.
+// Dial connects to address. A unix socket whose queue is full is tried until
+// ctx ends. The error matches ErrNotAllowed if the address, or all addresses of
+// the name, are refused by Allow or AllowUnix.
 func (d Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	network, address, err := ParseAddress(address)
 	if err != nil {
@@ -60,6 +61,9 @@ func (d Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	nd := net.Dialer{Resolver: d.Resolver, KeepAliveConfig: d.KeepAlive, ControlContext: d.control}
 	c, err := nd.DialContext(ctx, network, address)
+	for network == "unix" && errors.Is(err, syscall.EAGAIN) && waited(ctx, fullPause) {
+		c, err = nd.DialContext(ctx, network, address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("layers: %w", err)
 	}
@@ -93,4 +97,19 @@ func (d Dialer) control(_ context.Context, network, address string, _ syscall.Ra
 		return fmt.Errorf("%w: %q names no host", ErrNotAllowed, address)
 	}
 	return d.Allow(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+}
+
+// fullPause is between tries at a unix socket whose queue is full. Unlike TCP,
+// the system does not wait there (connect(2), EAGAIN), and QEMU's queue holds
+// but one or two viewers.
+const fullPause = 20 * time.Millisecond
+
+// waited is false when ctx has ended before the pause.
+func waited(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
 }
