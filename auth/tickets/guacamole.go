@@ -141,11 +141,22 @@ func (g *Guacamole) ticket(text []byte, mac [sha256.Size]byte, name string, name
 		}
 		t.Identity = auth.Identity{Name: d.Username, Method: "guacamole"}
 	}
-	if (d.SingleUse || c.SingleUse) && !g.use(mac, expires) {
-		return Ticket{}, errors.New("it was used already, or cannot be remembered as used")
+	if !d.SingleUse && !c.SingleUse {
+		return t, nil
+	}
+	if g.isUsed(mac) || expires.IsZero() {
+		return Ticket{}, errUsed
+	}
+	t.Claim = func(context.Context) error {
+		if !g.use(mac, expires) {
+			return refused("guacamole", errUsed.Error())
+		}
+		return nil
 	}
 	return t, nil
 }
+
+var errUsed = errors.New("it was used already, or cannot be remembered as used")
 
 func (g *Guacamole) expiry(text jsonText) (time.Time, error) {
 	if text == "" {
@@ -237,6 +248,13 @@ func (c guacamoleConnection) parameter(name string) string {
 		return strconv.FormatBool(value)
 	}
 	return ""
+}
+
+func (g *Guacamole) isUsed(mac [sha256.Size]byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, used := g.once[mac]
+	return used
 }
 
 // use uses a token up. One that is good for ever would have to be remembered

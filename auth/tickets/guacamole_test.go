@@ -128,7 +128,19 @@ func TestGuacamoleTimes(t *testing.T) {
 func TestGuacamoleSingleUse(t *testing.T) {
 	g := newGuacamole(t)
 	token := guacamole(t, toJSON(t, with(guacamoleJSON(nil), object{"singleUse": true})))
-	want(t, g, token, tickets.Ticket{Address: "vm:5901"})
+	for range 3 { // looking uses nothing up
+		expect(t, g, token, "vm:5901")
+	}
+	late, err := g.Lookup(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(g, token); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Claim(t.Context()); !errors.Is(err, tickets.ErrUnknown) {
+		t.Errorf("claimed twice: %v", err)
+	}
 	wantUnknown(t, g, token, "used already")
 	wantUnknown(t, g, token+"\n", "used already")
 }

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -34,8 +35,8 @@ type RedisConfig struct {
 	// Namespace and a colon come before the token in a key; "" for the token
 	// alone.
 	Namespace string
-	// Once takes a value away as it is read (GETDEL), so that a token is good
-	// for one use on however many gateways.
+	// Once has a Ticket's Claim take the value away (GETDEL), so that a token is
+	// good for one session on however many gateways.
 	Once bool
 	// Timeout bounds one look-up; 0 is 5 s.
 	Timeout time.Duration
@@ -150,16 +151,30 @@ func (r *Redis) Lookup(ctx context.Context, token string) (Ticket, error) {
 func (r *Redis) ask(ctx context.Context, token string) (Ticket, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
-	get := r.client.Get
-	if r.cfg.Once {
-		get = r.client.GetDel
-	}
-	value, err := get(ctx, r.key(token)).Bytes()
+	value, err := r.client.Get(ctx, r.key(token)).Bytes()
 	if err != nil {
 		return Ticket{}, r.failure(err, token)
 	}
 	t, err := ParseAnswer(value)
+	if r.cfg.Once {
+		t.Claim = func(ctx context.Context) error { return r.claim(ctx, token, value) }
+	}
 	return from("redis", t, err)
+}
+
+// claim takes the value away. One that has changed since the look-up is for
+// another display than the one that the policy has allowed.
+func (r *Redis) claim(ctx context.Context, token string, value []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	taken, err := r.client.GetDel(ctx, r.key(token)).Bytes()
+	switch {
+	case err != nil:
+		return r.failure(err, token)
+	case subtle.ConstantTimeCompare(taken, value) == 0: // it has the display's password
+		return refused("redis", "it has changed meanwhile")
+	}
+	return nil
 }
 
 func (r *Redis) key(token string) string {

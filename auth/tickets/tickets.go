@@ -76,6 +76,11 @@ type Ticket struct {
 	// Claims are what a signed token says, for conditions of a policy; nil for
 	// others.
 	Claims map[string]any
+	// Claim, unless nil, must be called once the bearer is let in: the token is
+	// good for one session, and this takes it. A look-up takes nothing. The error
+	// matches ErrUnknown if another was first; any other says that the source could
+	// not be asked.
+	Claim func(context.Context) error
 	// From are the networks that the bearer must come from; none: all.
 	From []netip.Prefix
 }

@@ -124,8 +124,8 @@ func (c *config) validateCapabilities() error {
 		return errors.New("revocations: redis is missing; those of 'vncgate token revoke' count anyway")
 	case r.Redis.Key == "":
 		return errors.New("revocations: redis: key is missing: the name of the set that holds revocations")
-	case r.Redis.Server.Namespace != "" || r.Redis.Server.Keep != 0 || r.Redis.Server.KeepUnknown != 0:
-		return errors.New("revocations: redis: namespace, keep and keep_unknown are of sources; leave them out")
+	case r.Redis.Server.Namespace != "" || r.Redis.Server.Keep != 0 || r.Redis.Server.KeepUnknown != 0 || r.Redis.Server.Once:
+		return errors.New("revocations: redis: namespace, keep, keep_unknown and once are of sources; leave them out")
 	case r.Patience < 0:
 		return errors.New("revocations: patience: must not be negative")
 	case r.Patience > 0 && !r.FailClosed:
@@ -160,7 +160,7 @@ func (s *shareConfig) rights() (auth.Rights, error) {
 	if len(s.Rights) == 0 {
 		return auth.Viewing, nil
 	}
-	return auth.ParseRights(s.Rights)
+	return parseRights(s.Rights)
 }
 
 func (s *shareConfig) time() time.Duration {
@@ -183,7 +183,7 @@ func (s *capabilitiesConfig) grace() time.Duration {
 
 // validateNarrowing looks at what bounds all who come in at a listener.
 func (l *listenerConfig) validateNarrowing() error {
-	rights, err := auth.ParseRights(l.Rights)
+	rights, err := parseRights(l.Rights)
 	switch {
 	case err != nil:
 		return fmt.Errorf("rights: %w", err)

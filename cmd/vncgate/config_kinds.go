@@ -37,6 +37,7 @@ type redisSource struct {
 	Timeout          time.Duration  `yaml:"timeout,omitempty"`
 	Keep             time.Duration  `yaml:"keep,omitempty"`
 	KeepUnknown      time.Duration  `yaml:"keep_unknown,omitempty"`
+	Once             bool           `yaml:"once,omitempty"` // a session takes its token's value away
 }
 
 // jwtSource reads signed tokens.

@@ -130,6 +130,12 @@ func (s *sourceConfig) validate() error {
 	if s.use() == asTokens && s.Proxmox != nil {
 		return errors.New("as: the keys of proxmox are names that anybody can guess, such as pve1/100; write as: targets, and say by policy who may see which")
 	}
+	if s.Redis != nil && s.Redis.Once && s.use() == asTargets {
+		return errors.New("redis: once: is for tokens; names of targets are used again and again")
+	}
+	if s.Redis != nil && s.Redis.Once && s.Redis.Keep > 0 {
+		return errors.New("redis: once: a token that is good for one session cannot be remembered; leave out keep, or once")
+	}
 	if _, err := auth.ParseRights(s.Rights); err != nil {
 		return fmt.Errorf("rights: %w", err)
 	}

@@ -105,6 +105,8 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x}, {name: s, file: y}]"), "there are two sources s"},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x, rights: [fly]}]"), `rights: auth: unknown right "fly"`},
 		{settings("web: {}", aDesk, "sources: [{name: s, as: targets, file: x, rights: [view]}]"), "rights: are of tokens"},
+		{settings("web: {}", aDesk, "sources: [{name: s, as: targets, redis: {addresses: ['r:1'], once: true}}]"), "redis: once: is for tokens"},
+		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, redis: {addresses: ['r:1'], once: true, keep: 1s}}]"), "redis: once: a token that is good for one session"},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x, allow: [vm]}]"), `allow: layers: allow "vm": the ports are missing`},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x, display: {address: 'a:1'}}]"), "display: address: is of a single target"},
 		{settings("web: {}", aDesk, "free: {allow: []}"), "free: allow: is missing"},

@@ -107,7 +107,7 @@ func (r *redisSource) open(ctx context.Context, _ sourceOpener) (tickets.Source,
 func (r *redisSource) config(ctx context.Context) (tickets.RedisConfig, error) {
 	cfg := tickets.RedisConfig{
 		Addresses: r.Addresses, Cluster: r.Cluster, Master: r.Master, User: r.User, SentinelUser: r.SentinelUser, DB: r.DB,
-		Namespace: r.Namespace, Timeout: r.Timeout, Keep: r.Keep, KeepUnknown: r.KeepUnknown,
+		Namespace: r.Namespace, Timeout: r.Timeout, Keep: r.Keep, KeepUnknown: r.KeepUnknown, Once: r.Once,
 	}
 	var err error
 	if cfg.TLS, err = r.TLS.config(); err != nil {

@@ -242,11 +242,14 @@ func (w *wiring) bearer(front gateway.Front, name, token string, s *source, tick
 	}
 	if ticket.Target != "" || ticket.Address == "" {
 		front.Target = ticket.Target
+		if ticket.Claim != nil {
+			front.Find = claiming(ticket, w.find)
+		}
 		return front, nil
 	}
 	front.Target = name + "/" + placeOf(ticket.Address)
 	find := func(context.Context, string) (*gateway.Target, error) { return s.target(front.Target, ticket) }
-	front.Find = find
+	front.Find = claiming(ticket, find)
 	if namedByToken(ticket.Address, token) {
 		front.Target = name + "/socket"
 		front.Find = func(ctx context.Context, target string) (*gateway.Target, error) {
@@ -258,6 +261,23 @@ func (w *wiring) bearer(front gateway.Front, name, token string, s *source, tick
 		}
 	}
 	return front, nil
+}
+
+// claiming is find, which takes the token: the policy has said yes by then.
+func claiming(ticket tickets.Ticket, find func(context.Context, string) (*gateway.Target, error)) func(context.Context, string) (*gateway.Target, error) {
+	if ticket.Claim == nil {
+		return find
+	}
+	return func(ctx context.Context, name string) (*gateway.Target, error) {
+		t, err := find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if err := ticket.Claim(ctx); err != nil {
+			return nil, tokenRefusal(err)
+		}
+		return t, nil
+	}
 }
 
 // namedByToken reports whether an address tells the token: that of a socket in
