@@ -82,11 +82,11 @@ func (f *Filter) pointer(msg []byte) bool {
 // not know them takes the last for the type of a message: it must not be
 // there for viewers that are withheld anything.
 func (f *Filter) extendedPointer(msg []byte) bool {
-	if f.policy.control() {
-		f.extended.Store(f.extended.Load() || !f.formats.knowsExtendedPointer())
+	switch {
+	case f.formats.knowsExtendedPointer():
 		return true
-	}
-	if f.formats.knowsExtendedPointer() {
+	case f.formats == nil && f.policy.control():
+		f.extended.Store(true) // what the display has said nobody has read
 		return true
 	}
 	f.instead = append(f.insteadMem[:0], msg[:6]...)

@@ -46,7 +46,7 @@ type Policy struct {
 	// Opaque has everything from the first message that cannot be delimited
 	// on forwarded as it comes, instead of an error. Since nothing can be
 	// withheld from there on, it counts only where all of the rights above
-	// are granted.
+	// are granted, and no limits are set.
 	Opaque bool
 }
 
@@ -76,9 +76,12 @@ func (p *Policy) control() bool {
 	return p.Keyboard && p.Pointer && p.ClipboardIn && p.Resize && p.Power
 }
 
-// open reports whether p withholds nothing at all of what a viewer sends.
+// open reports whether p withholds nothing at all, so that a viewer may go on
+// unread. What a display sends can be read only as long as what changes its form
+// is, so nothing may be withheld of that either.
 func (p *Policy) open() bool {
-	return p.Opaque && p.control() && p.FileTransfer && p.KeyRate == 0 && p.PointerRate == 0
+	return p.Opaque && p.control() && p.FileTransfer && p.KeyRate == 0 && p.PointerRate == 0 &&
+		p.ClipboardMax == 0 && p.Encodings == nil && !p.Quality.Bound && !p.Compression.Bound && !p.ParsesServer()
 }
 
 // allows decides on a message of length n whose head is there. What else there

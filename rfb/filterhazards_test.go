@@ -1,0 +1,67 @@
+package rfb_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"vncgate/rfb"
+)
+
+// TestFilterSmuggledFormat: where a display is looked at, the seventh byte of a
+// PointerEvent goes to one that has said that it reads it. One that has not would
+// take it for a SetPixelFormat that nobody has seen, and what it sends from there
+// on would be taken for something else: a clipboard for pixels.
+func TestFilterSmuggledFormat(t *testing.T) {
+	p := everything
+	p.ClipboardOut = false
+	var display bytes.Buffer
+	f := rfb.NewFilter(&display, p)
+	s := rfb.NewServerFilter(f, rfb.ServerInit{Format: rfb.Format32()})
+	if _, err := f.Write(rfb.AppendSetEncodings(nil, rfb.EncodingExtendedMouseButtons)); err != nil {
+		t.Fatal(err)
+	}
+	display.Reset()
+	event := []byte{5, 0x81, 0, 2, 0, 3, rfb.MsgSetPixelFormat}
+	if _, err := f.Write(event); err != nil || !bytes.Equal(display.Bytes(), rfb.AppendPointerEvent(nil, 1, 2, 3)) {
+		t.Errorf("a display that has not said so: %x, %v", display.Bytes(), err)
+	}
+	display.Reset()
+	if _, err := s.Cut(rfb.AppendExtendedMouseButtonsAck(rfb.AppendFramebufferUpdate(nil, 1)), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(event); err != nil || !bytes.Equal(display.Bytes(), event) {
+		t.Errorf("one that has: %x, %v", display.Bytes(), err)
+	}
+}
+
+// TestOpaqueWithholdsNothing: a viewer that goes on unread could change what the
+// display sends, or pass any limit.
+func TestOpaqueWithholdsNothing(t *testing.T) {
+	open := everything
+	open.Opaque = true
+	for name, limit := range map[string]func(*rfb.Policy){
+		"clipboard out":         func(p *rfb.Policy) { p.ClipboardOut = false },
+		"bell":                  func(p *rfb.Policy) { p.Bell = false },
+		"audio":                 func(p *rfb.Policy) { p.Audio = false },
+		"length of clipboard":   func(p *rfb.Policy) { p.ClipboardMax = 100 },
+		"length the other way":  func(p *rfb.Policy) { p.ClipboardOutMax = 100 },
+		"formats of clipboards": func(p *rfb.Policy) { p.ClipboardFormats = rfb.ClipboardText },
+		"encodings":             func(p *rfb.Policy) { p.Encodings = func(rfb.Encoding) bool { return true } },
+		"quality":               func(p *rfb.Policy) { p.Quality = rfb.Levels{Max: 5, Bound: true} },
+		"compression":           func(p *rfb.Policy) { p.Compression = rfb.Levels{Max: 5, Bound: true} },
+		"keys":                  func(p *rfb.Policy) { p.KeyRate = 100 },
+		"pointer":               func(p *rfb.Policy) { p.PointerRate = 100 },
+	} {
+		p := open
+		limit(&p)
+		var unknown *rfb.UnknownMessage
+		if _, err := rfb.NewFilter(io.Discard, p).Write([]byte{7}); !errors.As(err, &unknown) {
+			t.Errorf("%s withheld or limited: %v", name, err)
+		}
+	}
+	if _, err := rfb.NewFilter(io.Discard, open).Write([]byte{7}); err != nil {
+		t.Errorf("nothing withheld: %v", err)
+	}
+}
