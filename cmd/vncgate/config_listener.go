@@ -114,8 +114,8 @@ func (l *listenerConfig) validate(c *config) error {
 	if l.TLS != nil && (l.TLS.Certificate == "" || l.TLS.Key == "") {
 		return errors.New("tls: both certificate and key are needed; 'vncgate cert make' makes them")
 	}
-	if l.TLS != nil && l.TLS.ClientCA == "" && (len(l.TLS.CRL) > 0 || l.TLS.CRLFailClosed) {
-		return errors.New("tls: crl: revokes client certificates, which client_ca asks for; set it")
+	if err := l.TLS.validateCRL(); err != nil {
+		return fmt.Errorf("tls: %w", err)
 	}
 	if err := l.validateProxy(network); err != nil {
 		return fmt.Errorf("proxy: %w", err)
@@ -185,6 +185,18 @@ func (l *listenerConfig) validateProtocols() error {
 		return errors.New("plain_http: is for a port for all, protocols [rfb, web], that has tls")
 	case l.mixed() && l.PlainHTTP && l.TLS.Implicit:
 		return errors.New("plain_http: contradicts implicit, by which everything here is TLS")
+	}
+	return nil
+}
+
+func (t *serverTLSConfig) validateCRL() error {
+	switch {
+	case t == nil:
+		return nil
+	case len(t.CRL) > 0 && t.ClientCA == "":
+		return errors.New("crl: revokes client certificates, which client_ca asks for; set it")
+	case len(t.CRL) == 0 && t.CRLFailClosed:
+		return errors.New("crl_fail_closed: needs crl, the file of a revocation list")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -67,13 +68,23 @@ func (r *ruleConfig) rule() (auth.Rule, error) {
 		return rule, errors.New("allow: is missing; a rule that forbids says allow: [] and deny: [all]")
 	}
 	var err error
-	if rule.Allow, err = auth.ParseRights(r.Allow); err != nil {
+	if rule.Allow, err = parseRights(r.Allow); err != nil {
 		return rule, fmt.Errorf("allow: %w", err)
 	}
-	if rule.Deny, err = auth.ParseRights(r.Deny); err != nil {
+	if rule.Deny, err = parseRights(r.Deny); err != nil {
 		return rule, fmt.Errorf("deny: %w", err)
 	}
 	return rule, nil
+}
+
+// parseRights is auth.ParseRights with a guess at what a name was meant to be.
+func parseRights(list []string) (auth.Rights, error) {
+	for _, name := range list {
+		if !slices.Contains(auth.RightNames(), name) {
+			return 0, notOneOf("right", name, auth.RightNames())
+		}
+	}
+	return auth.ParseRights(list)
 }
 
 // rules compiles a list of them; errors count from 0, as the file does.

@@ -236,7 +236,7 @@ func (f *policyFlags) test(out io.Writer) error {
 	if f.target == "" {
 		return usagef("on which target? give --target NAME, or --table FILE\nrun 'vncgate policy test --help' for examples")
 	}
-	may, err := auth.ParseRights(f.may)
+	may, err := parseRights(f.may)
 	if err != nil {
 		return usagef("--may: %w", err)
 	}
@@ -280,13 +280,16 @@ func (f *policyFlags) decided(d auth.Decision) string {
 	if f.decisions == nil {
 		return d.Rights.String() + ", since there is no policy"
 	}
+	if d.Rule == 0 && d.Err == nil {
+		return "nothing, since no rule fits"
+	}
 	return d.String()
 }
 
 func missingRights(have auth.Rights, want []string) string {
 	var missing []string
 	for _, name := range want {
-		if set, err := auth.ParseRights([]string{name}); err == nil && !have.Has(set) {
+		if set, err := parseRights([]string{name}); err == nil && !have.Has(set) {
 			missing = append(missing, name)
 		}
 	}
@@ -331,7 +334,7 @@ func (f *policyFlags) explain(out io.Writer) error {
 	for _, v := range f.decisions.Explain(req) {
 		fmt.Fprintln(out, v)
 	}
-	_, err = fmt.Fprintf(out, "so %s on %s gets %s\n", names(req.Identities), req.Target, f.decisions.Decide(req))
+	_, err = fmt.Fprintf(out, "so %s on %s gets %s\n", names(req.Identities), req.Target, f.decided(f.decisions.Decide(req)))
 	return err
 }
 
@@ -341,7 +344,7 @@ func (f *policyFlags) explainAll(out io.Writer, req auth.Request) error {
 	}
 	for _, name := range keys(f.cfg.Targets) {
 		req.Target = name
-		fmt.Fprintf(out, "%s: %s\n", name, f.decisions.Decide(req))
+		fmt.Fprintf(out, "%s: %s\n", name, f.decided(f.decisions.Decide(req)))
 	}
 	if len(f.cfg.Sources) > 0 || f.cfg.Free != nil {
 		fmt.Fprintln(out, "Sources and addresses lead to other targets: ask about one with --target NAME.")

@@ -182,7 +182,7 @@ func (f *tokenFlags) token() (capability.Token, error) {
 	}
 	now := time.Now()
 	var err error
-	if t.Rights, err = auth.ParseRights(f.rights); err != nil {
+	if t.Rights, err = parseRights(f.rights); err != nil {
 		return t, fmt.Errorf("--rights: %w", err)
 	}
 	if t.Limits, err = auth.ParseLimits(strings.Join(f.limits, " ")); err != nil {

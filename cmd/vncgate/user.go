@@ -96,9 +96,10 @@ func (f *userFlags) passwordFlag(cmd *cobra.Command) {
 
 func (f *userFlags) removeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "Remove a user",
-		Long:    "remove removes a user, who cannot log in again. Sessions that are up stay up.",
+		Use:   "remove NAME",
+		Short: "Remove a user",
+		Long: `remove removes a user, who cannot log in again. A gateway that is running ends
+the sessions of the user within a second.`,
 		Example: `  vncgate user remove alice`,
 		Args:    oneName,
 		RunE: func(cmd *cobra.Command, args []string) error {
