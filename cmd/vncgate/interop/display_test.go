@@ -103,7 +103,10 @@ func theX11vnc(t testing.TB) *display {
 	return sharedX11vnc.get(t, startX11vnc)
 }
 
-func startX11vnc(s *scope) (*display, error) {
+func startX11vnc(s *scope) (*display, error) { return startX11vncWith(s) }
+
+// startX11vncWith is told more than that.
+func startX11vncWith(s *scope, more ...string) (*display, error) {
 	passwd, err := passwordFile(s, secrets.x11vnc)
 	if err != nil {
 		return nil, err
@@ -116,8 +119,8 @@ func startX11vnc(s *scope) (*display, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(s, "x11vnc", x.command("x11vnc", "-display", x.name, "-rfbport", strconv.Itoa(port), "-localhost",
-		"-rfbauth", passwd, "-forever", "-shared", "-noipv6", "-nocmds", "-desktop", "interop"))
+	p, err := start(s, "x11vnc", x.command("x11vnc", append([]string{"-display", x.name, "-rfbport", strconv.Itoa(port), "-localhost",
+		"-rfbauth", passwd, "-forever", "-shared", "-noipv6", "-nocmds", "-desktop", "interop"}, more...)...))
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type qemuConfig struct {
 	security, user, password string
 	tcp                      bool
 	certs                    pki
+	power                    bool // viewers may reset it, which ends it
 }
 
 // startQEMU runs a machine without a disk: its firmware says so and waits.
@@ -128,6 +129,10 @@ func qemuCommand(s *scope, cfg qemuConfig, dir, listen string) (*exec.Cmd, error
 		}
 		args = append(args, "-object", "secret,id=password,file="+path)
 		listen += ",password-secret=password"
+	}
+	if cfg.power {
+		args = append(args, "-no-reboot")
+		listen += ",power-control=on"
 	}
 	cmd.Args = append(cmd.Args, append(args, "-vnc", listen)...)
 	return cmd, nil

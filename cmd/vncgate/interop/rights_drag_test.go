@@ -77,12 +77,14 @@ func TestRightsGoInMidDrag(t *testing.T) {
 }
 
 // newX11vnc is x11vnc on an Xvfb for this test alone.
-func newX11vnc(t *testing.T) *display {
+func newX11vnc(t *testing.T) *display { return newX11vncWith(t) }
+
+func newX11vncWith(t *testing.T, more ...string) *display {
 	t.Helper()
 	needX(t)
 	need(t, "x11vnc", "x11vnc")
 	need(t, "tigervncpasswd", "tigervnc-tools")
-	d, err := startX11vnc(testScope(t))
+	d, err := startX11vncWith(testScope(t), more...)
 	if err != nil {
 		t.Fatal(err)
 	}
