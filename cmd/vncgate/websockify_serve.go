@@ -8,11 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"vncgate/auth"
 	"vncgate/auth/tickets"
 	"vncgate/layers"
 	"vncgate/web"
@@ -24,7 +27,7 @@ func (o *websockifyOptions) bridgeConfig(out io.Writer, log *slog.Logger) (bridg
 	cfg := bridge.Config{
 		Route: bridge.Route{Address: o.targetAddress()}, HostToken: o.hostToken,
 		WebAuth: o.webAuth, Dir: o.web, FileOnly: o.fileOnly, Hide: o.secretFiles(),
-		Dial: o.dial, Heartbeat: o.heartbeat, Record: o.record, Log: log,
+		Guard: guardPasswords(), Dial: o.dial, Heartbeat: o.heartbeat, Record: o.record, Log: log,
 	}
 	if o.page && o.web == "" {
 		cfg.Files = web.Page()
@@ -37,11 +40,11 @@ func (o *websockifyOptions) bridgeConfig(out io.Writer, log *slog.Logger) (bridg
 		if i < len(o.authSources) {
 			source = o.authSources[i]
 		}
-		auth, err := bridge.NewAuth(class, source)
+		plugin, err := bridge.NewAuth(class, source)
 		if err != nil {
 			return cfg, &usageError{err}
 		}
-		cfg.Auths = append(cfg.Auths, auth)
+		cfg.Auths = append(cfg.Auths, plugin)
 	}
 	if o.tokenPlugin != "" {
 		source, err := tickets.Plugin(o.tokenPlugin, o.tokenSource)
@@ -52,6 +55,25 @@ func (o *websockifyOptions) bridgeConfig(out io.Writer, log *slog.Logger) (bridg
 		cfg.Lookup = lookupIn(source)
 	}
 	return cfg, o.webFolder()
+}
+
+// guardPasswords slows guessing down, by address. One of this machine is that of
+// a proxy that does not say for whom: all of its clients would wait for one.
+func guardPasswords() func(*http.Request, func() bool) {
+	guard := &auth.Guard{}
+	return func(r *http.Request, proof func() bool) {
+		from, _ := netip.ParseAddrPort(r.RemoteAddr)
+		address := from.Addr().Unmap()
+		if address.IsLoopback() {
+			address = netip.Addr{}
+		}
+		_ = guard.Try(address, "", func() error {
+			if !proof() {
+				return auth.ErrDenied
+			}
+			return nil
+		})
+	}
 }
 
 // targetAddress is where everything leads without tokens.

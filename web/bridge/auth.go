@@ -66,14 +66,21 @@ func basicAuth(source string) (Auth, error) {
 			return &Refusal{Status: http.StatusForbidden, Words: "The Authorization header is not one for Basic authentication."}
 		}
 		if asSent, read := matches(got, want), matches(latin1(got), want); !asSent && !read {
-			return challenge("The user name or the password is wrong.")
+			return errWrong()
 		}
 		return nil
 	}, nil
 }
 
 func challenge(words string) *Refusal {
-	return &Refusal{http.StatusUnauthorized, words, http.Header{"Www-Authenticate": {`Basic realm="Websockify"`}}}
+	return &Refusal{Status: http.StatusUnauthorized, Words: words, Header: http.Header{"Www-Authenticate": {`Basic realm="Websockify"`}}}
+}
+
+// errWrong is also what those are told who have to wait.
+func errWrong() error {
+	no := challenge("The user name or the password is wrong.")
+	no.Guess = true
+	return no
 }
 
 // matches compares sums, so that time tells neither length nor content.

@@ -25,6 +25,7 @@ const (
 	answerTimeout = time.Minute      // for 64 KiB of an answer to be taken
 	idleTimeout   = time.Minute      // between two requests
 	lookupTimeout = 10 * time.Second
+	maxLookups    = 128 // at once: each may hold a connection to a service
 )
 
 // serverName is what answers call us; the version is nobody's business.
@@ -75,6 +76,10 @@ type Config struct {
 	// Auths must all let a request in; they are asked in this order, once its
 	// token is known to be good, until one refuses.
 	Auths []Auth
+	// Guard, unless nil, is asked about each request with credentials. It calls
+	// proof, which looks at them and is false for a wrong password; or does not,
+	// and the client is answered like one whose password was wrong.
+	Guard func(r *http.Request, proof func() bool)
 	// WebAuth asks Auths about requests for files as well.
 	WebAuth bool
 
@@ -125,6 +130,8 @@ type Server struct {
 	files http.Handler
 	ids   atomic.Uint64
 
+	lookups chan struct{} // under way
+
 	mu      sync.Mutex
 	live    map[uint64]context.CancelCauseFunc // sessions by their numbers
 	down    bool
@@ -140,7 +147,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.WebAuth && (cfg.Dir == "" && cfg.Files == nil || len(cfg.Auths) == 0) {
 		return nil, errors.New("bridge: log-in for files needs both a directory and a log-in plugin")
 	}
-	s := &Server{cfg: withDefaults(cfg), live: map[uint64]context.CancelCauseFunc{}}
+	s := &Server{cfg: withDefaults(cfg), live: map[uint64]context.CancelCauseFunc{}, lookups: make(chan struct{}, maxLookups)}
 	s.ended.L = &s.mu
 	s.files = http.HandlerFunc(noFiles)
 	if cfg.Dir != "" {

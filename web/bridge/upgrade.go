@@ -14,6 +14,8 @@ type Refusal struct {
 	Status int
 	Words  string // for the client, a sentence
 	Header http.Header
+	// Guess says that a password was given, and a wrong one: for Config.Guard.
+	Guess bool
 }
 
 // Error is for our own log.
@@ -75,6 +77,12 @@ func (s *Server) lookup(r *http.Request) (Route, error) {
 	if token == "" {
 		return Route{}, &Refusal{Status: http.StatusForbidden, Words: "A token is needed to connect here, and there is none."}
 	}
+	select {
+	case s.lookups <- struct{}{}:
+		defer func() { <-s.lookups }()
+	default:
+		return Route{}, &Refusal{Status: http.StatusServiceUnavailable, Words: "The gateway is busy. Try again in a moment."}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), lookupTimeout)
 	defer cancel()
 	route, err := s.cfg.Lookup(ctx, token)
@@ -83,11 +91,26 @@ func (s *Server) lookup(r *http.Request) (Route, error) {
 
 func (s *Server) authenticate(r *http.Request) error {
 	for _, auth := range s.cfg.Auths {
-		if err := auth(r); err != nil {
+		if err := s.guarded(r, auth); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// guarded asks auth, unless the guard lets the client wait. Without credentials
+// nothing is guessed.
+func (s *Server) guarded(r *http.Request, auth Auth) error {
+	if s.cfg.Guard == nil || r.Header.Get("Authorization") == "" {
+		return auth(r)
+	}
+	err := errWrong()
+	s.cfg.Guard(r, func() bool {
+		err = auth(r)
+		var no *Refusal
+		return !errors.As(err, &no) || !no.Guess
+	})
+	return err
 }
 
 // refuse answers with err if it is meant for the client.
