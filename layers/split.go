@@ -40,7 +40,7 @@ type SplitConfig struct {
 	Timeout, HandshakeTimeout time.Duration
 	// Max bounds the connections that are being looked at or wait for an
 	// Accept; 0 is 256. When there are more, the address that has most of them
-	// loses its oldest.
+	// loses its oldest; the address is that which Below states, once it has.
 	Max int
 	// Below is run over each connection first, under Timeout: ProxyServer.
 	Below Layer
@@ -198,7 +198,7 @@ func (s *Split) admit(ctx context.Context, c net.Conn) {
 	s.work.Go(func() {
 		defer cancel(nil)
 		defer s.half.remove(h)
-		if err := s.examine(ctx, c); err != nil {
+		if err := s.examine(ctx, c, h); err != nil {
 			s.config.Log.Debug("connection refused", "remote", c.RemoteAddr().String(), "error", err)
 			_ = c.Close()
 		}
@@ -206,13 +206,14 @@ func (s *Split) admit(ctx context.Context, c net.Conn) {
 }
 
 // examine looks at c and hands it on.
-func (s *Split) examine(ctx context.Context, c net.Conn) error {
+func (s *Split) examine(ctx context.Context, c net.Conn, h *halfConn) error {
 	if s.config.Below != nil {
 		below, err := s.under(ctx, c)
 		if err != nil {
 			return err
 		}
 		c = below
+		s.half.move(h, peerAddr(c))
 	}
 	kind, c, err := s.look(ctx, c)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -107,6 +108,51 @@ func TestSplitCrowd(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = taken.Close()
+	}
+}
+
+// firstRead tells when it is read from, which is after its header has counted.
+type firstRead struct {
+	net.Conn
+	once  sync.Once
+	began chan struct{}
+}
+
+func (f *firstRead) Read(b []byte) (int, error) {
+	f.once.Do(func() { f.began <- struct{}{} })
+	return f.Conn.Read(b)
+}
+
+// TestSplitCrowdBehindProxy has the same two behind one balancer, whose address
+// all connections have until their headers have been read.
+func TestSplitCrowdBehindProxy(t *testing.T) {
+	ln := newPipeListener()
+	read := make(chan struct{})
+	below := layers.ProxyConfig{Trusted: func(netip.Addr) bool { return true }}.Server()
+	s := layers.NewSplit(ln, layers.SplitConfig{NoRaw: true, Timeout: time.Minute, Max: 4, Below: func(ctx context.Context, c net.Conn) (net.Conn, error) {
+		c, err := below(ctx, c)
+		return &firstRead{Conn: c, began: read}, err
+	}})
+	defer s.Close()
+	knock := func(ip string) net.Conn {
+		near, far := layertest.Pipe()
+		ln.conns <- fromPeer{far, 1}
+		_, _ = io.WriteString(near, "PROXY TCP4 "+ip+" 192.0.2.9 4711 443\r\n")
+		<-read
+		return near
+	}
+	lonely := knock("203.0.113.1")
+	for range 20 {
+		knock("203.0.113.2")
+	}
+	_, _ = io.WriteString(lonely, request)
+	taken, err := s.HTTP().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if from := taken.RemoteAddr().String(); from != "203.0.113.1:4711" {
+		t.Errorf("%s got in", from)
 	}
 }
 

@@ -94,6 +94,19 @@ func (h *halfOpen) loser() *halfConn {
 	return loser
 }
 
+// move counts c for the address that its proxy has stated: whoever floods a
+// balancer would else push out all that come through it.
+func (h *halfOpen) move(c *halfConn, from netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.at == nil {
+		return
+	}
+	h.discount(c.from)
+	c.from = from
+	h.counts[from]++
+}
+
 // remove forgets c; an evicted one has been forgotten already.
 func (h *halfOpen) remove(c *halfConn) {
 	h.mu.Lock()
@@ -107,7 +120,11 @@ func (h *halfOpen) drop(c *halfConn) {
 	}
 	h.order.Remove(c.at)
 	c.at = nil
-	if h.counts[c.from]--; h.counts[c.from] == 0 {
-		delete(h.counts, c.from)
+	h.discount(c.from)
+}
+
+func (h *halfOpen) discount(from netip.Addr) {
+	if h.counts[from]--; h.counts[from] == 0 {
+		delete(h.counts, from)
 	}
 }
