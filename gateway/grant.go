@@ -101,15 +101,15 @@ func (s *Session) stillProved(ctx context.Context) error {
 	return nil
 }
 
-// certified is the state of the TLS by which a client certificate was verified,
-// or nil.
+// certified is the state of the TLS by which the viewer's certificate was
+// verified, or nil. That of a proxy says nothing of the viewers behind it.
 func certified(c net.Conn) *tls.ConnectionState {
 	for l := range layers.Walk(c) {
 		t, ok := l.(interface{ ConnectionState() tls.ConnectionState })
 		if !ok {
 			continue
 		}
-		if state := t.ConnectionState(); len(state.VerifiedChains) > 0 {
+		if state := t.ConnectionState(); len(state.VerifiedChains) > 0 && samePeer(l, c) {
 			return &state
 		}
 	}

@@ -122,4 +122,8 @@ func TestCertificateOfAProxy(t *testing.T) {
 	if id, ok := Known(passedOn{shown}); ok {
 		t.Errorf("the viewer is %+v", id)
 	}
+	// Nor does its end end their sessions.
+	if certified(shown) == nil || certified(passedOn{shown}) != nil {
+		t.Error("the sessions hang on the proxy's certificate")
+	}
 }
