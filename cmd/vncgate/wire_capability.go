@@ -119,7 +119,7 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, text string, s *so
 		token.Targets = []string{ticket.Target}
 	}
 	front.Claims = map[string]any{"jti": ticket.ID, "sub": ticket.MustBe, "iat": ticket.Issued.Unix(), "exp": ticket.Expires.Unix()}
-	front.Renewable = true
+	front.Renewable = ticket.Renewable
 	front.Valid = l.valid
 	front.Layers = append(front.Layers[:len(front.Layers):len(front.Layers)], l.layer)
 	front.Find = func(ctx context.Context, name string) (*gateway.Target, error) {
@@ -137,7 +137,7 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, text string, s *so
 // lease is one session's hold on a token.
 type lease struct {
 	c      *capabilities
-	text   string // the token, for its renewal
+	text   string // the token, as renewed last; c.mu
 	ticket tickets.Ticket
 
 	mu   sync.Mutex
@@ -275,11 +275,25 @@ func (w *wiring) extend(_ context.Context, session gateway.SessionInfo) (time.Ti
 	if !ok {
 		return time.Time{}, gateway.ErrNotRenewable
 	}
-	_, token, err := w.capabilities.Renew(text)
-	if errors.Is(err, capability.ErrNoRenewal) {
+	text, token, err := w.capabilities.Renew(text)
+	switch {
+	case errors.Is(err, capability.ErrNoRenewal):
 		return time.Time{}, gateway.ErrNotRenewable
+	case err != nil:
+		return time.Time{}, err
 	}
-	return token.Expires, err
+	w.capabilities.renewed(session.Ticket, text)
+	return token.Expires, nil
+}
+
+// renewed has the sessions of a token be renewed the next time by its new text:
+// the old one is good until its own end, and they go on.
+func (c *capabilities) renewed(id, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l := range c.leases[id] {
+		l.text = text
+	}
 }
 
 func (c *capabilities) textOf(id string) (string, bool) {

@@ -11,6 +11,7 @@ import (
 
 	"vncgate/auth"
 	"vncgate/auth/capability"
+	"vncgate/gateway"
 )
 
 // What listener, policy and token allow is what all three allow.
@@ -191,6 +192,45 @@ func TestRevokeCall(t *testing.T) {
 	}
 	if status, body := r.get(0, revokePath, nil); status != 405 || !strings.Contains(body, "POST") {
 		t.Errorf("a GET: %d %s", status, body)
+	}
+}
+
+// A session that was renewed can be renewed again when the text that it came by
+// has ended; one whose token has no renewals is offered none.
+func TestRenewAgain(t *testing.T) {
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, sources: [capabilities]}
+targets:
+  one: {address: %q}
+capabilities: {store: %q}
+`, displayNamed("one").Listen(t), t.TempDir())
+	now := time.Now()
+	text, issued, err := g.capabilities.Issue(capability.Token{
+		Targets: []string{"one"}, Expires: now.Add(2 * time.Second), Renew: time.Hour, RenewUntil: now.Add(3 * time.Hour),
+	})
+	must(t, err)
+	session := gateway.SessionInfo{Ticket: issued.ID}
+	g.capabilities.add(&lease{c: g.capabilities, text: text, ticket: issued.Ticket()})
+	first, err := g.extend(t.Context(), session)
+	must(t, err)
+	time.Sleep(time.Until(issued.Expires.Add(time.Second))) // renewals move ends by whole seconds
+	second, err := g.extend(t.Context(), session)
+	if err != nil || !second.After(first) {
+		t.Errorf("renewed to %v, then to %v: %v", first, second, err)
+	}
+	for _, c := range []capability.Token{
+		{Targets: []string{"one"}, Expires: now.Add(time.Hour)},
+		{Targets: []string{"one"}, Expires: now.Add(time.Hour), Renew: time.Hour, RenewUntil: now.Add(3 * time.Hour)},
+	} {
+		text, _, err := g.capabilities.Issue(c)
+		must(t, err)
+		ticket, err := g.capabilities.Lookup(t.Context(), text)
+		must(t, err)
+		front, err := g.capabilities.bearer(g.wiring, gateway.Front{}, text, g.sources[capabilitySource], ticket)
+		if err != nil || front.Renewable != (c.Renew > 0) {
+			t.Errorf("a token with renewals for %s: renewable %v, %v", c.Renew, front.Renewable, err)
+		}
 	}
 }
 
