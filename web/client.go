@@ -47,6 +47,10 @@ func clientOf(r *http.Request, trusted func(netip.Addr) bool) client {
 	return c
 }
 
+// Secure reports whether the browser that sent r came over TLS: to here, or, as
+// a proxy says that is trusted, to that.
+func Secure(r *http.Request, trusted func(netip.Addr) bool) bool { return clientOf(r, trusted).secure }
+
 // peerOf is the address of whoever opened the connection, the zero Addr for a
 // unix socket.
 func peerOf(r *http.Request) netip.Addr {

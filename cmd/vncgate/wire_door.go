@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"vncgate/gateway"
@@ -43,10 +43,8 @@ func (w *wiring) bind(ctx context.Context, l *listenerConfig, p *prepared) error
 	switch {
 	case l.Arrivals != nil:
 		w.arrivalsDoor(ln, l, p)
-	case l.mixed() || l.Web != nil && p.proxy != nil:
-		w.splitDoors(ln, l, p)
 	case l.Web != nil:
-		w.webDoor(ln, l, p)
+		w.webDoors(ln, l, p)
 	default:
 		w.nativeDoor(ln, l, p)
 	}
@@ -117,19 +115,10 @@ func (p *prepared) below(l *listenerConfig) []layers.Layer {
 	return stack
 }
 
-// webDoor is for browsers alone.
-func (w *wiring) webDoor(ln net.Listener, l *listenerConfig, p *prepared) {
-	if p.cert != nil {
-		http1 := p.cert.config.Clone()
-		http1.NextProtos = []string{"http/1.1"} // upgrades exist there alone
-		ln = tls.NewListener(ln, http1)
-	}
-	w.doors = append(w.doors, door{ln: ln, l: l, front: p.fronts[browsers], server: w.webServer(l, p.web)})
-}
-
-// splitDoors is one port that is looked at before anybody answers: for all
-// comers, or for browsers behind a PROXY header, which net/http cannot read.
-func (w *wiring) splitDoors(ln net.Listener, l *listenerConfig, p *prepared) {
+// webDoors is one port that is looked at before anybody answers: for all comers,
+// or for browsers alone. net/http could not read a PROXY header, and has no limit
+// of TLS handshakes.
+func (w *wiring) webDoors(ln net.Listener, l *listenerConfig, p *prepared) {
 	cfg := layers.SplitConfig{NoRaw: !l.mixed(), Silence: l.Silence, Below: p.proxy, Log: w.log}
 	if p.cert != nil {
 		cfg.TLS = p.cert.config
@@ -155,16 +144,17 @@ func (w *wiring) webServer(l *listenerConfig, cfg web.Config) *http.Server {
 		server.Handler = w.api(l.API, server.Handler)
 	}
 	if l.mixed() && l.TLS != nil && !l.PlainHTTP {
-		server.Handler = onlyTLS(server.Handler)
+		server.Handler = onlyTLS(server.Handler, cfg.Trusted)
 	}
 	return server
 }
 
-// onlyTLS sends pages to https, and refuses what cannot be sent there.
-func onlyTLS(next http.Handler) http.Handler {
+// onlyTLS sends pages to https, and refuses what cannot be sent there. A trusted
+// proxy that ends TLS would bring the browser back for ever.
+func onlyTLS(next http.Handler, trusted func(netip.Addr) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.TLS != nil:
+		case web.Secure(r, trusted):
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodGet && r.Header.Get("Upgrade") == "" && r.Host != "":
 			w.Header().Set("Cache-Control", "no-store")

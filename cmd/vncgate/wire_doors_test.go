@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -64,6 +65,54 @@ targets:
 	if status, said := g.get(2, "/vnc.html?autoconnect=1", nil); status != http.StatusTemporaryRedirect || !strings.HasPrefix(said, "https://"+g.address(2)+"/vnc.html?autoconnect=1") {
 		t.Errorf("where TLS is demanded: %d %s", status, said)
 	}
+}
+
+// A trusted proxy that ends TLS is not sent back to where the browser is already,
+// and one that does not is.
+func TestOnlyTLSBehindProxy(t *testing.T) {
+	at, p := displaysAt(t, "one"), newPKI(t)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", protocols: [rfb, web], tls: {certificate: %[1]q, key: %[2]q}, security: [x509-none], web: {security: [none], trusted_proxies: [127.0.0.1]}}
+  - {address: "127.0.0.1:0", protocols: [rfb, web], tls: {certificate: %[1]q, key: %[2]q}, security: [x509-none], web: {security: [none], trusted_proxies: [192.0.2.1]}}
+targets:
+  one: {address: %[3]q}
+`, p.cert, p.key, at[0])
+	for _, c := range []struct {
+		door  int
+		proto string
+		want  string
+	}{{0, "https", "one"}, {0, "http", "!400"}, {0, "", "!400"}, {2, "https", "!400"}} {
+		header := http.Header{}
+		if c.proto != "" {
+			header.Set("X-Forwarded-Proto", c.proto)
+		}
+		got, err := g.browser(c.door, "/", header)
+		sees(t, fmt.Sprint(c.door, c.proto), c.want, got, err)
+	}
+}
+
+// TLS handshakes have a limit where browsers alone come in: who has most of
+// those that go nowhere loses the oldest.
+func TestHandshakesAreBounded(t *testing.T) {
+	at, p := displaysAt(t, "one"), newPKI(t)
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", tls: {certificate: %[1]q, key: %[2]q}, web: {}}
+targets:
+  one: {address: %[3]q}
+`, p.cert, p.key, at[0])
+	first := g.dial(0)
+	for range 300 {
+		c := g.dial(0)
+		_, _ = io.WriteString(c, "\x16\x03\x01\x02\x00")
+	}
+	_ = first.SetReadDeadline(time.Now().Add(time.Minute))
+	if n, err := first.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of 301 is still there: %v", err)
+	}
+	got, err := g.browser(0, "/", nil, p.over(t, "localhost"))
+	sees(t, "after the flood", "one", got, err)
 }
 
 // A PROXY header stands in front of HTTP as well, from those who are trusted.
