@@ -3,6 +3,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -143,7 +144,8 @@ func TestPageComesBackWithLess(t *testing.T) {
 	showsDisplay(t, p, d)
 }
 
-// TestSessionsOfOneUser has a user open two pages where there may be one.
+// TestSessionsOfOneUser has a user open two pages where there may be one, and
+// another lose a page with the account.
 func TestSessionsOfOneUser(t *testing.T) {
 	t.Parallel()
 	ownPage.needs(t)
@@ -178,7 +180,12 @@ policy: [{who: "*", targets: "*", allow: [all], limits: {per_user: 1}}]
 	second := open("alice")
 	eventually(t, "the page says why", func() error { return second.says("Too many sessions of yours") })
 	second.shoot(t, "second")
-	showsDisplay(t, open("bob"), d)
+	bob := open("bob")
+	showsDisplay(t, bob, d)
+	if _, err := run(exec.Command(program(t), "user", "remove", "bob", "--users-file", users)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the page of a user who is no more says so", func() error { return bob.says("Your access was withdrawn") })
 }
 
 // shoot leaves a picture of the page behind, when the tests run with
