@@ -88,7 +88,20 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	if err := s.takeSeat(ctx); err != nil {
 		return err
 	}
-	return s.reach(ctx, target)
+	if err := s.reach(ctx, target); err != nil {
+		return err
+	}
+	return s.stillOpen()
+}
+
+// stillOpen asks once more where the grant wanted that while the viewer waited
+// for its turn or its display: the clock of an open session has not begun yet.
+func (s *Session) stillOpen() error {
+	if due := s.granted().Review; due.IsZero() || time.Now().Before(due) {
+		return nil
+	}
+	s.review(endHours)
+	return s.stopCause()
 }
 
 // rechoose takes up what a viewer says of its target in its security type.
