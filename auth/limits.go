@@ -39,7 +39,8 @@ type Limits struct {
 	Quality, Compression Levels
 
 	// PerUser, PerTarget and PerAddress are how many sessions there may be at
-	// once of one user, on one target, from one address.
+	// once of one user, on one target, from one address; of IPv6 its /64, which
+	// one customer has.
 	PerUser, PerTarget, PerAddress int
 	// Busy is what a viewer meets when one of these numbers is reached.
 	Busy BusyAction

@@ -41,7 +41,7 @@ const (
 // grant states.
 func (s *Session) takeSeat(ctx context.Context) error {
 	grant := s.granted()
-	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: s.address, limits: grant.Limits}
+	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: oneAddress(s.address), limits: grant.Limits}
 	out := s.g.crowd.enter(s.seat)
 	for _, other := range out.ended {
 		other.stop(endReplaced)

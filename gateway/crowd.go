@@ -12,8 +12,8 @@ import (
 // for a place. The zero value is ready.
 //
 // Each newcomer is measured by its own limits, and by the sessions that have a
-// place already. One that may only look, because the target was full, takes
-// none.
+// place already. One that may only look, because the target was full, takes no
+// place on the target; of its user's and its address's it does.
 type crowd struct {
 	mu    sync.Mutex
 	seats []*seat // oldest first
@@ -25,7 +25,7 @@ type seat struct {
 	s       *Session
 	user    string // "": nobody that could be counted
 	target  string
-	address netip.Addr
+	address netip.Addr // as oneAddress has it
 	limits  auth.Limits
 
 	looks bool          // beside the places
@@ -69,7 +69,9 @@ func (c *crowd) enter(n *seat) outcome {
 		}
 	case auth.BusyView:
 		if missing == wantTarget {
-			n.looks, out.looks, missing = true, true, wantNothing
+			missing = c.missingBeside(n)
+			n.looks = missing == wantNothing
+			out.looks, out.missing = n.looks, missing
 		}
 	case auth.BusyQueue:
 		if missing != wantNothing {
@@ -107,10 +109,7 @@ func (c *crowd) missing(n *seat) want {
 		if other.alone && other.target == n.target {
 			return wantAlone
 		}
-		if other.looks {
-			continue
-		}
-		target += count(other.target == n.target)
+		target += count(!other.looks && other.target == n.target)
 		user += count(n.user != "" && other.user == n.user)
 		address += count(n.address.IsValid() && other.address == n.address)
 	}
@@ -123,6 +122,13 @@ func (c *crowd) missing(n *seat) want {
 		return wantAddress
 	}
 	return wantNothing
+}
+
+// missingBeside is missing for one that takes no place on the target.
+func (c *crowd) missingBeside(n *seat) want {
+	beside := *n
+	beside.limits.PerTarget = 0
+	return c.missing(&beside)
 }
 
 func count(yes bool) int {
@@ -142,9 +148,9 @@ func (c *crowd) endOldest(n *seat, missing want) *seat {
 		case wantTarget:
 			return !other.looks && other.target == n.target
 		case wantUser:
-			return !other.looks && other.user == n.user
+			return other.user == n.user
 		}
-		return !other.looks && other.address == n.address
+		return other.address == n.address
 	})
 	oldest := c.seats[i] // missing has counted it
 	c.seats = slices.Delete(c.seats, i, i+1)
@@ -190,4 +196,14 @@ func (c *crowd) exclude(n *seat) (granted bool, ended []*Session) {
 		c.seats = slices.DeleteFunc(c.seats, o.is)
 	}
 	return true, ended
+}
+
+// oneAddress is what counts as one address: of IPv6 the /64, which one customer
+// has.
+func oneAddress(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.Prefix(64) // it has as many bits
+	return p.Addr()
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"vncgate/auth"
 )
@@ -91,5 +92,54 @@ func TestCrowdQueue(t *testing.T) {
 	}
 	if len(c.queue) != maxQueue-2 || len(c.seats) != 2 {
 		t.Errorf("%d wait, %d are in", len(c.queue), len(c.seats))
+	}
+}
+
+// Who may only look takes no place on the target, and is one of its user's and
+// its address's sessions all the same.
+func TestCrowdCountsWhoLooks(t *testing.T) {
+	one := auth.Limits{PerTarget: 1, PerUser: 2, PerAddress: 3, Busy: auth.BusyView}
+	var c crowd
+	for _, step := range []struct {
+		user    string
+		looks   bool
+		missing want
+	}{
+		{"a", false, wantNothing}, {"a", true, wantNothing}, {"a", false, wantUser}, {"b", true, wantNothing}, {"c", false, wantAddress},
+	} {
+		if out := c.enter(came(step.user, one)); out.looks != step.looks || out.missing != step.missing {
+			t.Errorf("%s: %+v, want %+v", step.user, out, step)
+		}
+	}
+	out := c.enter(came("b", auth.Limits{PerUser: 1, Busy: auth.BusyReplace}))
+	if out.missing != wantNothing || len(out.ended) != 1 {
+		t.Errorf("one that looks makes room: %+v", out)
+	}
+}
+
+// Whoever has an IPv6 address has a network of them.
+func TestOneAddress(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{"2001:db8::1", "2001:db8::ffff:0:0:2", true}, {"2001:db8::1", "2001:db8:0:1::1", false},
+		{"192.0.2.1", "192.0.2.1", true}, {"192.0.2.1", "192.0.2.2", false},
+	} {
+		a, b := netip.MustParseAddr(test.a), netip.MustParseAddr(test.b)
+		if (oneAddress(a) == oneAddress(b)) != test.same {
+			t.Errorf("%s and %s: %s and %s", a, b, oneAddress(a), oneAddress(b))
+		}
+	}
+	if a := oneAddress(netip.Addr{}); a.IsValid() {
+		t.Errorf("no address is %s", a)
+	}
+	var out outlaws
+	for i, host := range []string{"2001:db8::1", "2001:db8::2"} {
+		s := &Session{name: "d", address: netip.MustParseAddr(host)}
+		if err := out.check(s.outlawKeys(), at(0)); (err != nil) != (i > 0) {
+			t.Errorf("%s: %v", host, err)
+		}
+		out.add(s.outlawKeys(), at(0), time.Minute)
 	}
 }

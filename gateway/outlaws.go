@@ -92,7 +92,7 @@ func (s *Session) outlawKeys() []string {
 		}
 	}
 	if len(keys) == 0 || s.front.TicketID != "" {
-		keys = append(keys, fmt.Sprintf("ticket %q %s %q", s.front.TicketID, s.address, s.name))
+		keys = append(keys, fmt.Sprintf("ticket %q %s %q", s.front.TicketID, oneAddress(s.address), s.name))
 	}
 	return keys
 }
