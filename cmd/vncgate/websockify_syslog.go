@@ -64,10 +64,10 @@ func dialSyslog(server string, daemon, legacy bool) (*syslogWriter, error) {
 }
 
 func (w *syslogWriter) dial() error {
-	conn, err := net.Dial(w.network, w.address)
+	conn, err := net.DialTimeout(w.network, w.address, syslogDialTime)
 	if errors.Is(err, syscall.EPROTOTYPE) {
 		w.network, w.stream = "unix", true
-		conn, err = net.Dial(w.network, w.address)
+		conn, err = net.DialTimeout(w.network, w.address, syslogDialTime)
 	}
 	if err != nil {
 		return fmt.Errorf("syslog: %w; --syslog takes a local socket such as /dev/log, or host:port", err)
@@ -76,22 +76,33 @@ func (w *syslogWriter) dial() error {
 	return nil
 }
 
+// Bounds of what a server that stands still costs whoever has something to log.
+const (
+	syslogPatience = 100 * time.Millisecond
+	syslogDialTime = time.Second
+)
+
 // send writes one line. A server that was restarted is connected to again; one
-// that is gone costs us the line and no more.
+// that is gone, or takes nothing, costs us the line and no more.
 func (w *syslogWriter) send(severity int, now time.Time, text []byte) error {
 	line := w.line(severity, now, text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := w.conn.Write(line)
-	if err == nil || w.network == "udp" {
+	n, err := w.write(line)
+	if err == nil || w.network == "udp" || n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	_ = w.conn.Close()
 	if err := w.dial(); err != nil {
 		return err
 	}
-	_, err = w.conn.Write(line)
+	_, err = w.write(line)
 	return err
+}
+
+func (w *syslogWriter) write(line []byte) (int, error) {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(syslogPatience))
+	return w.conn.Write(line)
 }
 
 func (w *syslogWriter) line(severity int, now time.Time, text []byte) []byte {

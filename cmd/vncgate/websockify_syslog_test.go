@@ -129,6 +129,30 @@ func TestSyslogLocalStream(t *testing.T) {
 	}
 }
 
+// A server that reads nothing costs lines, and never holds the bridge up.
+func TestSyslogBlocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	w, err := dialSyslog(path, false, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	text := []byte(strings.Repeat("x", maxSyslogLine))
+	for range 10000 {
+		if err = w.send(severityInfo, time.Now(), text); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the server has room for everything: %v", err)
+	}
+}
+
 func TestBridgeSyslog(t *testing.T) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
