@@ -234,6 +234,27 @@ capabilities: {store: %q}
 	}
 }
 
+// A link lasts no longer than the session that makes it.
+func TestShareEnd(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct{ expires, most, ttl, want time.Duration }{
+		{0, 0, time.Hour, time.Hour},
+		{time.Minute, 0, time.Hour, time.Minute},
+		{0, time.Minute, time.Hour, time.Minute},
+		{2 * time.Minute, time.Minute, time.Hour, time.Minute},
+		{2 * time.Minute, 3 * time.Minute, time.Hour, 2 * time.Minute},
+		{2 * time.Hour, 3 * time.Hour, time.Hour, time.Hour},
+	} {
+		session := gateway.SessionInfo{Since: now, Limits: auth.Limits{Session: c.most}}
+		if c.expires > 0 {
+			session.Expires = now.Add(c.expires)
+		}
+		if got := shareEnd(session, now.Add(c.ttl)).Sub(now); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
 // A policy that changes narrows sessions that are up; one that cannot be read
 // changes nothing and is reported.
 func TestPolicyFileIsHot(t *testing.T) {

@@ -71,16 +71,25 @@ func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest)
 		Targets: []string{session.Target}, Rights: rights & session.Rights, Limits: session.Limits, Uses: want.Uses,
 		Issuer: session.Identity.String(), Note: "shared from session " + session.ID,
 	}
-	token.Expires = time.Now().Add(min(want.TTL, w.capabilities.share.time()))
-	if end := session.Expires; !end.IsZero() && end.Before(token.Expires) {
-		token.Expires = end
-	}
+	token.Expires = shareEnd(session, time.Now().Add(min(want.TTL, w.capabilities.share.time())))
 	text, issued, err := w.capabilities.Issue(token)
 	if err != nil {
 		return web.Share{}, err
 	}
 	w.capabilities.remember(issued.ID, made{key, issued.Expires})
 	return web.Share{ID: issued.ID, Token: text, Expires: issued.Expires}, nil
+}
+
+// shareEnd is when a link ends that would last until end, were it not for the
+// session that makes it.
+func shareEnd(session gateway.SessionInfo, end time.Time) time.Time {
+	if over := session.Expires; !over.IsZero() && over.Before(end) {
+		end = over
+	}
+	if most := session.Limits.Session; most > 0 && session.Since.Add(most).Before(end) {
+		end = session.Since.Add(most)
+	}
+	return end
 }
 
 func (c *capabilities) remember(id string, m made) {
