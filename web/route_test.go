@@ -318,3 +318,26 @@ func TestWaitingIsTold(t *testing.T) {
 		t.Errorf("another display: %d", resp.StatusCode)
 	}
 }
+
+// An address of a display with a slash too many leads to the one without, by way
+// of any proxy that has cut the path.
+func TestTrailingSlash(t *testing.T) {
+	h := newHouse(t, func(c *web.Config) { c.PathPrefix = "/vnc/" })
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{DisableKeepAlives: true},
+	}
+	for at, want := range map[string]string{
+		"/vnc/north/": "../north", "/vnc/lab/build/?a=b&c=%20": "../build?a=b&c=%20", "/vnc/%C3%BC%2F%20/": "../%C3%BC%2F%20",
+		"/vnc/": "", "/vnc/north": "",
+	} {
+		resp, err := client.Get("http://" + h.addr + at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := resp.Header.Get("Location"); got != want || (resp.StatusCode == http.StatusTemporaryRedirect) != (want != "") {
+			t.Errorf("%s: %d to %q, want %q", at, resp.StatusCode, got, want)
+		}
+	}
+}

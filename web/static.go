@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 )
@@ -88,6 +89,13 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // lies beside it by its links, so the last parts of the path decide; a display
 // that is called like one of these files cannot be had by its path.
 func (p *pages) ofTarget(w http.ResponseWriter, r *http.Request) {
+	if at := r.URL.EscapedPath(); r.PathValue("target") != "" && strings.HasSuffix(at, "/") {
+		// No display is called so. Relative, since a proxy may have cut the path.
+		to := url.URL{RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", "../"+path.Base(at)+to.String())
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return
+	}
 	parts := strings.Split(r.PathValue("target"), "/")
 	for n := min(2, len(parts)); n > 0; n-- {
 		name := strings.Join(parts[len(parts)-n:], "/")

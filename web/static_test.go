@@ -55,7 +55,6 @@ func TestPageAtADisplaysPath(t *testing.T) {
 		"/vnc/mandatory.json":          `{"path":"","view_only":true}`,
 		"/vnc/lab/defaults.json":       `{"autoconnect":true,"resize":"scale"}`,
 		"/vnc/assets/main-1a2b.js/x":   "page",
-		"/vnc/desk/assets/":            "page",
 		"/vnc/assets%2Fmain-1a2b.js":   "script",
 	} {
 		w := httptest.NewRecorder()
