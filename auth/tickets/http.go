@@ -53,6 +53,10 @@ type HTTPConfig struct {
 // its mind gives the new answer; look-ups for the same token meanwhile wait
 // for one question.
 type HTTP struct {
+	// Report, if set before the first look-up, is told of answers that cannot be
+	// used. Their tokens are unknown.
+	Report func(error)
+
 	url     template
 	header  http.Header
 	client  *http.Client
@@ -161,13 +165,21 @@ func (h *HTTP) read(response *http.Response, token string) (Ticket, error) {
 		return Ticket{}, ErrUnknown
 	}
 	t, err := ParseAnswer(text)
-	return from("http", t, err)
+	return from("http", t, err, h.Report)
 }
 
-// from adds to an answer where it came from.
-func from(source string, t Ticket, err error) (Ticket, error) {
-	if err != nil {
+// from adds to an answer where it came from. One that cannot be used is reported,
+// and told from no answer by nobody else: who asks for other people's keys is not
+// to know that they are there.
+func from(source string, t Ticket, err error, report func(error)) (Ticket, error) {
+	switch {
+	case errors.Is(err, ErrUnknown):
 		return Ticket{}, fmt.Errorf("tickets: %s: %w", source, err)
+	case err != nil:
+		if report != nil {
+			report(fmt.Errorf("tickets: %s: %w", source, err))
+		}
+		return Ticket{}, ErrUnknown
 	}
 	if t.Identity.Name != "" {
 		t.Identity.Method = source

@@ -89,8 +89,15 @@ func TestHTTPAnswers(t *testing.T) {
 	for _, token := range []string{"", "nobody's", "ended", "empty", strings.Repeat("x", 5000)} {
 		expect(t, s, token, "")
 	}
-	expectFailure(t, s, "large", "65536 bytes")
-	expectFailure(t, s, "garbage", "port is missing")
+	var told reports
+	s.Report = told.add
+	expect(t, s, "large", "")
+	expect(t, s, "garbage", "")
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	if said := strings.Join(told.said, "\n"); len(told.said) != 2 || !strings.Contains(said, "65536 bytes") || !strings.Contains(said, "port is missing") || strings.Contains(said, "s3cret") {
+		t.Errorf("reports: %s", said)
+	}
 	expectFailure(t, api(t, tickets.HTTPConfig{URL: server.URL + "/?token=%s"}), "plain", "status 418")
 }
 

@@ -48,6 +48,9 @@ type RedisConfig struct {
 // GET namespace:token, in the form of ParseAnswer. A key that is missing or
 // not a string is unknown. Without Keep it asks at each look-up.
 type Redis struct {
+	// Report is that of HTTP, for values.
+	Report func(error)
+
 	cfg    RedisConfig
 	client redis.UniversalClient
 	cache  cache
@@ -159,7 +162,7 @@ func (r *Redis) ask(ctx context.Context, token string) (Ticket, error) {
 	if r.cfg.Once {
 		t.Claim = func(ctx context.Context) error { return r.claim(ctx, token, value) }
 	}
-	return from("redis", t, err)
+	return from("redis", t, err, r.Report)
 }
 
 // claim takes the value away. One that has changed since the look-up is for

@@ -76,7 +76,14 @@ func TestRedisAnswers(t *testing.T) {
 	for _, token := range []string{"", "outside", "nobody's", "list", "ended", strings.Repeat("x", 5000)} {
 		expect(t, s, token, "")
 	}
-	expectFailure(t, s, "bad", "port is missing")
+	var told reports
+	s.(*tickets.Redis).Report = told.add
+	expect(t, s, "bad", "")
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	if said := strings.Join(told.said, "\n"); len(told.said) != 1 || !strings.Contains(said, "port is missing") || strings.Contains(said, "s3cret") {
+		t.Errorf("reports: %s", said)
+	}
 	for _, password := range []string{"", "s3cret"} {
 		wrong := store(t, tickets.RedisConfig{Addresses: []string{server.address}, Password: password})
 		expectFailure(t, wrong, "s3cret", "")

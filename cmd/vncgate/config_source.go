@@ -136,6 +136,9 @@ func (s *sourceConfig) validate() error {
 	if s.Redis != nil && s.Redis.Once && s.Redis.Keep > 0 {
 		return errors.New("redis: once: a token that is good for one session cannot be remembered; leave out keep, or once")
 	}
+	if (s.Proxmox != nil || s.ProxmoxTickets != nil) && s.Display != nil && s.Display.Retry != 0 {
+		return errors.New("display: retry: Proxmox opens a display for a single try within seconds; leave it out")
+	}
 	if _, err := auth.ParseRights(s.Rights); err != nil {
 		return fmt.Errorf("rights: %w", err)
 	}

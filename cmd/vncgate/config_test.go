@@ -138,6 +138,7 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x}, {name: s, file: y}]"), "there are two sources s"},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x, rights: [fly]}]"), `rights: auth: unknown right "fly"`},
 		{settings("web: {}", aDesk, "sources: [{name: s, as: targets, file: x, rights: [view]}]"), "rights: are of tokens"},
+		{settings("web: {}", aDesk, "sources: [{name: s, as: targets, proxmox: {url: 'https://p', token: 'a@b!c=d'}, display: {retry: 1m}}]"), "display: retry: Proxmox opens"},
 		{settings("web: {}", aDesk, "sources: [{name: s, as: targets, redis: {addresses: ['r:1'], once: true}}]"), "redis: once: is for tokens"},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, redis: {addresses: ['r:1'], once: true, keep: 1s}}]"), "redis: once: a token that is good for one session"},
 		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, file: x, allow: [vm]}]"), `allow: layers: allow "vm": the ports are missing`},
@@ -214,6 +215,15 @@ func TestWarnings(t *testing.T) {
 		}
 		if got := strings.Join(cfg.warnings(), "\n"); got != want {
 			t.Errorf("%s: %q, want %q", rules, got, want)
+		}
+	}
+	for namespace, warns := range map[string]bool{"": true, ", namespace: vnc": false} {
+		cfg, err := parseConfig([]byte(settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, redis: {addresses: ['r:1']"+namespace+"}}]")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.warnings(), "\n"); strings.Contains(got, "without a namespace") != warns {
+			t.Errorf("namespace %q: %q", namespace, got)
 		}
 	}
 }

@@ -33,6 +33,9 @@ func (c *config) warnings() []string {
 	}
 	for i := range c.Sources {
 		s := &c.Sources[i]
+		if s.Redis != nil && s.Redis.Namespace == "" {
+			list = append(list, fmt.Sprintf("sources[%d] %s: redis: without a namespace each key of that database is taken for one of this source; set namespace unless it holds nothing else", i, s.Name))
+		}
 		for _, place := range []string{s.File, s.NamedFiles, s.Sockets} {
 			if place == "" {
 				continue

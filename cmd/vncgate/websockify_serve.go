@@ -113,8 +113,14 @@ func (o *websockifyOptions) webFolder() error {
 
 // reportTo has a source say in the log which of its lines it cannot use.
 func reportTo(source tickets.Source, log *slog.Logger) {
-	if f, ok := source.(*tickets.File); ok {
-		f.Report = func(err error) { log.Warn("tokens", "error", err) }
+	report := func(err error) { log.Warn("tokens", "error", err) }
+	switch s := source.(type) {
+	case *tickets.File:
+		s.Report = report
+	case *tickets.HTTP:
+		s.Report = report
+	case *tickets.Redis:
+		s.Report = report
 	}
 }
 

@@ -25,6 +25,8 @@ type sourceKind struct {
 type sourceOpener struct {
 	name   string
 	report func(what, path string) func(error)
+	// unusable is told of answers that are no addresses.
+	unusable func(error)
 }
 
 // namingKinds are the kinds whose keys may be names.
@@ -78,7 +80,7 @@ func (s *sourceConfig) openSockets(context.Context, sourceOpener) (tickets.Sourc
 	return &tickets.Sockets{Dir: s.Sockets}, nil
 }
 
-func (h *httpSource) open(ctx context.Context, _ sourceOpener) (tickets.Source, error) {
+func (h *httpSource) open(ctx context.Context, o sourceOpener) (tickets.Source, error) {
 	tlsConfig, err := h.TLS.config()
 	if err != nil {
 		return nil, err
@@ -91,17 +93,27 @@ func (h *httpSource) open(ctx context.Context, _ sourceOpener) (tickets.Source, 
 		}
 		header.Set(name, value)
 	}
-	return opened(tickets.NewHTTP(tickets.HTTPConfig{
+	s, err := tickets.NewHTTP(tickets.HTTPConfig{
 		URL: h.URL, Header: header, TLS: tlsConfig, Timeout: h.Timeout, Keep: h.Keep, KeepUnknown: h.KeepUnknown,
-	}))
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Report = o.unusable
+	return s, nil
 }
 
-func (r *redisSource) open(ctx context.Context, _ sourceOpener) (tickets.Source, error) {
+func (r *redisSource) open(ctx context.Context, o sourceOpener) (tickets.Source, error) {
 	cfg, err := r.config(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return opened(tickets.NewRedis(cfg))
+	s, err := tickets.NewRedis(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.Report = o.unusable
+	return s, nil
 }
 
 func (r *redisSource) config(ctx context.Context) (tickets.RedisConfig, error) {

@@ -111,7 +111,8 @@ func (r *reach) target(name string, ticket tickets.Ticket) (*gateway.Target, err
 // VeNCrypt.
 var overX509 = []string{"x509-sasl", "x509-plain", "x509-vnc", "x509-none"}
 
-// overWebSocket is a display behind the WebSocket of a platform's API.
+// overWebSocket is a display behind the WebSocket of a platform's API. Its ticket
+// opens one port for one try within seconds, so that it is tried once.
 func (p *template) overWebSocket(name string, ticket tickets.Ticket, dialer layers.Dialer) (*gateway.Target, error) {
 	p.t.URL, p.t.Address = ticket.WebSocketURL, ""
 	if p.t.TLS != nil {
@@ -119,7 +120,7 @@ func (p *template) overWebSocket(name string, ticket tickets.Ticket, dialer laye
 		plain.Implicit = false
 		p.t.TLS = &plain
 	}
-	g := &gateway.Target{Name: name, Retry: p.t.Retry, SendProxy: proxyVersions[p.t.ProxyHeader], Security: p.security}
+	g := &gateway.Target{Name: name, SendProxy: proxyVersions[p.t.ProxyHeader], Security: p.security}
 	if err := p.t.dialWebSocket(g, p.tls, ticket.Header); err != nil {
 		return nil, errors.New("the WebSocket address of the ticket is none") // which holds a secret
 	}
@@ -179,7 +180,9 @@ func (w *wiring) openSource(ctx context.Context, c *sourceConfig) error {
 		return fmt.Errorf("rights: %w", err)
 	}
 	kind := c.kinds()[0]
-	opened, err := kind.open(ctx, sourceOpener{c.Name, w.reporter})
+	opened, err := kind.open(ctx, sourceOpener{c.Name, w.reporter, func(err error) {
+		w.log.Warn("a token's answer cannot be used", "source", c.Name, "error", err)
+	}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", kind.name, err)
 	}
