@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -27,10 +29,20 @@ const (
 	passName = cookie + "-pass-"
 )
 
-// passOf names the cookie of a token, and tells nothing of it.
-func passOf(token string) string {
-	sum := sha256.Sum256([]byte("vncgate pass " + token))
-	return hex.EncodeToString(sum[:12])
+// passOf names the cookie of a token, and tells nothing of it: the name stands in
+// addresses and so in logs, where tokens that can be guessed could else be tried
+// against it. Names of before a restart go on to be good, as long as the browser
+// has their cookies.
+func (e *endpoint) passOf(token string) string {
+	h := hmac.New(sha256.New, e.passKey[:])
+	h.Write([]byte(token))
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// newPassKey is for the life of an endpoint.
+func newPassKey() (key [sha256.Size]byte) {
+	_, _ = rand.Read(key[:]) // never fails
+	return key
 }
 
 func passCookie(pass string, secure bool) string {
@@ -65,7 +77,7 @@ func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client,
 	if err != nil {
 		return asRefusal(err)
 	}
-	fresh := passCookie(passOf(token), from.secure)
+	fresh := passCookie(e.passOf(token), from.secure)
 	forgetPasses(w, r, from, fresh, len(value))
 	c := newCookie(fresh, value, from.secure)
 	c.MaxAge = int(passLife.Seconds())

@@ -167,3 +167,24 @@ func TestOldPassesGo(t *testing.T) {
 	}
 	_ = c.Close()
 }
+
+// The name of a pass is the same for a reload, and another one elsewhere: it cannot
+// be computed from a token that somebody guesses. After a restart the cookie is
+// still good under its old name.
+func TestPassNames(t *testing.T) {
+	one, two := newHouse(t, nil), newHouse(t, nil)
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	t.Cleanup(browser.CloseIdleConnections)
+	_, first, _ := exchange(t, browser, "http://"+one.addr+"/", deskToken)
+	_, again, _ := exchange(t, browser, "http://"+one.addr+"/", deskToken)
+	_, other, _ := exchange(t, http.DefaultClient, "http://"+two.addr+"/", deskToken)
+	if first == "" || first != again || first == other {
+		t.Errorf("%q, %q and elsewhere %q", first, again, other)
+	}
+	c, _, err := (&websocket.Dialer{Jar: jar}).Dial("ws://"+two.addr+"/?pass="+first, nil)
+	if err != nil {
+		t.Fatalf("after a restart: %v", err)
+	}
+	_ = c.Close()
+}

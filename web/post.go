@@ -51,7 +51,7 @@ func (e *endpoint) posted(w http.ResponseWriter, r *http.Request, from client) (
 		if no := e.givePass(w, r, from, body.Token); no != nil {
 			return nil, no
 		}
-		return map[string]string{"pass": passOf(body.Token)}, nil
+		return map[string]string{"pass": e.passOf(body.Token)}, nil
 	}
 	return nil, errNothingAsked
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strings"
@@ -18,6 +19,7 @@ type endpoint struct {
 	cfg     Config
 	hosts   hosts
 	lookups chan struct{} // places for look-ups of tokens
+	passKey [sha256.Size]byte
 
 	failures rate.Sometimes // in the log, of look-ups
 }
@@ -30,6 +32,7 @@ var (
 func newEndpoint(cfg Config) *endpoint {
 	return &endpoint{
 		cfg: cfg, hosts: newHosts(cfg.Hosts), lookups: make(chan struct{}, maxLookups),
+		passKey:  newPassKey(),
 		failures: rate.Sometimes{First: 10, Interval: time.Second},
 	}
 }
