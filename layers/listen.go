@@ -23,7 +23,8 @@ type ListenConfig struct {
 	// socket belongs to; empty leaves them as they are.
 	Owner, Group string
 	// Network is "tcp4" or "tcp6" for addresses of that family alone; empty is
-	// both, and an address without host is then served by one socket for both.
+	// both, and an address without host, or with [::], is then served by one
+	// socket for both. 0.0.0.0 is IPv4 alone.
 	Network string
 	// PreferIPv6 puts IPv6 first among the addresses of a name, which decides
 	// which of them Addr is.
@@ -97,7 +98,13 @@ func (config ListenConfig) tcp(ctx context.Context, address string) (net.Listene
 	return config.each(ctx, network, addresses, port)
 }
 
+// listenTCP listens on one address. To net, "tcp" at 0.0.0.0 is both families;
+// who writes an address of IPv4 means that alone.
 func listenTCP(ctx context.Context, network, address string) (net.Listener, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err == nil && at.Addr().Is4() && network == "tcp" {
+		network = "tcp4"
+	}
 	var lc net.ListenConfig
 	return lc.Listen(ctx, network, address)
 }

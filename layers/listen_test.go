@@ -45,8 +45,11 @@ func TestListenFamilies(t *testing.T) {
 	if !hasIPv6() {
 		t.Skip("no IPv6 here")
 	}
-	for network, open := range map[string][2]bool{"": {true, true}, "tcp4": {true, false}, "tcp6": {false, true}} {
-		ln, err := layers.Listen(context.Background(), ":0", layers.ListenConfig{Network: network})
+	for at, open := range map[[2]string][2]bool{
+		{"", ":0"}: {true, true}, {"tcp4", ":0"}: {true, false}, {"tcp6", ":0"}: {false, true},
+		{"", "0.0.0.0:0"}: {true, false}, {"tcp4", "0.0.0.0:0"}: {true, false}, {"", "[::]:0"}: {true, true}, {"tcp6", "[::]:0"}: {false, true},
+	} {
+		ln, err := layers.Listen(context.Background(), at[1], layers.ListenConfig{Network: at[0]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +60,7 @@ func TestListenFamilies(t *testing.T) {
 				reach(t, host+port)
 			} else if c, err := layers.Dial(context.Background(), host+port); err == nil {
 				_ = c.Close()
-				t.Errorf("network %q: %s is open", network, host)
+				t.Errorf("network %q, %s: %s is open", at[0], at[1], host)
 			}
 		}
 	}
