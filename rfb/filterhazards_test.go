@@ -65,3 +65,18 @@ func TestOpaqueWithholdsNothing(t *testing.T) {
 		t.Errorf("nothing withheld: %v", err)
 	}
 }
+
+// TestReleaseBothForms: a key that was pressed by its code is down until its code
+// is released, whatever is said of the symbol that came with it.
+func TestReleaseBothForms(t *testing.T) {
+	var display bytes.Buffer
+	f := rfb.NewFilter(&display, everything)
+	in := rfb.AppendKeyEvent(rfb.AppendQEMUKeyEvent(nil, true, 'x', 0x1e), false, 'x')
+	if _, err := f.Write(in); err != nil {
+		t.Fatal(err)
+	}
+	display.Reset()
+	if err := f.Release(); err != nil || !bytes.Equal(display.Bytes(), rfb.AppendQEMUKeyEvent(nil, false, 'x', 0x1e)) {
+		t.Errorf("%x, %v", display.Bytes(), err)
+	}
+}

@@ -11,10 +11,14 @@ type pressedKey struct {
 	dropped         bool // its press was over the rate: its release is dropped too
 }
 
-// same reports whether both are one key: QEMU goes by the key code, and the
-// symbol of a key can change under a shift that is pressed meanwhile.
+// same reports whether both are one key, said in the same way: QEMU goes by the
+// key code, and the symbol of a key can change under a shift that is pressed
+// meanwhile. What a display makes of a symbol beside a code, nobody here knows.
 func (k pressedKey) same(other pressedKey) bool {
-	if k.keycode != 0 && other.keycode != 0 {
+	switch {
+	case k.qemu != other.qemu:
+		return false
+	case k.keycode != 0 || other.keycode != 0:
 		return k.keycode == other.keycode
 	}
 	return k.keysym == other.keysym
