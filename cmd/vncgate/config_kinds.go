@@ -14,7 +14,7 @@ type peerTLSConfig struct {
 
 // httpSource asks a web service of one's own.
 type httpSource struct {
-	URL         string             `yaml:"url"` // with {token} in it
+	URL         serviceURL         `yaml:"url"` // with {token} in it
 	Headers     map[string]*secret `yaml:"headers,omitempty"`
 	TLS         *peerTLSConfig     `yaml:"tls,omitempty"`
 	Timeout     time.Duration      `yaml:"timeout,omitempty"`
@@ -44,7 +44,7 @@ type redisSource struct {
 type jwtSource struct {
 	Algorithms    []string       `yaml:"algorithms"`
 	Keys          string         `yaml:"keys,omitempty"`     // file: PEM, JWK or JWKS
-	KeysURL       string         `yaml:"keys_url,omitempty"` // a JWKS that is fetched
+	KeysURL       serviceURL     `yaml:"keys_url,omitempty"` // a JWKS that is fetched
 	TLS           *peerTLSConfig `yaml:"tls,omitempty"`      // to keys_url
 	Secret        *secret        `yaml:"secret,omitempty"`   // of HS256 and its like
 	Issuer        string         `yaml:"issuer,omitempty"`
@@ -66,7 +66,7 @@ type decryptConfig struct {
 
 // novaSource asks OpenStack's compute API.
 type novaSource struct {
-	URL      string          `yaml:"url"`
+	URL      serviceURL      `yaml:"url"`
 	Token    *secret         `yaml:"token,omitempty"`
 	Keystone *keystoneConfig `yaml:"keystone,omitempty"` // instead of a token
 	TLS      *peerTLSConfig  `yaml:"tls,omitempty"`
@@ -75,18 +75,18 @@ type novaSource struct {
 
 // keystoneConfig logs in to OpenStack.
 type keystoneConfig struct {
-	URL           string  `yaml:"url"`
-	User          string  `yaml:"user,omitempty"`
-	UserDomain    string  `yaml:"user_domain,omitempty"`
-	Project       string  `yaml:"project,omitempty"`
-	ProjectDomain string  `yaml:"project_domain,omitempty"`
-	Credential    string  `yaml:"credential,omitempty"` // an application credential's ID, instead of a user
-	Secret        *secret `yaml:"secret"`               // the password, or the credential's secret
+	URL           serviceURL `yaml:"url"`
+	User          string     `yaml:"user,omitempty"`
+	UserDomain    string     `yaml:"user_domain,omitempty"`
+	Project       string     `yaml:"project,omitempty"`
+	ProjectDomain string     `yaml:"project_domain,omitempty"`
+	Credential    string     `yaml:"credential,omitempty"` // an application credential's ID, instead of a user
+	Secret        *secret    `yaml:"secret"`               // the password, or the credential's secret
 }
 
 // proxmoxSource has the API of Proxmox VE open displays: its keys are names.
 type proxmoxSource struct {
-	URL   string         `yaml:"url"`
+	URL   serviceURL     `yaml:"url"`
 	Token *secret        `yaml:"token"`
 	TLS   *peerTLSConfig `yaml:"tls,omitempty"`
 	Plain bool           `yaml:"plain,omitempty"` // allow http

@@ -94,7 +94,7 @@ func (h *httpSource) open(ctx context.Context, o sourceOpener) (tickets.Source, 
 		header.Set(name, value)
 	}
 	s, err := tickets.NewHTTP(tickets.HTTPConfig{
-		URL: h.URL, Header: header, TLS: tlsConfig, Timeout: h.Timeout, Keep: h.Keep, KeepUnknown: h.KeepUnknown,
+		URL: string(h.URL), Header: header, TLS: tlsConfig, Timeout: h.Timeout, Keep: h.Keep, KeepUnknown: h.KeepUnknown,
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (j *jwtSource) open(ctx context.Context, o sourceOpener) (tickets.Source, e
 			return nil, err
 		}
 		cfg.JWKS, err = tickets.NewJWKS(tickets.JWKSConfig{
-			URL: j.KeysURL, Client: client, Report: o.report("keys of source "+o.name, j.KeysURL),
+			URL: string(j.KeysURL), Client: client, Report: o.report("keys of source "+o.name, j.KeysURL.shown()),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("keys_url: %w", err)
@@ -184,13 +184,13 @@ func (n *novaSource) open(_ context.Context, _ sourceOpener) (tickets.Source, er
 	if err != nil {
 		return nil, err
 	}
-	cfg := tickets.NovaConfig{URL: n.URL, Plain: n.Plain, Client: client}
+	cfg := tickets.NovaConfig{URL: string(n.URL), Plain: n.Plain, Client: client}
 	if n.Token != nil {
 		cfg.Token = n.Token.read
 	}
 	if k := n.Keystone; k != nil {
 		keystone := tickets.KeystoneConfig{
-			URL: k.URL, Plain: n.Plain, User: k.User, UserDomain: k.UserDomain, Project: k.Project, ProjectDomain: k.ProjectDomain,
+			URL: string(k.URL), Plain: n.Plain, User: k.User, UserDomain: k.UserDomain, Project: k.Project, ProjectDomain: k.ProjectDomain,
 			Credential: k.Credential, Client: client,
 		}
 		if k.Secret != nil {
@@ -208,7 +208,7 @@ func (p *proxmoxSource) open(_ context.Context, _ sourceOpener) (tickets.Source,
 	if err != nil {
 		return nil, err
 	}
-	cfg := tickets.ProxmoxConfig{URL: p.URL, Plain: p.Plain, Client: client}
+	cfg := tickets.ProxmoxConfig{URL: string(p.URL), Plain: p.Plain, Client: client}
 	if p.Token != nil {
 		cfg.Token = p.Token.read
 	}
