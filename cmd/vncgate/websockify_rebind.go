@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,9 +37,18 @@ func findRebindLibrary(folders []string) string {
 	return ""
 }
 
-// movesIPv4Only reports whether a command's port will be moved by the library,
-// which leaves IPv6 as it is.
-func movesIPv4Only() bool { return findRebindLibrary(rebindFolders()) != "" }
+// movesIPv4Only reports whether a command's port will be moved by the library.
+func movesIPv4Only() bool {
+	return canCopySockets() != nil && findRebindLibrary(rebindFolders()) != ""
+}
+
+// warnOfLibrary says what the library leaves open, which is taken for want of
+// the filter.
+func warnOfLibrary(log *slog.Logger, denied error) {
+	log.Warn("the command's port is moved by "+rebindLibrary+", which leaves IPv6 as it is: if the command listens there, too, "+
+		"viewers reach it past TLS and log-in; have it listen on IPv4 alone (Xvnc: -interface 0.0.0.0 or -localhost, x11vnc: -no6 -noipv6), "+
+		"or start it yourself and give its HOST:PORT", "filter", denied)
+}
 
 // preloader moves the port by that library.
 type preloader struct {

@@ -19,9 +19,11 @@ import (
 // through ourselves, under a filter that stops each of its bind(2) calls and
 // asks us. A bind to the port in question we do in its place, to the other port
 // of the loopback, on a copy of its socket; every other goes on as it was. That
-// holds for static programs and for all that the command starts. The library is
-// preferred where it is: who is under a filter cannot gain privileges by sudo,
-// and once we have gone its binds fail.
+// holds for static programs and for all that the command starts, and for both
+// families: the library leaves binds to IPv6 alone, and who connects there gets
+// past our TLS and log-in. The library is what is left where the kernel or a
+// container does not allow it. The price: who is under a filter cannot gain
+// privileges by sudo, and once we have gone its binds fail.
 
 // rebindCommand is the hidden command that becomes the wrapped one.
 const rebindCommand = "under-rebind"
@@ -34,20 +36,29 @@ const (
 )
 
 func findPortMover(log *slog.Logger, quiet bool) (portMover, error) {
-	if library := findRebindLibrary(rebindFolders()); library != "" {
-		return preloader{library, quiet}, nil
-	}
-	if err := canCopySockets(); err != nil {
-		return nil, fmt.Errorf("a command behind -- needs its port moved, and that is not possible here (%w); "+
-			"install Debian's package websockify for its rebind.so, or start the server yourself and give its HOST:PORT instead", err)
-	}
-	log.Warn("the command's port is moved by a filter of system calls, for there is no rebind.so: sudo may not work under it, nor anything that listens once this program has ended")
-	return &seccompMover{log, quiet}, nil
+	return choosePortMover(canCopySockets(), findRebindLibrary(rebindFolders()), log, quiet)
 }
 
-// canCopySockets tries on ourselves whether pidfd_getfd(2) is allowed, which
-// containers may deny.
+// choosePortMover takes the filter, unless it is denied; library is "" if there
+// is none.
+func choosePortMover(denied error, library string, log *slog.Logger, quiet bool) (portMover, error) {
+	switch {
+	case denied == nil:
+		return &seccompMover{log, quiet}, nil
+	case library == "":
+		return nil, fmt.Errorf("a command behind -- needs its port moved, and that is not possible here (%w); "+
+			"install Debian's package websockify for its rebind.so, or start the server yourself and give its HOST:PORT instead", denied)
+	}
+	warnOfLibrary(log, denied)
+	return preloader{library, quiet}, nil
+}
+
+// canCopySockets tries on ourselves whether a filter may ask, and whether
+// pidfd_getfd(2) is allowed, which containers may deny.
 func canCopySockets() error {
+	if err := canAsk(); err != nil {
+		return fmt.Errorf("seccomp: %w", err)
+	}
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return fmt.Errorf("pidfd_open: %w", err)
@@ -58,6 +69,16 @@ func canCopySockets() error {
 		return fmt.Errorf("pidfd_getfd: %w", err)
 	}
 	return unix.Close(fd)
+}
+
+// canAsk tries whether the kernel knows filters that ask (Linux 5.0).
+func canAsk() error {
+	action := uint32(unix.SECCOMP_RET_USER_NOTIF)
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // seccompMover moves the port by a filter of system calls.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // bindHelper is the environment variable that makes TestBindHelper a server.
@@ -79,6 +83,63 @@ func TestPortMover(t *testing.T) {
 		b := make([]byte, 2)
 		_, err = c.Read(b)
 		return err == nil && string(b) == "hi"
+	})
+}
+
+// TestChoosePortMover prefers the filter, which moves IPv6 as well; with the
+// library it says what stays open.
+func TestChoosePortMover(t *testing.T) {
+	denied := unix.EPERM
+	for _, tt := range []struct {
+		denied       error
+		library      string
+		want, logged string
+	}{
+		{nil, "", "*main.seccompMover", ""},
+		{nil, "/lib/rebind.so", "*main.seccompMover", ""},
+		{denied, "/lib/rebind.so", "main.preloader", "leaves IPv6 as it is"},
+		{denied, "", "<nil>", ""},
+	} {
+		var text logText
+		mover, err := choosePortMover(tt.denied, tt.library, slog.New(slog.NewTextHandler(&text, nil)), false)
+		if got := fmt.Sprintf("%T", mover); got != tt.want || (err != nil) != (mover == nil) {
+			t.Errorf("%v, %q: %s, %v", tt.denied, tt.library, got, err)
+		}
+		if got := text.String(); (got == "") != (tt.logged == "") || !strings.Contains(got, tt.logged) {
+			t.Errorf("%v, %q: logged %q", tt.denied, tt.library, got)
+		}
+	}
+}
+
+// TestPortMoverIPv6 leaves nobody on the command's own port, for neither family.
+func TestPortMoverIPv6(t *testing.T) {
+	mover := portMoverHere(t)
+	from, err := spareLoopbackPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := spareLoopbackPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(bindHelper, strconv.Itoa(from))
+	cmd, err := mover.start([]string{os.Args[0], "-test.run=^TestBindHelper$"}, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	waitFor(t, "the command listens elsewhere", func() bool {
+		c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(to)))
+		if err == nil {
+			for _, host := range []string{"127.0.0.1", "::1"} {
+				if open, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(from))); err == nil {
+					_ = open.Close()
+					t.Errorf("%s is open", open.RemoteAddr())
+				}
+			}
+			_ = c.Close()
+		}
+		return err == nil
 	})
 }
 
