@@ -39,6 +39,13 @@ func newHosts(patterns []string) hosts {
 	return list
 }
 
+// TargetOfHost is what stands for {target} in the first of the patterns that host
+// fits; "" for none. Patterns that CheckHost refuses fit nothing.
+func TargetOfHost(patterns []string, host string) string {
+	name, _ := newHosts(patterns).target(host)
+	return name
+}
+
 // target finds the display that a Host header names, in lower case as browsers
 // send it. It is one label or part of one: a certificate for *.vnc.example
 // covers no more either.

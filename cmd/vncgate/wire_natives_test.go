@@ -10,6 +10,7 @@ import (
 	"vncgate/auth"
 	"vncgate/layers"
 	"vncgate/rfb"
+	"vncgate/web"
 )
 
 func asUser(user, password string) func(context.Context) (string, string, error) {
@@ -141,7 +142,7 @@ func TestTargetOfHost(t *testing.T) {
 		"vm-7.lab.example": "7", "desk.vnc.example.": "desk", "DESK.vnc.example": "desk", "a.b.vnc.example": "", ".vnc.example": "",
 		"vm-.lab.example": "", "lab.example": "", "": "", "vnc.example": "",
 	} {
-		if got := targetOfHost(patterns, host); got != want {
+		if got := web.TargetOfHost(patterns, host); got != want {
 			t.Errorf("%q: %q, want %q", host, got, want)
 		}
 	}

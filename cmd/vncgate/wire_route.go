@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"net"
-	"strings"
 
 	"vncgate/gateway"
 	"vncgate/layers"
 	"vncgate/rfb"
+	"vncgate/web"
 )
 
 // How native viewers, which have no URL, name their display: by the server
@@ -55,22 +55,7 @@ func (e *entry) serverName(c net.Conn) string {
 	if !ok {
 		return ""
 	}
-	return targetOfHost(e.l.Route.SNI, state.ServerName)
-}
-
-// targetOfHost is the part of a host name that stands where the first pattern
-// that fits has its mark. It is in lower case, as host names are.
-func targetOfHost(patterns []string, host string) string {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for _, pattern := range patterns {
-		before, after, _ := strings.Cut(strings.ToLower(pattern), targetMark)
-		name, begins := strings.CutPrefix(host, before)
-		name, ends := strings.CutSuffix(name, after)
-		if begins && ends && name != "" && !strings.Contains(name, ".") {
-			return name
-		}
-	}
-	return ""
+	return web.TargetOfHost(e.l.Route.SNI, state.ServerName)
 }
 
 // repeater plays UltraVNC's to the viewer. What it asks for is looked up later,
