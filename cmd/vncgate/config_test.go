@@ -111,6 +111,8 @@ func TestBadSettings(t *testing.T) {
 		{settings("network: tcp5", aDesk, ""), `network: unknown network "tcp5"; did you mean "tcp4"?`},
 		{"listeners: [{address: 'unix:/x', network: tcp4}]\ntargets: {a: {address: 'b:1'}}", "network: is for host:port"},
 		{"listeners: [{address: ':1', web: {}, sources: [s]}]\nsources: [{name: s, proxmox: {url: 'https://pve:8006', token: 'a@b!c=d'}}]", "anybody can guess"},
+		{settings("web: {}", aDesk, "free: {allow: [10.0.0.0/8:5900-5999]}"), "a text with a colon is taken for a key and its value inside [ ] and { }; put quotes around it"},
+		{settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, redis: {addresses: [localhost:6379]}}]"), "put quotes around it"},
 		{settings("owner: root", aDesk, ""), "owner, group: only a unix socket has them"},
 		{settings("mode: 0600", aDesk, ""), "mode: only a unix socket has one"},
 		{settings("proxy: {trusted: [127.0.0.1], others: maybe}", aDesk, ""), `proxy: others: unknown setting "maybe"`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -54,7 +55,7 @@ func (e *emptyKeys) Visit(n ast.Node) ast.Visitor {
 }
 
 // goTypes is how the decoder names what it wanted; people write YAML, not Go.
-var goTypes = regexp.MustCompile(`cannot unmarshal (\S+) into Go struct field \S+ of type (\S+)`)
+var goTypes = regexp.MustCompile(`cannot unmarshal (map\[string\]interface \{\}|\S+) into Go struct field \S+ of type (\S+)`)
 
 // explainYAML makes a decoder's error one for the terminal: with line and
 // column, with a guess at what a key that does not exist was meant to be, and
@@ -65,6 +66,9 @@ func explainYAML(err error) error {
 		parts := goTypes.FindStringSubmatch(m)
 		if parts[2] == "time.Duration" {
 			return "a duration is written with its unit, such as 60s"
+		}
+		if strings.HasPrefix(parts[1], "map[") && parts[2] == "string" {
+			return "a text with a colon is taken for a key and its value inside [ ] and { }; put quotes around it, as in \"10.0.0.0/8:5900\""
 		}
 		return fmt.Sprintf("a %s cannot stand here (wanted: %s)", parts[1], parts[2])
 	})
