@@ -97,8 +97,19 @@ func (x *session) run(ctx context.Context, cancel context.CancelCauseFunc) {
 	end := gateway.Pipe(ctx, t.client(x.ws), t.target(target), x.cfg.Stall)
 	code, words := lastWord(end.Reason, context.Cause(ctx))
 	_ = x.ws.CloseWith(code, words)
-	x.log.Info("session ended", "reason", end.Reason, "error", end.Err, "up", end.Up, "down", end.Down,
+	x.log.Info("session ended", "reason", reasonOf(end.Reason, context.Cause(ctx)), "error", end.Err, "up", end.Up, "down", end.Down,
 		"duration", time.Since(start).Round(time.Millisecond))
+}
+
+// reasonOf is an end for the log: one that we made has its cause.
+func reasonOf(reason string, cause error) string {
+	switch {
+	case errors.Is(cause, errShutdown):
+		return "shutdown"
+	case errors.Is(cause, errNoPong):
+		return "viewer gone"
+	}
+	return reason
 }
 
 // lastWord is the close frame for an end. Where the client ended or has been

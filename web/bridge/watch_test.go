@@ -1,11 +1,14 @@
 package bridge_test
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +16,24 @@ import (
 
 	"vncgate/web/bridge"
 )
+
+// logText is a log that can be read while it is written.
+type logText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 // TestHeartbeat: a client that answers lives, one that does not is given up.
 func TestHeartbeat(t *testing.T) {
@@ -29,11 +50,19 @@ func TestHeartbeat(t *testing.T) {
 	if code, words := ended(t, alive); words != "Target closed" || pings < 4 {
 		t.Errorf("after %d pings closed with %d %q", pings, code, words)
 	}
-	hasty := start(t, bridge.Config{Route: bridge.Route{Address: target}, Heartbeat: 10 * time.Millisecond})
+	log := &logText{}
+	hasty := start(t, bridge.Config{
+		Route: bridge.Route{Address: target}, Heartbeat: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
 	dead, _ := open(t, hasty, "/", nil)
 	dead.SetPingHandler(func(string) error { return nil })
 	if code, _ := ended(t, dead); code != websocket.ClosePolicyViolation {
 		t.Errorf("without pongs closed with %d", code)
+	}
+	for deadline := time.Now().Add(patience); !strings.Contains(log.String(), `reason="viewer gone"`); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say that the viewer is gone: %s", log)
+		}
 	}
 }
 
