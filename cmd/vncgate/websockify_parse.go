@@ -34,6 +34,9 @@ func parseWebsockify(args []string) (*websockifyOptions, error) {
 	if err != nil || o.help {
 		return o, err
 	}
+	if err := o.checkTokens(); err != nil { // before place misses the target that the plugin would give
+		return nil, err
+	}
 	if err := o.place(line); err != nil {
 		return nil, err
 	}
@@ -147,14 +150,24 @@ func (o *websockifyOptions) wanted() string {
 	return strings.Join(words, " ")
 }
 
+// checkTokens finds options that are of no use without a plugin.
+func (o *websockifyOptions) checkTokens() error {
+	switch {
+	case o.tokenPlugin != "":
+	case o.tokenSource != "":
+		return errors.New("--token-source needs --token-plugin, which says how to read it")
+	case o.hostToken:
+		return errors.New("--host-token needs --token-plugin, which looks the host up")
+	}
+	return nil
+}
+
 // check finds options that do not go together, and fills in defaults.
 func (o *websockifyOptions) check() error {
 	for _, rule := range []struct {
 		broken bool
 		words  string
 	}{
-		{o.tokenSource != "" && o.tokenPlugin == "", "--token-source is of use with --token-plugin only"},
-		{o.hostToken && o.tokenPlugin == "", "--host-token is of use with --token-plugin only"},
 		{len(o.authSources) > len(o.authPlugins), "each --auth-source needs an --auth-plugin"},
 		{o.webAuth && len(o.authPlugins) == 0, "--web-auth needs --auth-plugin, which decides who may see the files"},
 		{o.webAuth && o.web == "" && !o.page, "--web-auth needs --web, the files that it protects"},

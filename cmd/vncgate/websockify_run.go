@@ -100,6 +100,9 @@ func (r *bridgeRun) newServer(out io.Writer) (*bridge.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, warning := range r.o.missing() {
+		r.log.Warn(warning)
+	}
 	cfg.Opened, cfg.Closed = r.sessionOpened, r.sessionClosed
 	if r.o.runOnce {
 		cfg.Dial = r.dialOnce

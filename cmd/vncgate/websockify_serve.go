@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -92,6 +93,22 @@ func (o *websockifyOptions) secretFiles() []string {
 	cert, key := o.certFiles()
 	files := []string{cert, key, o.tokenSource, o.logFile}
 	return slices.DeleteFunc(files, func(f string) bool { return f == "" })
+}
+
+// missing warns of files and folders that may still come, but are as likely
+// written wrong.
+func (o *websockifyOptions) missing() []string {
+	var list []string
+	absent := func(path string) bool { _, err := os.Stat(path); return errors.Is(err, fs.ErrNotExist) }
+	name := o.tokenPlugin[strings.LastIndexByte(o.tokenPlugin, '.')+1:]
+	files := []string{"TokenFile", "ReadOnlyTokenFile", "TokenFileName", "UnixDomainSocketDirectory"}
+	if slices.Contains(files, name) && absent(o.tokenSource) {
+		list = append(list, fmt.Sprintf("--token-source %s: is not there; no token is good until it is", o.tokenSource))
+	}
+	if o.record != "" && absent(filepath.Dir(o.record)) {
+		list = append(list, fmt.Sprintf("--record %s: the folder is not there; nothing is recorded until it is", o.record))
+	}
+	return list
 }
 
 // webFolder looks whether the folder to serve is one.

@@ -39,7 +39,7 @@ func NewAuth(class, source string) (Auth, error) {
 		auth, err = certificateAuth(source)
 	default:
 		return nil, fmt.Errorf("bridge: auth plugin %q: Python classes cannot be loaded; "+
-			"there are BasicHTTPAuth, ExpectOrigin and ClientCertCNAuth, and vncgate serve logs in users by PAM, LDAP, OpenID and more", class)
+			"there are BasicHTTPAuth, ExpectOrigin and ClientCertCNAuth, and vncgate serve logs in users by a users file, tokens (JWT), Kerberos and client certificates", class)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bridge: auth plugin %s: %w", name, err)
