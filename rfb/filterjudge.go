@@ -79,13 +79,13 @@ func (f *Filter) pointer(msg []byte) bool {
 }
 
 // extendedPointer decides on a PointerEvent of seven bytes. A display that does
-// not know them takes the last for the type of a message: it must not be
-// there for viewers that are withheld anything.
+// not know them takes the last for the type of a message, and what follows for
+// that message: whatever is withheld of a viewer would pass in there.
 func (f *Filter) extendedPointer(msg []byte) bool {
 	switch {
 	case f.formats.knowsExtendedPointer():
 		return true
-	case f.formats == nil && f.policy.control():
+	case f.formats == nil && f.policy.unbounded():
 		f.extended.Store(true) // what the display has said nobody has read
 		return true
 	}

@@ -13,7 +13,7 @@ func (f *Filter) SetPolicy(p Policy) error {
 	f.wanted.Store(&p)
 	f.changed.Store(true)
 	switch {
-	case f.opaque.Load() && !p.open(), f.extended.Load() && !p.control():
+	case f.opaque.Load() && !p.open(), f.extended.Load() && !p.unbounded():
 		return ErrNotFiltered
 	case !f.turn.TryLock():
 		return nil // whoever has it will see
@@ -54,7 +54,7 @@ func (f *Filter) apply() error {
 	f.changed.Store(false)
 	p := f.wanted.Load()
 	f.adopt(p)
-	if f.opaque.Load() && !p.open() || f.extended.Load() && !p.control() {
+	if f.opaque.Load() && !p.open() || f.extended.Load() && !p.unbounded() {
 		return ErrNotFiltered
 	}
 	return f.release(!p.Keyboard, !p.Pointer)

@@ -305,15 +305,17 @@ func TestSetPolicyNotFiltered(t *testing.T) {
 // unless it has said so.
 func TestSetPolicyExtendedPointer(t *testing.T) {
 	in := join(rfb.AppendSetEncodings(nil, rfb.EncodingExtendedMouseButtons), rfb.AppendExtendedPointerEvent(nil, 1<<8, 5, 6))
-	f := rfb.NewFilter(io.Discard, everything)
-	if _, err := f.Write(in); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.SetPolicy(noKeyboard); !errors.Is(err, rfb.ErrNotFiltered) {
-		t.Errorf("unconfirmed: %v", err)
+	for name, limit := range limits {
+		f := rfb.NewFilter(io.Discard, everything)
+		if _, err := f.Write(in); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.SetPolicy(without(limit)); !errors.Is(err, rfb.ErrNotFiltered) {
+			t.Errorf("%s, unconfirmed: %v", name, err)
+		}
 	}
 	var display safeBuffer
-	f = rfb.NewFilter(&display, everything)
+	f := rfb.NewFilter(&display, everything)
 	if _, err := f.Write(in[:8]); err != nil { // listed, not used yet
 		t.Fatal(err)
 	}

@@ -7,6 +7,13 @@ const DefaultClipboardMax = 1 << 20
 // Policy is what passes between a viewer and a display. The zero Policy is
 // view-only and mute: everything that changes nothing but what the viewer
 // itself is shown, and no more.
+//
+// Where anything is withheld of a viewer, file transfer included, and no
+// ServerFilter reads what the display sends, buttons beyond the seventh do not
+// pass: EncodingExtendedMouseButtons is struck from SetEncodings, because
+// nobody would know whether the display reads the longer PointerEvents that it
+// brings. That costs the viewers which send "back" and "forward" so, those of
+// TigerVNC from 1.14 on, these two buttons.
 type Policy struct {
 	Keyboard     bool // KeyEvent, QEMU's extended key event, TextChat
 	Pointer      bool // PointerEvent
@@ -70,19 +77,18 @@ func (p *Policy) ParsesServer() bool {
 	return !p.ClipboardOut || !p.Bell || !p.Audio || p.ClipboardOutMax > 0 || p.ClipboardFormats != 0
 }
 
-// control reports whether p grants all that a display does for a viewer, file
-// transfer aside.
-func (p *Policy) control() bool {
-	return p.Keyboard && p.Pointer && p.ClipboardIn && p.Resize && p.Power
+// unbounded reports whether p withholds nothing at all, so that it does no harm
+// if a display reads a viewer's bytes in another way than the Filter. What a
+// display sends can be read only as long as what changes its form is, so
+// nothing may be withheld of that either.
+func (p *Policy) unbounded() bool {
+	return p.Keyboard && p.Pointer && p.ClipboardIn && p.Resize && p.Power && p.FileTransfer &&
+		p.KeyRate == 0 && p.PointerRate == 0 && p.ClipboardMax == 0 &&
+		p.Encodings == nil && !p.Quality.Bound && !p.Compression.Bound && !p.ParsesServer()
 }
 
-// open reports whether p withholds nothing at all, so that a viewer may go on
-// unread. What a display sends can be read only as long as what changes its form
-// is, so nothing may be withheld of that either.
-func (p *Policy) open() bool {
-	return p.Opaque && p.control() && p.FileTransfer && p.KeyRate == 0 && p.PointerRate == 0 &&
-		p.ClipboardMax == 0 && p.Encodings == nil && !p.Quality.Bound && !p.Compression.Bound && !p.ParsesServer()
-}
+// open reports whether a viewer may go on unread.
+func (p *Policy) open() bool { return p.Opaque && p.unbounded() }
 
 // allows decides on a message of length n whose head is there. What else there
 // is to a key, the pointer and the extended clipboard, others decide.
@@ -141,16 +147,17 @@ func (p *Policy) formats() uint32 {
 }
 
 // entry decides on an entry of SetEncodings and returns what takes its place.
-// parsed says that what the display sends has to be understood.
+// parsed says that what the display sends is read, and has to be understood.
 func (p *Policy) entry(e Encoding, parsed bool) (instead Encoding, keep bool) {
 	switch {
 	case e == EncodingExtendedClipboard && !p.ClipboardIn && !p.ClipboardOut:
 		// The display then falls back to plain ServerCutText.
 		return 0, false
-	case e == EncodingExtendedMouseButtons && !p.control():
+	case e == EncodingExtendedMouseButtons && !parsed && !p.unbounded():
 		// A display that does not know it reads 6 bytes where we would read
 		// 7, and takes the seventh for the type of a message we have not
-		// seen. Unless it is told, nobody uses it.
+		// seen. Unless it is told, nobody uses it. Where a display is read,
+		// it has to say that it knows it (Filter.extendedPointer).
 		return 0, false
 	case e == EncodingAudio && !p.Audio:
 		return 0, false
