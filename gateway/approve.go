@@ -91,7 +91,21 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	if err := s.reach(ctx, target); err != nil {
 		return err
 	}
-	return s.stillOpen()
+	if err := s.stillOpen(); err != nil {
+		return err
+	}
+	return s.claim(ctx)
+}
+
+// claim has what the viewer came by count this session.
+func (s *Session) claim(ctx context.Context) error {
+	if s.front.Claim == nil {
+		return nil
+	}
+	if err := s.front.Claim(ctx); err != nil {
+		return refusal(err)
+	}
+	return nil
 }
 
 // stillOpen asks once more where the grant wanted that while the viewer waited

@@ -44,6 +44,11 @@ type Front struct {
 	// Find finds the target instead of Gateway.Resolve, as a ticket does that
 	// brings its display along. It is asked at each session anew.
 	Find func(ctx context.Context, name string) (*Target, error)
+	// Claim takes what the viewer came by, if that is good for some sessions
+	// only. It is asked last, once the display has been reached: whoever finds no
+	// place or no display has lost nothing. An error lets nobody in; a
+	// *rfb.Refusal is told to the viewer. Nil: there is nothing to take.
+	Claim func(ctx context.Context) error
 	// Identities were proved before the RFB handshake, outside of the
 	// connection's own stack (a log-in of the web page).
 	Identities []auth.Identity

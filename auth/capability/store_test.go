@@ -39,7 +39,12 @@ func TestUses(t *testing.T) {
 	use := func(id, holder string) error { return s.Use(id, holder, c.Now()) }
 	release := func(id, holder string) { t.Helper(); must(t, s.Release(id, holder, c.Now())) }
 
+	usable := func(id, holder string) error { return s.Usable(id, holder, c.Now()) }
+	expect(t, "usable", usable(one, "alice"), nil)
+	expect(t, "usable still", usable(one, "bob"), nil)
 	expect(t, "first", use(one, "alice"), nil)
+	expect(t, "usable by somebody else", usable(one, "bob"), ErrUsed)
+	expect(t, "usable beside it", usable(one, "alice"), ErrRunning)
 	expect(t, "somebody else", use(one, "bob"), ErrUsed)
 	expect(t, "a second session at once", use(one, "alice"), ErrRunning)
 	c.pass(10 * time.Minute)

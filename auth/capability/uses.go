@@ -1,6 +1,7 @@
 package capability
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -24,18 +25,35 @@ import (
 // tickets.ErrUnknown as well.
 func (s *Store) Use(id, holder string, now time.Time) error {
 	return s.update(id, "use", func(r *record) error {
-		t := r.full()
-		switch {
-		case s.Revoked(t.ID, t.User, t.Issued):
-			return ErrRevoked
-		case !now.Before(t.Expires):
-			return ErrExpired
-		}
 		if err := s.begin(); err != nil {
 			return err
 		}
-		return r.use(holder, s.instance, now, s.cfg.Grace, s.alive)
+		return s.use(r, holder, now)
 	})
+}
+
+// Usable says whether Use would count a session of holder now, and counts
+// nothing. Its errors are those of Use.
+func (s *Store) Usable(id, holder string, now time.Time) error {
+	err := s.update(id, "look at uses", func(r *record) error {
+		return cmp.Or(s.use(r, holder, now), errNothing)
+	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
+}
+
+// use changes the record only.
+func (s *Store) use(r *record, holder string, now time.Time) error {
+	t := r.full()
+	switch {
+	case s.Revoked(t.ID, t.User, t.Issued):
+		return ErrRevoked
+	case !now.Before(t.Expires):
+		return ErrExpired
+	}
+	return r.use(holder, s.instance, now, s.cfg.Grace, s.alive)
 }
 
 // Release ends a session that Use began. A token or a holder that is not

@@ -126,11 +126,12 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, text string, s *so
 		if !token.Covers(name) {
 			return nil, fmt.Errorf("%w: the token is not for %q", gateway.ErrNoTarget, name)
 		}
-		if err := l.use(); err != nil {
+		if err := l.usable(); err != nil {
 			return nil, err
 		}
 		return w.find(ctx, name)
 	}
+	front.Claim = func(context.Context) error { return l.use() }
 	return front, nil
 }
 
@@ -167,7 +168,15 @@ func (l *lease) valid(context.Context) error {
 	return tokenRefusal(err)
 }
 
-// use counts the session.
+// usable says whether use would: nobody has a display started, or waits for a
+// place at it, by a token that has been used up.
+func (l *lease) usable() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return tokenRefusal(l.c.Store.Usable(l.ticket.ID, l.holder(), time.Now()))
+}
+
+// use counts the session, once its display has been reached.
 func (l *lease) use() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

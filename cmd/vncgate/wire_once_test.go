@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"vncgate/auth/capability"
 	"vncgate/layers"
 )
 
@@ -70,4 +71,57 @@ sources:
 	sees(t, "who looked before", "!not good any more", got, err)
 	got, err = g.browser(0, path, nil)
 	sees(t, "the second", "!403", got, err)
+}
+
+// A link for one session is not spent on a display that cannot be reached, nor
+// where there is no place.
+func TestSingleUseIsKeptUntilReached(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	away := ln.Addr().String()
+	must(t, ln.Close())
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, sources: [capabilities]}
+targets:
+  away: {address: %q}
+  one: {address: %q}
+policy:
+  - {who: "*", targets: "*", allow: [all], limits: {per_target: 1, busy: refuse}}
+capabilities: {store: %q, grace: 0s}
+`, away, displayNamed("one").Listen(t), t.TempDir())
+	link := func(target string) (path, id string) {
+		text, issued, err := g.capabilities.Issue(capability.Token{Targets: []string{target}, Uses: 1, Expires: time.Now().Add(time.Hour)})
+		must(t, err)
+		return "/?token=" + text, issued.ID
+	}
+	unused := func(what, id string) {
+		t.Helper()
+		if one, err := g.capabilities.Store.Get(id); err != nil || one.Used != 0 {
+			t.Errorf("%s: used %d, %v", what, one.Used, err)
+		}
+	}
+	path, id := link("away")
+	if _, err := g.browser(0, path, nil); err == nil {
+		t.Error("a display that is away was seen")
+	}
+	unused("away", id)
+	first, firstID := link("one")
+	s, err := g.webStay(0, first)
+	must(t, err)
+	path, id = link("one")
+	_, err = g.browser(0, path, nil)
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second viewer: %v", err)
+	}
+	unused("busy", id)
+	must(t, s.c.Close())
+	eventually(t, "the first has left", func() bool { return len(g.gate.List()) == 0 })
+	got, err := g.browser(0, path, nil)
+	sees(t, "when there is room", "one", got, err)
+	eventually(t, "the session has ended", func() bool { return len(g.gate.List()) == 0 })
+	for _, spent := range []struct{ path, id string }{{first, firstID}, {path, id}} {
+		got, err = g.browser(0, spent.path, nil)
+		sees(t, "a spent link", "!used as often", got, err)
+	}
 }

@@ -239,20 +239,20 @@ func (w *wiring) bearer(front gateway.Front, name, token string, s *source, tick
 	front.Identities = append([]auth.Identity{id}, front.Identities...)
 	front.Expires, front.TicketID, front.Claims = ticket.Expires, ticket.ID, ticket.Claims
 	front.Limits = front.Limits.Narrow(ticket.Limits)
+	if ticket.Claim != nil {
+		front.Claim = func(ctx context.Context) error { return tokenRefusal(ticket.Claim(ctx)) }
+	}
 	var ok bool
 	if front.Rights, ok = common(front.Rights, ticket.Rights, s.rights); !ok {
 		return front, errNoRights
 	}
 	if ticket.Target != "" || ticket.Address == "" {
 		front.Target = ticket.Target
-		if ticket.Claim != nil {
-			front.Find = claiming(ticket, w.find)
-		}
 		return front, nil
 	}
 	front.Target = name + "/" + placeOf(ticket.Address)
 	find := func(context.Context, string) (*gateway.Target, error) { return s.target(front.Target, ticket) }
-	front.Find = claiming(ticket, find)
+	front.Find = find
 	if namedByToken(ticket.Address, token) {
 		front.Target = name + "/socket"
 		front.Find = func(ctx context.Context, target string) (*gateway.Target, error) {
@@ -264,23 +264,6 @@ func (w *wiring) bearer(front gateway.Front, name, token string, s *source, tick
 		}
 	}
 	return front, nil
-}
-
-// claiming is find, which takes the token: the policy has said yes by then.
-func claiming(ticket tickets.Ticket, find func(context.Context, string) (*gateway.Target, error)) func(context.Context, string) (*gateway.Target, error) {
-	if ticket.Claim == nil {
-		return find
-	}
-	return func(ctx context.Context, name string) (*gateway.Target, error) {
-		t, err := find(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if err := ticket.Claim(ctx); err != nil {
-			return nil, tokenRefusal(err)
-		}
-		return t, nil
-	}
 }
 
 // namedByToken reports whether an address tells the token: that of a socket in
