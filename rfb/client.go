@@ -49,6 +49,12 @@ const (
 	QEMUAudio    = 1 // U16 operation; format: U8 sample format, U8 channels, U32 Hz
 )
 
+// Sub-types of MsgGii, whose high bit is the byte order.
+const (
+	giiEvents  = 0
+	giiVersion = 1
+)
+
 // Limits on what a viewer may announce; what is longer is a
 // *MessageTooLongError.
 const (

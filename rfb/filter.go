@@ -38,7 +38,7 @@ type Filter struct {
 	instead []byte // what to write for it, if not itself
 	late    []byte // a motion that was over the rate
 
-	beforeMem  [8]byte // for before, instead and late, so that they cost nothing
+	beforeMem  [24]byte // for before, instead and late, so that they cost nothing
 	insteadMem [16]byte
 	lateMem    [8]byte
 
@@ -265,8 +265,12 @@ func (f *Filter) count(msg []byte, pass bool) {
 	switch msg[0] {
 	case MsgKeyEvent, MsgPointerEvent, MsgClientCutText, MsgTextChat:
 		f.acted++
-	case MsgQEMU, MsgGii:
-		if msg[1]&0x7f == 0 { // keys, and events
+	case MsgQEMU:
+		if msg[1] == QEMUKeyEvent {
+			f.acted++
+		}
+	case MsgGii:
+		if msg[1]&0x7f == giiEvents {
 			f.acted++
 		}
 	}

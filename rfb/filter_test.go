@@ -49,7 +49,7 @@ func needs(msg []byte) (granted func(rfb.Policy) bool) {
 		return func(p rfb.Policy) bool { return p.Resize }
 	case t >= 130 && t <= 136:
 		return func(p rfb.Policy) bool { return p.FileTransfer }
-	case t == 9, t == 10, t == 20, t == 21, t == 253 && msg[1]&0x7f == 0:
+	case t == 9, t == 10, t == 20, t == 21, t == 253 && msg[1]&0x7f != 1:
 		return both
 	}
 	return func(rfb.Policy) bool { return true }
@@ -245,16 +245,26 @@ func b2i(b bool) int {
 	return 0
 }
 
-func TestFilterGiiEvents(t *testing.T) {
-	version, events := unhex(t, "fd 81 0002 0001"), unhex(t, "fd 80 0001 00")
-	for bits := range uint8(4) {
-		got, err := inPieces(policyOf(bits), append(bytes.Clone(version), events...), func(left int) int { return left })
-		want := version
-		if bits == 3 {
-			want = append(bytes.Clone(version), events...)
-		}
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%02b: %x, %v", bits, got, err)
+// TestFilterGii: a device that a viewer makes, or takes away, is there for all
+// who use the display.
+func TestFilterGii(t *testing.T) {
+	version := unhex(t, "fd 81 0002 0001")
+	for name, msg := range map[string][]byte{
+		"events":           unhex(t, "fd 80 0001 00"),
+		"events, little":   unhex(t, "fd 00 0100 00"),
+		"a device is made": unhex(t, "fd 82 0002 0001"),
+		"a device goes":    unhex(t, "fd 83 0004 00000001"),
+		"little-endian":    unhex(t, "fd 03 0400 01000000"),
+	} {
+		for bits := range uint8(4) {
+			got, err := inPieces(policyOf(bits), join(version, msg), func(left int) int { return left })
+			want := version
+			if bits == 3 {
+				want = join(version, msg)
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s, %02b: %x, %v", name, bits, got, err)
+			}
 		}
 	}
 }

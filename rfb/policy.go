@@ -110,8 +110,7 @@ func (p *Policy) allows(head []byte, n int) bool {
 		}
 		return p.Keyboard
 	case MsgGii:
-		// Sub-type 0 carries keys and valuators alike.
-		return head[1]&0x7f != 0 || p.Keyboard && p.Pointer && p.KeyRate == 0 && p.PointerRate == 0
+		return p.allowsGii(head[1] & 0x7f)
 	case MsgSetServerInput, MsgSetSW, MsgRequestSession, MsgSetSession:
 		// These change what the display does for everyone.
 		return p.Keyboard && p.Pointer
@@ -120,6 +119,18 @@ func (p *Policy) allows(head []byte, n int) bool {
 		return p.FileTransfer
 	}
 	return true
+}
+
+// allowsGii decides on a gii message by its sub-type (rfbproto, "gii Client
+// Message"). Devices have keys and valuators alike, and so have events.
+func (p *Policy) allowsGii(sub uint8) bool {
+	switch sub {
+	case giiVersion: // says which one the viewer speaks, and changes nothing
+		return true
+	case giiEvents:
+		return p.Keyboard && p.Pointer && p.KeyRate == 0 && p.PointerRate == 0
+	}
+	return p.Keyboard && p.Pointer // devices come and go
 }
 
 // allowsCutText decides on a ClientCutText as far as its length tells.
