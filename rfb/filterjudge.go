@@ -27,7 +27,8 @@ func (f *Filter) judge(msg []byte) (pass bool, err error) {
 		err = f.seeFormats(msg)
 	}
 	f.count(msg, (pass || f.instead != nil) && err == nil)
-	if f.late != nil && f.before == nil && msg[0] != MsgPointerEvent {
+	// Nothing comes between a fence and the change of format that it is about.
+	if f.late != nil && msg[0] != MsgPointerEvent && msg[0] != MsgSetPixelFormat {
 		f.sendLate(msg)
 	}
 	return pass && err == nil, err
@@ -53,15 +54,14 @@ func (f *Filter) key(down bool, k pressedKey) bool {
 		return !dropped
 	}
 	pass := f.policy.KeyRate == 0 || f.keys.take(f.now(), false)
-	switch {
-	case at >= 0: // it repeats
+	if at >= 0 { // it repeats
 		return pass && !f.pressed.keys[at].dropped
-	case !pass:
-		k.dropped = true
-		f.pressed.add(k)
-		return false
 	}
-	return f.pressed.add(k)
+	k.dropped = !pass
+	if release := f.pressed.add(f.beforeMem[:0], k); len(release) > 0 {
+		f.before = release
+	}
+	return pass
 }
 
 // pointer decides on a PointerEvent, apart from the right to it.
@@ -101,7 +101,10 @@ func (f *Filter) sendLate(msg []byte) {
 	if f.policy.PointerRate != 0 && !f.moves.take(f.now(), key) {
 		return
 	}
-	f.before = append(f.beforeMem[:0], f.late...)
+	if f.before == nil {
+		f.before = f.beforeMem[:0]
+	}
+	f.before = append(f.before, f.late...)
 	f.late = nil
 }
 

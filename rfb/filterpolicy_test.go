@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"vncgate/rfb"
 )
@@ -140,20 +141,90 @@ func TestReleaseAfterError(t *testing.T) {
 	}
 }
 
+// TestPressedIsBounded: a press for which there is no room releases the oldest
+// key; none is lost.
 func TestPressedIsBounded(t *testing.T) {
 	var display bytes.Buffer
 	f := rfb.NewFilter(&display, everything)
+	in, want := qkey(true, 999, 0x1e), qkey(true, 999, 0x1e)
 	for i := range uint32(100) {
-		if _, err := f.Write(key(true, 1000+i)); err != nil {
-			t.Fatal(err)
+		in = append(in, key(true, 1000+i)...)
+		switch {
+		case i == 63:
+			want = append(want, qkey(false, 999, 0x1e)...)
+		case i > 63:
+			want = append(want, key(false, 1000+i-64)...)
 		}
+		want = append(want, key(true, 1000+i)...)
 	}
-	if f.Passed() != 64 || f.Dropped() != 36 {
+	if _, err := f.Write(in); err != nil || !bytes.Equal(display.Bytes(), want) {
+		t.Errorf("%x, want %x, %v", display.Bytes(), want, err)
+	}
+	if f.Passed() != 101 || f.Dropped() != 0 {
 		t.Errorf("%d presses passed, %d dropped", f.Passed(), f.Dropped())
 	}
 	display.Reset()
 	if err := f.Release(); err != nil || display.Len() != 64*8 {
 		t.Errorf("%d bytes of releases, %v", display.Len(), err)
+	}
+}
+
+// TestPressedNaiveViewer: a viewer that releases what the shift makes of a key
+// goes on to type, however often it does so.
+func TestPressedNaiveViewer(t *testing.T) {
+	for _, size := range []int{1, 8, 1000} {
+		var in []byte
+		for i := range uint32(200) {
+			in = append(in, join(key(true, 'a'+i*100), key(false, 'A'+i*100))...)
+		}
+		out, err := inPieces(everything, in, piecesOf(size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint32(200) {
+			if !bytes.Contains(out, key(true, 'a'+i*100)) {
+				t.Fatalf("pieces of %d: press %d was lost", size, i)
+			}
+		}
+	}
+}
+
+// TestPressedOverTheRate: of a key that the display knows nothing of, nothing is
+// released; and a motion that waits goes before the key still.
+func TestPressedOverTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var display safeBuffer
+		f := rfb.NewFilter(&display, without(func(p *rfb.Policy) { p.KeyRate, p.PointerRate = 63, 1 }))
+		var in []byte
+		for i := range uint32(65) { // 63 pass; the last makes the first go
+			in = append(in, key(true, i)...)
+		}
+		want := join(in[:63*8], key(false, 0))
+		if _, err := f.Write(in); err != nil || !bytes.Equal(display.take(), want) {
+			t.Fatalf("not %x, %v", want, err)
+		}
+		time.Sleep(time.Second)
+		in = join(move(0, 1, 1), move(0, 2, 2), qkey(true, 'x', 7))
+		want = join(move(0, 1, 1), key(false, 1), move(0, 2, 2), qkey(true, 'x', 7))
+		if _, err := f.Write(in); err != nil || !bytes.Equal(display.take(), want) {
+			t.Fatalf("not %x, %v", want, err)
+		}
+	})
+}
+
+// TestPressedCostsNothing: nor does what makes room.
+func TestPressedCostsNothing(t *testing.T) {
+	f := rfb.NewFilter(io.Discard, everything)
+	var sym uint32
+	var b [12]byte
+	allocs := testing.AllocsPerRun(200, func() {
+		sym++
+		if _, err := f.Write(rfb.AppendQEMUKeyEvent(b[:0], true, sym, sym)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations for a key", allocs)
 	}
 }
 

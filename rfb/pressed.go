@@ -1,7 +1,8 @@
 package rfb
 
-// maxPressed is how many keys can be down at once. No hand has more; a press
-// beyond is dropped.
+// maxPressed is how many keys can be down at once. No hand has more, but some
+// viewers release another symbol than they have pressed, "A" for "a", and so
+// leave what is never released: a press beyond releases the oldest.
 const maxPressed = 64
 
 // A pressedKey is a key that the viewer holds, in the form in which it said so.
@@ -24,9 +25,21 @@ func (k pressedKey) same(other pressedKey) bool {
 	return k.keysym == other.keysym
 }
 
+// appendRelease appends the release of k in the form in which it was pressed;
+// nothing if the display has not been told.
+func (k pressedKey) appendRelease(b []byte) []byte {
+	switch {
+	case k.dropped:
+		return b
+	case k.qemu:
+		return AppendQEMUKeyEvent(b, false, k.keysym, k.keycode)
+	}
+	return AppendKeyEvent(b, false, k.keysym)
+}
+
 // pressed is what a viewer holds down, as its display has been told.
 type pressed struct {
-	keys    [maxPressed]pressedKey
+	keys    [maxPressed]pressedKey // oldest first
 	n       int
 	buttons uint16
 	at      [4]byte // where the pointer was last: U16 x, y
@@ -42,19 +55,21 @@ func (p *pressed) find(k pressedKey) int {
 	return -1
 }
 
-// add is false when there is no room.
-func (p *pressed) add(k pressedKey) bool {
+// add appends to b the release of the key that has to make room for k, if one
+// has to.
+func (p *pressed) add(b []byte, k pressedKey) []byte {
 	if p.n == maxPressed {
-		return false
+		b = p.keys[0].appendRelease(b)
+		p.remove(0)
 	}
 	p.keys[p.n] = k
 	p.n++
-	return true
+	return b
 }
 
 func (p *pressed) remove(i int) {
+	copy(p.keys[i:], p.keys[i+1:p.n])
 	p.n--
-	p.keys[i] = p.keys[p.n]
 }
 
 // pointer notes a whole PointerEvent and reports whether a button changed.
@@ -69,17 +84,10 @@ func (p *pressed) pointer(msg []byte) (changed bool) {
 	return changed
 }
 
-// appendKeyReleases appends the releases of all keys, as they were pressed, and
-// forgets them.
+// appendKeyReleases appends the releases of all keys and forgets them.
 func (p *pressed) appendKeyReleases(b []byte) []byte {
 	for _, k := range p.keys[:p.n] {
-		switch {
-		case k.dropped:
-		case k.qemu:
-			b = AppendQEMUKeyEvent(b, false, k.keysym, k.keycode)
-		default:
-			b = AppendKeyEvent(b, false, k.keysym)
-		}
+		b = k.appendRelease(b)
 	}
 	p.n = 0
 	return b
