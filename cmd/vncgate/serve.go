@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -48,7 +51,11 @@ to /websockify?token=TOKEN.
 
 For more, write a file: deploy/vncgate.yaml shows every key with a comment.
 --check prints what would be in force, secrets left out, and reads every file
-and secret that it names, but listens nowhere.`,
+and secret that it names, but listens nowhere.
+
+While it serves, the file is read again when it changes and on SIGHUP: targets and
+policy count at once, for sessions that are up the policy; the log names what else
+has changed, which takes effect at the next start. A mistake changes nothing.`,
 		Example: `  vncgate serve --listen :6080 --target localhost:5901
   vncgate serve --listen :6080 --listen rfb://:5900 --target unix:/run/qemu/vm.vnc
   vncgate serve --listen :6443 --tls-cert tls.crt --tls-key tls.key \
@@ -84,6 +91,10 @@ and secret that it names, but listens nowhere.`,
 }
 
 func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
+	file := newConfigFile(f.config, f.configuration, hangUps)
 	cfg, err := f.configuration()
 	if err != nil {
 		return err
@@ -100,6 +111,7 @@ func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	w.file = file
 	w.announce(ctx)
 	return w.serve(ctx)
 }
@@ -261,6 +273,7 @@ func (w *wiring) announce(ctx context.Context) {
 	for i := range w.doors {
 		w.doors[i].announce(w)
 	}
+	w.warnOfOpen()
 	for _, warning := range w.cfg.warnings() {
 		w.log.Warn("configuration: " + warning)
 	}

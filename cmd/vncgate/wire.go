@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"vncgate/auth"
 	"vncgate/certs"
@@ -16,18 +17,18 @@ import (
 // wiring turns a checked configuration into a running gateway. It is the one
 // place where all parts meet.
 type wiring struct {
-	cfg          *config
+	cfg          *config     // as at the start
+	file         *configFile // nil: nobody looks for changes
+	live         atomic.Pointer[inForce]
 	log          *slog.Logger
 	users        *auth.Users
 	tokens       *auth.JWTVerifier
 	kerberos     *auth.KerberosService
 	guard        auth.Guard
 	pairs        []*certs.KeyPair // for warnings about their age
-	rules        *policyRules
-	lists        []*certs.CRLs // of revoked client certificates
-	capabilities *capabilities // nil: no tokens are issued here
+	lists        []*certs.CRLs    // of revoked client certificates
+	capabilities *capabilities    // nil: no tokens are issued here
 	certEnds     certificateEnds
-	targets      map[string]*gateway.Target
 	sources      map[string]*source
 	free         *reach // nil: no display is named by its address
 	arrivals     *gateway.Arrivals
@@ -61,13 +62,14 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 	if w.kerberos, err = cfg.Kerberos.service(); err != nil {
 		return nil, fmt.Errorf("kerberos: %w", err)
 	}
-	if err = w.openPolicy(); err != nil {
+	first := &inForce{cfg: cfg}
+	if first.rules, err = w.openPolicy(cfg); err != nil {
 		return nil, err
 	}
 	w.gate = &gateway.Gateway{
 		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
 	}
-	if err := w.openDisplays(ctx); err != nil {
+	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
 		return nil, err
 	}
@@ -81,23 +83,14 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 	return w, nil
 }
 
-// openDisplays wires the targets, and all that leads to others.
-func (w *wiring) openDisplays(ctx context.Context) error {
-	var err error
-	if w.arrivals, err = w.arrivalsOf(w.cfg); err != nil {
-		return fmt.Errorf("arrivals: %w", err)
+// openDisplays wires the targets, puts them in force, and wires all that leads to
+// others.
+func (w *wiring) openDisplays(ctx context.Context, first *inForce) error {
+	w.arrivals = w.arrivalsOf(w.cfg)
+	if err := w.openTargets(first, &inForce{cfg: &config{}}); err != nil {
+		return err
 	}
-	w.targets = map[string]*gateway.Target{}
-	for name, t := range w.cfg.Targets {
-		if w.targets[name], err = w.target(name, t); err != nil {
-			return fmt.Errorf("targets.%s: %w", name, err)
-		}
-	}
-	for name, t := range w.cfg.Targets {
-		for _, fallback := range t.Fallbacks {
-			w.targets[name].Fallbacks = append(w.targets[name].Fallbacks, w.targets[fallback])
-		}
-	}
+	w.live.Store(first)
 	if err := w.openSources(ctx); err != nil {
 		return err
 	}
@@ -120,6 +113,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	}
 	watching, stopWatching := context.WithCancel(context.Background())
 	running.Go(func() { w.watch(watching) })
+	running.Go(func() { w.follow(watching) })
 	var err error
 	select {
 	case <-w.single:

@@ -11,26 +11,28 @@ import (
 // Displays that dial in: listeners with arrivals take them, targets with
 // arrives say which they are.
 
-// arrivalsOf makes what takes them in, nil where no target waits for any.
-func (w *wiring) arrivalsOf(cfg *config) (*gateway.Arrivals, error) {
-	bound, err := boundTargets(cfg)
-	if err != nil || len(bound) == 0 {
-		return nil, err
-	}
+// arrivalsOf makes what takes them in, nil where no listener does. Which target
+// one is, those say that are in force when it comes.
+func (w *wiring) arrivalsOf(cfg *config) *gateway.Arrivals {
 	a := &gateway.Arrivals{Log: w.log, Bind: func(id string, from net.Addr) (string, bool) {
-		for _, b := range bound {
+		for _, b := range w.now().bound {
 			if b.fits(id, addrOf(from)) {
 				return b.target, true
 			}
 		}
 		return "", false
 	}}
+	listens := false
 	for i := range cfg.Listeners {
 		if l := &cfg.Listeners[i]; l.Arrivals != nil {
+			listens = true
 			a.Max += l.Arrivals.Waiting
 		}
 	}
-	return a, nil
+	if !listens {
+		return nil
+	}
+	return a
 }
 
 // boundTarget is a target whose display dials in.

@@ -172,7 +172,7 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 		Paths: []string{l.Web.Path}, Origins: l.Web.Origins, Hosts: l.Web.Hosts, PathPrefix: l.Web.TargetsPath,
 		Defaults: l.Web.Defaults, Mandatory: l.Web.Mandatory, TokensOnly: l.tokenRequired(), Log: w.log,
 	}
-	w.pages(&cfg)
+	w.pages(&cfg, l)
 	if len(l.Web.TrustedProxies) > 0 {
 		trusted, err := parsePrefixes(l.Web.TrustedProxies)
 		if err != nil {
@@ -232,7 +232,18 @@ func (d *door) announce(w *wiring) {
 		w.log.Info("listening", "address", address, "for", d.kind(), "target", d.l.Target,
 			"security", strings.Join(*d.l.types(d.kind()), ","), "tls", d.l.TLS != nil)
 	}
-	if d.l.open(d.kind()) && !w.cfg.hasPolicy() && !loopback(address) {
+}
+
+// warnOfOpen warns of the doors that let anyone in.
+func (w *wiring) warnOfOpen() {
+	for i := range w.doors {
+		w.doors[i].warnOfOpen(w)
+	}
+}
+
+func (d *door) warnOfOpen(w *wiring) {
+	address := d.ln.Addr().String()
+	if d.arrivals == nil && d.l.open(d.kind()) && !w.now().cfg.hasPolicy() && !loopback(address) {
 		w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", address)
 	}
 }

@@ -15,7 +15,8 @@ import (
 // find is the gateway's Resolve: targets of the configuration, then names of
 // sources, then addresses.
 func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error) {
-	if t, ok := w.targets[name]; ok {
+	now := w.now()
+	if t, ok := now.targets[name]; ok {
 		return t, nil
 	}
 	if isAddress(name) {
@@ -30,7 +31,7 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 		case err == nil && ticket.Target == "":
 			return s.target(name, ticket)
 		case err == nil:
-			if t, ok := w.targets[ticket.Target]; ok {
+			if t, ok := now.targets[ticket.Target]; ok {
 				return t, nil
 			}
 		case !errors.Is(err, tickets.ErrUnknown):
@@ -70,7 +71,7 @@ const freePolicy = "free/"
 // policyName is what a policy calls a target: its name, or free/ and the
 // address, so that no spelling of an address leads past a rule.
 func (w *wiring) policyName(name string) string {
-	if _, configured := w.cfg.Targets[name]; configured || !isAddress(name) {
+	if _, configured := w.now().cfg.Targets[name]; configured || !isAddress(name) {
 		return name
 	}
 	address, ok := freeAddress(name)

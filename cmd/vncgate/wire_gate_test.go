@@ -55,11 +55,19 @@ func newGate(t *testing.T, format string, args ...any) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return gateOf(t, cfg, nil)
+}
+
+// gateOf serves a configuration, and follows its file unless that is nil.
+func gateOf(t *testing.T, cfg *config, file *configFile) *gate {
+	t.Helper()
 	g := &gate{t: t, log: &logText{}}
 	log := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
 	if g.wiring, err = newWiring(t.Context(), cfg, log); err != nil {
 		t.Fatal(err)
 	}
+	g.file = file
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- g.serve(ctx) }()

@@ -42,7 +42,7 @@ func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, err
 	}
 	grant.Identity = whom(req.Identities)
 	req.Target = w.policyName(target)
-	decision := w.rules.now().Decide(req)
+	decision := w.now().rules.now().Decide(req)
 	w.log.Debug("policy decided", "user", grant.Identity.String(), "method", grant.Identity.Method, "target", target, "decision", decision.String())
 	if !decision.Allowed() {
 		return grant, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, grant.Identity, decision, target)
@@ -102,16 +102,16 @@ type policyRules struct {
 	report func(error)
 }
 
-func (w *wiring) openPolicy() (err error) {
-	w.rules = &policyRules{report: w.reporter("policy", w.cfg.PolicyFile)}
-	if w.cfg.PolicyFile == "" {
-		w.rules.fixed, err = w.cfg.policy()
-		return err
+func (w *wiring) openPolicy(cfg *config) (rules *policyRules, err error) {
+	rules = &policyRules{report: w.reporter("policy", cfg.PolicyFile)}
+	if cfg.PolicyFile == "" {
+		rules.fixed, err = cfg.policy()
+		return rules, err
 	}
-	if w.rules.file, err = watchPolicy(w.cfg.PolicyFile); err != nil {
-		return explainPolicyFile(err, w.cfg.PolicyFile)
+	if rules.file, err = watchPolicy(cfg.PolicyFile); err != nil {
+		return nil, explainPolicyFile(err, cfg.PolicyFile)
 	}
-	return nil
+	return rules, nil
 }
 
 // now is the policy in force; nil is none.

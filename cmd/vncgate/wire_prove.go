@@ -102,7 +102,7 @@ func (p vncProof) Handshake(ctx context.Context, c net.Conn) (secured rfb.Secure
 
 func (p vncProof) passwords(ctx context.Context) ([]string, error) {
 	var list []string
-	for _, s := range []*secret{p.e.l.Password, p.e.w.cfg.Targets[p.target].ViewerPassword} {
+	for _, s := range []*secret{p.e.l.Password, p.e.w.now().cfg.Targets[p.target].ViewerPassword} {
 		if s == nil {
 			continue
 		}

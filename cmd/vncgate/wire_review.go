@@ -46,9 +46,9 @@ func (w *wiring) grounds() string {
 	if w.cfg.Users != nil {
 		text += stamp(w.cfg.Users.File)
 	}
-	if w.cfg.PolicyFile != "" {
-		text += stamp(w.cfg.PolicyFile)
-		w.rules.now() // so that a mistake is reported though nobody comes
+	if now := w.now(); now.cfg.PolicyFile != "" {
+		text += stamp(now.cfg.PolicyFile)
+		now.rules.now() // so that a mistake is reported though nobody comes
 	}
 	for _, lists := range w.lists {
 		text += fmt.Sprintf(" %d", lists.Version())

@@ -66,7 +66,7 @@ func (e *entry) repeater(ctx context.Context, c net.Conn) (string, error) {
 	case err != nil:
 		return "", err
 	case wanted.ID != "":
-		return e.w.cfg.targetOfID(wanted.ID), nil
+		return e.w.now().cfg.targetOfID(wanted.ID), nil
 	}
 	return wanted.String(), nil
 }

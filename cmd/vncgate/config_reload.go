@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// configFile is the file that a configuration came from, to look at again. A
+// configuration of flags has none, and is told so when it is asked to reload.
+type configFile struct {
+	path    string // "": flags
+	load    func() (*config, error)
+	hangUps <-chan os.Signal // ask for a reload
+	taken   string           // stamp of what was loaded last
+}
+
+// newConfigFile is made before the first load, so that no change is missed.
+func newConfigFile(path string, load func() (*config, error), hangUps <-chan os.Signal) *configFile {
+	f := &configFile{path: path, load: load, hangUps: hangUps}
+	f.taken = f.stamp()
+	return f
+}
+
+// stamp is what stat tells of the file; "" where there is nothing to come back
+// to, as with a pipe.
+func (f *configFile) stamp() string {
+	info, err := os.Stat(f.path)
+	switch {
+	case f.path == "":
+		return ""
+	case err != nil:
+		return "none"
+	case !info.Mode().IsRegular():
+		return ""
+	}
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+}
+
+// follow reloads the configuration when its file has changed and when somebody
+// asks, until ctx ends. It has its own clock: secrets that are slow to be had must
+// not keep a review of the sessions waiting.
+func (w *wiring) follow(ctx context.Context) {
+	f := w.file
+	if f == nil {
+		return
+	}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for last := f.taken; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.hangUps:
+			f.taken = f.stamp()
+			w.reload(ctx)
+		case <-tick.C:
+			// One that is being written, or replaced by way of none, changes
+			// once more until the next look.
+			now := f.stamp()
+			if now == last && now != f.taken {
+				f.taken = now
+				w.reload(ctx)
+			}
+			last = now
+		}
+	}
+}
+
+// reload puts in force what the file says now. A mistake in it changes nothing.
+func (w *wiring) reload(ctx context.Context) {
+	if w.file.stamp() == "" {
+		w.log.Info("nothing to reload: the configuration is not in a file; start with --config FILE to have one")
+		return
+	}
+	before := w.now()
+	next, err := w.loadAgain(ctx, before)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		w.reporter("configuration", w.file.path)(err)
+		return
+	}
+	w.live.Store(next)
+	w.gate.Review()
+	w.log.Info("configuration reloaded", next.changes(before)...)
+	if later := w.cfg.later(next.cfg); len(later) > 0 {
+		w.log.Warn("configuration: what has changed of " + strings.Join(later, ", ") + " takes effect at the next start")
+	}
+	if before.cfg.hasPolicy() {
+		w.warnOfOpen()
+	}
+	for _, warning := range next.cfg.warnings() {
+		w.log.Warn("configuration: " + warning)
+	}
+}
+
+// loadAgain checks the file as it is at the start, and wires what can be
+// exchanged.
+func (w *wiring) loadAgain(ctx context.Context, before *inForce) (*inForce, error) {
+	cfg, err := w.file.load()
+	if err != nil {
+		return nil, err
+	}
+	cfg.keepPiped(before.cfg)
+	if err := cfg.secretsReadable(ctx); err != nil {
+		return nil, err
+	}
+	next := &inForce{cfg: cfg}
+	if err := w.openRules(next, before); err != nil {
+		return nil, err
+	}
+	return next, w.openTargets(next, before)
+}
+
+// reloaded are the keys of the configuration that a reload puts in force.
+var reloaded = map[string]bool{"targets": true, "policy": true, "policy_file": true}
+
+// later names what next says otherwise than c, and what a reload leaves as it is.
+func (c *config) later(next *config) (names []string) {
+	a, b := reflect.ValueOf(*c), reflect.ValueOf(*next)
+	for i := range a.NumField() {
+		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("yaml"), ",")
+		if !reloaded[name] && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range keys(next.Targets) {
+		if s, old := next.Targets[name].Start, c.Targets[name].Start; s.startsSame(old) && !reflect.DeepEqual(s, old) {
+			names = append(names, "targets."+name+".start")
+		}
+	}
+	return names
+}
+
+// keepPiped hands on what pipes gave at the start: they do not give it again.
+func (c *config) keepPiped(before *config) {
+	given := map[string]*string{}
+	before.eachSecret(func(s *secret) {
+		if s.piped != nil {
+			given[s.File] = s.piped
+		}
+	})
+	c.eachSecret(func(s *secret) {
+		if s.File != "" {
+			s.piped = given[s.File]
+		}
+	})
+}
+
+// eachSecret shows f those that secretsReadable tries.
+func (c *config) eachSecret(f func(*secret)) {
+	show := func(s *secret) {
+		if s != nil {
+			f(s)
+		}
+	}
+	for i := range c.Listeners {
+		show(c.Listeners[i].Password)
+		if api := c.Listeners[i].API; api != nil {
+			show(api.Token)
+		}
+	}
+	for _, t := range c.Targets {
+		for _, s := range t.secrets() {
+			show(s)
+		}
+	}
+}
