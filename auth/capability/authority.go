@@ -65,29 +65,36 @@ func (a *Authority) sign(t Token) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("capability: sign: %w", err)
 	}
-	return a.Ring.sign(payload, t.Expires)
+	return a.Ring.sign(payload, t.end()) // renewals make the text good for longer
 }
 
 // Verify returns what a token says that is good now: signed by us, in its time,
-// in the store, and not revoked. Whether it has been used up shows when a
+// in the store, and not revoked. A renewal counts for every text of the token,
+// so that who came by an older one may come back. Whether it has been used up shows when a
 // session begins (Store.Use), and whom it is for by Ticket.Admits. Errors of
 // tokens match tickets.ErrUnknown; others are of the store.
 func (a *Authority) Verify(text string) (Token, error) {
-	t, err := a.Ring.Verify(text)
+	t, err := a.Ring.signed(text)
 	if err != nil {
 		return Token{}, err
 	}
+	now := a.Ring.cfg.Now()
 	r, err := a.Store.read(t.ID)
-	if err != nil {
-		return Token{}, err
-	}
 	switch {
+	case errors.Is(err, tickets.ErrUnknown) && !now.Before(t.Expires):
+		return Token{}, ErrExpired
+	case err != nil:
+		return Token{}, err
 	case !sameClaims(claimsOf(t), r.Claims):
 		return Token{}, refused("the store knows it otherwise")
+	}
+	t = r.full()
+	switch {
+	case !now.Before(t.Expires):
+		return Token{}, ErrExpired
 	case a.Revoked(t.ID, t.User, t.Issued):
 		return Token{}, ErrRevoked
 	}
-	t.Issuer, t.Note = r.Issuer, r.Note
 	return t, nil
 }
 
@@ -143,7 +150,7 @@ func (a *Authority) Review(ticket tickets.Ticket) (tickets.Ticket, error) {
 }
 
 // Renew makes a token last longer, as far as it allows: the same one, with
-// another end, by a new text. The old text is good until its own end.
+// another end. Old texts are as good as the new one.
 func (a *Authority) Renew(text string) (renewed string, t Token, err error) {
 	if t, err = a.Verify(text); err != nil {
 		return "", Token{}, err

@@ -246,8 +246,9 @@ func TestRenew(t *testing.T) {
 		t.Errorf("the session ends at %v, %v", got.Expires, err)
 	}
 	c.pass(30 * time.Minute)
-	_, err = a.Verify(text)
-	expect(t, "the old text", err, ErrExpired)
+	if got, err := a.Verify(text); err != nil || !got.Expires.Equal(renewed.Expires) {
+		t.Errorf("the old text: good until %v, %v", got.Expires, err)
+	}
 	_, last, err := a.Renew(second)
 	must(t, err)
 	if !last.Expires.Equal(first.RenewUntil) {
@@ -259,6 +260,14 @@ func TestRenew(t *testing.T) {
 	c.pass(time.Hour)
 	_, err = a.Review(ticket)
 	expect(t, "the end", err, ErrExpired)
+	for _, text := range []string{text, second} {
+		_, err = a.Verify(text)
+		expect(t, "after the end", err, ErrExpired)
+	}
+	c.pass(48 * time.Hour)
+	must(t, a.Store.Sweep())
+	_, err = a.Verify(text)
+	expect(t, "when it is forgotten", err, ErrExpired)
 }
 
 func TestSweep(t *testing.T) {
