@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ListenConfig refines Listen.
@@ -58,9 +59,28 @@ func Listen(ctx context.Context, address string, config ListenConfig) (net.Liste
 		ln, err = listenSystemd(address)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("layers: %w", err)
+		return nil, fmt.Errorf("layers: %w%s", err, remedy(err))
 	}
 	return ln, nil
+}
+
+// remedy is what can be done about an address that cannot be had.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "; another program listens there ('ss -ltnp' shows which): end it, or take another port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "; this machine has no such address ('ip address' shows those it has)"
+	}
+	return ""
+}
+
+// Check looks up Owner and Group, which Listen would not find either.
+func (config ListenConfig) Check() error {
+	if _, err := config.access(); err != nil {
+		return fmt.Errorf("layers: %w", err)
+	}
+	return nil
 }
 
 // parseFD reads the number of a file descriptor.

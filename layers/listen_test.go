@@ -66,6 +66,30 @@ func TestListenFamilies(t *testing.T) {
 	}
 }
 
+// TestListenRemedies has errors say what can be done.
+func TestListenRemedies(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for address, want := range map[string]string{
+		taken.Addr().String(): "another program listens there",
+		"192.0.2.1:0":         "this machine has no such address",
+		"17010":               `a port alone is written :17010`,
+		"host":                "the port is missing, as in host:5900",
+	} {
+		if _, err := layers.Listen(context.Background(), address, layers.ListenConfig{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", address, err, want)
+		}
+	}
+	for owner, good := range map[string]bool{"0": true, "no-such-user-here": false, "": true} {
+		if err := (layers.ListenConfig{Owner: owner, Group: owner}).Check(); (err == nil) != good {
+			t.Errorf("owner %q: %v", owner, err)
+		}
+	}
+}
+
 func TestListenNetworkErrors(t *testing.T) {
 	for address, network := range map[string]string{"127.0.0.1:0": "tcp6", "[::1]:0": "tcp4", ":0": "udp"} {
 		if ln, err := layers.Listen(context.Background(), address, layers.ListenConfig{Network: network}); ln != nil || err == nil {

@@ -64,10 +64,17 @@ func addressError(s string) error {
 		return fmt.Errorf("layers: address %q: write host:port or unix:/path, not a URL", s)
 	case strings.Count(s, ":") > 1 && !strings.HasPrefix(s, "["):
 		return fmt.Errorf("layers: address %q: an IPv6 address needs brackets, as in [::1]:5900", s)
+	case isNumber(s):
+		return fmt.Errorf("layers: address %q: a port alone is written :%s", s, s)
 	case !strings.Contains(s, ":") || strings.HasSuffix(s, "]"):
 		return fmt.Errorf("layers: address %q: the port is missing, as in %s:5900", s, s)
 	}
 	return fmt.Errorf("layers: address %q: write host:port, [v6]:port, :port or unix:/path", s)
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 // SetNoDelay asks the TCP socket under c to send small writes at once (the
