@@ -278,6 +278,31 @@ func TestKickedStayOut(t *testing.T) {
 	}
 }
 
+// A user who is banned gets in nowhere, neither one who has begun to come in,
+// and others do.
+func TestBanned(t *testing.T) {
+	front := gateway.Front{Identities: []auth.Identity{{Name: "alice", Method: "link"}}}
+	var ban atomic.Bool
+	g := newGoverned(t, auth.Grant{}, overWS(front), func(g *gateway.Gateway) {
+		g.Limits.KickTime = time.Hour
+		ask := g.Authorize
+		g.Authorize = func(ctx context.Context, req auth.Request) (auth.Grant, error) {
+			if ban.Load() { // after the first look at who is out
+				g.Ban("alice")
+			}
+			return ask(ctx, req)
+		}
+	})
+	g.Ban("bob")
+	g.mustBrowse(t)
+	ban.Store(true)
+	for _, when := range []string{"while it comes in", "afterwards"} {
+		if _, err := g.browse(t); !strings.HasPrefix(told(err), "You were sent away") {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+}
+
 func TestEndWithoutKick(t *testing.T) {
 	g := newGoverned(t, auth.Grant{}, overWS(gateway.Front{}))
 	viewer := g.mustBrowse(t)

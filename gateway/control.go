@@ -78,6 +78,16 @@ func (g *Gateway) End(match func(SessionInfo) bool, why Ending) int {
 	return ended
 }
 
+// Ban keeps a user out of every display for a while (Limits.KickTime), by
+// whatever means the name is proved. Who is in stays: End comes after it, so
+// that no session slips through between the two.
+func (g *Gateway) Ban(user string) {
+	g.mu.Lock()
+	g.prepare()
+	g.mu.Unlock()
+	g.outlaws.add([]string{bannedKey(user)}, time.Now(), g.Limits.KickTime)
+}
+
 // Message shows words to the viewers of the sessions that match, where their
 // pages listen (Front.NoticeKey), and returns how many these were.
 func (g *Gateway) Message(match func(SessionInfo) bool, words string) int {

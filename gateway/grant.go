@@ -31,7 +31,7 @@ const wordsNoRights = "You may not use this display."
 // meanwhile, which has not seen this session.
 func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
 	s.asked = auth.Request{Identities: ids, Target: s.name, Address: s.address, Claims: s.front.Claims}
-	if err := s.g.outlaws.check(s.outlawKeys(), time.Now()); err != nil {
+	if err := s.g.outlaws.check(s.outlawedBy(), time.Now()); err != nil {
 		return err
 	}
 	for {
@@ -41,6 +41,10 @@ func (s *Session) authorize(ctx context.Context, ids []auth.Identity) error {
 			return denied(ctx, err)
 		}
 		s.first(grant)
+		// Only now does End find this session.
+		if err := s.g.outlaws.check(s.outlawedBy(), time.Now()); err != nil {
+			return err
+		}
 		if s.g.reviews.begun() == before {
 			return nil
 		}

@@ -96,3 +96,17 @@ func (s *Session) outlawKeys() []string {
 	}
 	return keys
 }
+
+// outlawedBy are the keys that keep a session out: its own, and those of names
+// that no display is for.
+func (s *Session) outlawedBy() []string {
+	keys := s.outlawKeys()
+	for _, id := range s.asked.Identities {
+		if id.Name != "" {
+			keys = append(keys, bannedKey(id.Name))
+		}
+	}
+	return keys
+}
+
+func bannedKey(user string) string { return fmt.Sprintf("user %q", user) }

@@ -110,6 +110,9 @@ func (w *wiring) revoke(_ context.Context, call revocationCall) (ended int, err 
 			return 0, err
 		}
 	}
+	if call.User != "" {
+		w.gate.Ban(call.User)
+	}
 	match := func(s gateway.SessionInfo) bool {
 		switch {
 		case call.TokenID != "":
