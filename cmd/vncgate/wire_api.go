@@ -8,6 +8,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -38,8 +39,10 @@ func (w *wiring) api(cfg *apiConfig, pages http.Handler) http.Handler {
 }
 
 // withToken lets nobody on without the token, which is compared in constant
-// time, its length included.
+// time, its length included. Guessing is slowed down by address; one of this
+// machine is that of a proxy that does not say for whom, and makes nobody wait.
 func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.Request)) http.Handler {
+	guard := &auth.Guard{}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		want, err := token.read(r.Context())
 		if err != nil {
@@ -48,8 +51,11 @@ func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.R
 			return
 		}
 		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
-		if !bearer || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+		err = auth.ErrDenied
+		if bearer {
+			err = guard.Try(farAddress(r), "", func() error { return sameSecret(given, want) })
+		}
+		if err != nil {
 			w.log.Warn("api: refused", "viewer", r.RemoteAddr, "call", r.URL.Path)
 			rw.Header().Set("WWW-Authenticate", `Bearer realm="vncgate"`)
 			reply(rw, http.StatusUnauthorized, map[string]string{"error": "The token of the API is missing or wrong: send Authorization: Bearer TOKEN."})
@@ -57,6 +63,23 @@ func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.R
 		}
 		next(rw, r)
 	})
+}
+
+func sameSecret(given, want string) error {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
+	if subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+		return auth.ErrDenied
+	}
+	return nil
+}
+
+// farAddress is where a request comes from, invalid for this machine.
+func farAddress(r *http.Request) netip.Addr {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	if address := from.Addr().Unmap(); !address.IsLoopback() {
+		return address
+	}
+	return netip.Addr{}
 }
 
 // revocationCall is what is to be ended: exactly one of its fields but Note.

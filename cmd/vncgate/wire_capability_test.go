@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -192,6 +194,33 @@ func TestRevokeCall(t *testing.T) {
 	}
 	if status, body := r.get(0, revokePath, nil); status != 405 || !strings.Contains(body, "POST") {
 		t.Errorf("a GET: %d %s", status, body)
+	}
+}
+
+// Whoever guesses at the token of the API has to wait, and others need not.
+func TestGuessingTheAPIToken(t *testing.T) {
+	w := &wiring{log: slog.New(slog.DiscardHandler)}
+	calls := 0
+	h := w.withToken(&secret{text: "sesame"}, func(http.ResponseWriter, *http.Request) { calls++ })
+	call := func(from, token string) int {
+		r := httptest.NewRequest(http.MethodPost, revokePath, nil)
+		r.RemoteAddr = from + ":4711"
+		r.Header.Set("Authorization", "Bearer "+token)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	for range 30 {
+		call("192.0.2.1", "guess")
+		call("127.0.0.1", "guess")
+	}
+	for from, want := range map[string]int{"192.0.2.1": 401, "192.0.2.2": 200, "127.0.0.1": 200} {
+		if got := call(from, "sesame"); got != want {
+			t.Errorf("the right token from %s: %d, want %d", from, got, want)
+		}
+	}
+	if calls != 2 {
+		t.Errorf("%d calls", calls)
 	}
 }
 
