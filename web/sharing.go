@@ -41,6 +41,7 @@ type ShareRequest struct {
 type Share struct {
 	ID      string    // tells it apart; no secret
 	Token   string    // the secret, for the #fragment
+	Link    string    // URL of the page that it opens; "" is the one that asked for it
 	Expires time.Time // after which it opens nothing
 }
 
@@ -62,6 +63,7 @@ type shareBody struct {
 type shared struct {
 	ID    string `json:"id"`
 	Token string `json:"token"`
+	Link  string `json:"link,omitempty"`
 	Left  *int   `json:"left,omitempty"`
 }
 
@@ -77,7 +79,7 @@ func (e *endpoint) share(ctx context.Context, key string, body shareBody) (*shar
 	}
 	e.cfg.Log.Info("display shared", "listener", e.cfg.Front.Name, "token_id", made.ID,
 		"rights", want.Rights, "ttl", want.TTL, "uses", want.Uses)
-	return &shared{made.ID, made.Token, secondsTo(made.Expires, time.Now())}, nil
+	return &shared{made.ID, made.Token, made.Link, secondsTo(made.Expires, time.Now())}, nil
 }
 
 // allowedShare checks what a page wants against what its session may pass on.

@@ -33,7 +33,7 @@ func (s *shares) sharing() *web.Sharing {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.made, s.keys = append(s.made, want), append(s.keys, key)
-			return web.Share{ID: "id-1", Token: "secret-5f0c", Expires: time.Now().Add(want.TTL)}, s.fault
+			return web.Share{ID: "id-1", Token: "secret-5f0c", Link: "https://guests.example/", Expires: time.Now().Add(want.TTL)}, s.fault
 		},
 		Revoke: func(_ context.Context, _, id string) error {
 			s.mu.Lock()
@@ -62,7 +62,7 @@ func TestShare(t *testing.T) {
 		t.Fatalf("the first notice is %+v", first)
 	}
 	status, answer := s.wish(t, `{"key":"`+first.Key+`","share":{"rights":["view"],"seconds":3600,"uses":2}}`)
-	if left, _ := answer["left"].(float64); status != http.StatusOK || answer["token"] != "secret-5f0c" || answer["id"] != "id-1" || left < 3500 || left > 3600 {
+	if left, _ := answer["left"].(float64); status != http.StatusOK || answer["token"] != "secret-5f0c" || answer["id"] != "id-1" || answer["link"] != "https://guests.example/" || left < 3500 || left > 3600 {
 		t.Fatalf("%d %v", status, answer)
 	}
 	if got := shares.made[0]; len(got.Rights) != 1 || got.Rights[0] != "view" || got.TTL != time.Hour || got.Uses != 2 || shares.keys[0] != first.Key {

@@ -30,6 +30,7 @@ type capabilitiesConfig struct {
 type shareConfig struct {
 	Rights oneOrMore `yaml:"rights,omitempty"` // what may be passed on at most; default: view
 	Time   days      `yaml:"time,omitempty"`   // how long such a link lasts at most; default: a day
+	Link   string    `yaml:"link,omitempty"`   // page that links lead to; default: the one that makes them
 }
 
 // revocationsConfig says where tokens are revoked beside the store.
@@ -149,6 +150,11 @@ func (s *capabilitiesConfig) validate() error {
 	}
 	if _, err := s.Share.rights(); err != nil {
 		return fmt.Errorf("share: rights: %w", err)
+	}
+	if text := s.Share.Link; text != "" {
+		if u, err := pageURL(text); err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return errors.New("share: link: is not the URL of a listener's page, such as https://vnc.example/")
+		}
 	}
 	if s.Share.Time < 0 || time.Duration(s.Share.Time) > capability.MaxLife {
 		return fmt.Errorf("share: time: is at most %s", days(capability.MaxLife))

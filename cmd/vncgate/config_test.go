@@ -58,7 +58,7 @@ func TestGoodSettings(t *testing.T) {
 		"rules with all": settings("web: {}, rights: [view], limits: {idle: 5m}", aDesk, "policy: [{name: n, who: [a, 'group:b'], methods: plain, from: unix, targets: [desk], "+
 			"when: {days: [mon, fri]}, if: 'user != method', allow: all, deny: [power], limits: {down: 1MB/s, quality: 0-5, encodings: [tight]}}]"),
 		"policy file":     settings("web: {}", aDesk, "policy_file: rules.txt"),
-		"capabilities":    settings("web: {}, sources: [capabilities], token: optional, target: desk", aDesk, "capabilities: {store: s, rotate: 30d, grace: 0s, share: {rights: view, time: 12h}}"),
+		"capabilities":    settings("web: {}, sources: [capabilities], token: optional, target: desk", aDesk, "capabilities: {store: s, rotate: 30d, grace: 0s, share: {rights: view, time: 12h, link: 'https://guests.example:6443/'}}"),
 		"revocations":     settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s}\nrevocations: {redis: {addresses: ['r:6379'], key: k, db: 3}, fail_closed: true, patience: 2s}"),
 		"api on a socket": "listeners: [{address: 'unix:/run/x', web: {}, api: {token: x}}]\ntargets: {a: {address: 'b:1'}}",
 		"crl":             settings("security: [none], tls: {certificate: c, key: k, client_ca: a, crl: [l, m], implicit: true}", aDesk, ""),
@@ -91,6 +91,8 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, rotate: weekly}"), "write it like 90d"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, grace: 2h}"), "grace: is from 0s"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {rights: [veiw]}}"), "share: rights: unknown right"},
+		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {link: guests.example}}"), "share: link: is not the URL"},
+		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {link: 'https://a/#token=x'}}"), "share: link: is not the URL"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {time: 999d}}"), "share: time: is at most 366d"},
 		{settings("web: {}", aDesk, "revocations: {redis: {addresses: [r], key: k}}"), "revocations: are of tokens that are issued here"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s}\nrevocations: {fail_closed: true}"), "redis is missing"},

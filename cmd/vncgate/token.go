@@ -247,9 +247,18 @@ func (f *tokenFlags) shareLink() (*url.URL, error) {
 	if f.link == "" {
 		return nil, nil
 	}
-	u, err := url.Parse(f.link)
+	u, err := pageURL(f.link)
+	if err != nil {
+		return nil, fmt.Errorf("--link: %w", err)
+	}
+	return u, nil
+}
+
+// pageURL is where a page of a gateway is.
+func pageURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("--link: %q is not the URL of a gateway, such as https://vnc.example/", f.link)
+		return nil, fmt.Errorf("%q is not the URL of a gateway, such as https://vnc.example/", text)
 	}
 	if u.Path == "" {
 		u.Path = "/"

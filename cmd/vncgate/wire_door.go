@@ -172,7 +172,7 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 		Paths: []string{l.Web.Path}, Origins: l.Web.Origins, Hosts: l.Web.Hosts, PathPrefix: l.Web.TargetsPath,
 		Defaults: l.Web.Defaults, Mandatory: l.Web.Mandatory, TokensOnly: l.tokenRequired(), Log: w.log,
 	}
-	w.pages(&cfg)
+	w.pages(&cfg, l)
 	if len(l.Web.TrustedProxies) > 0 {
 		trusted, err := parsePrefixes(l.Web.TrustedProxies)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,11 +24,19 @@ type made struct {
 }
 
 // pages has pages told of their sessions, and do what their sessions allow.
-func (w *wiring) pages(cfg *web.Config) {
+func (w *wiring) pages(cfg *web.Config, l *listenerConfig) {
 	cfg.Renew = w.gate.Renew
-	if w.capabilities != nil && w.capabilities.share != nil {
+	if w.capabilities != nil && w.capabilities.share != nil && (w.capabilities.share.Link != "" || l.opensLinks()) {
 		cfg.Sharing = &web.Sharing{May: w.mayShare, Make: w.makeShare, Revoke: w.unshare}
 	}
+}
+
+// opensLinks reports whether a token that was issued here is all that a bearer
+// needs: a link to a page that asks for an account or a certificate as well opens
+// nothing to others.
+func (l *listenerConfig) opensLinks() bool {
+	asks := l.TLS != nil && l.TLS.ClientCA != ""
+	return !asks && slices.Contains(l.Sources, capabilitySource) && slices.Contains(*l.types(browsers), "none")
 }
 
 // mayShare names the rights that a session may pass on. One that came by a token
@@ -77,7 +86,7 @@ func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest)
 		return web.Share{}, err
 	}
 	w.capabilities.remember(issued.ID, made{key, issued.Expires})
-	return web.Share{ID: issued.ID, Token: text, Expires: issued.Expires}, nil
+	return web.Share{ID: issued.ID, Token: text, Link: w.capabilities.share.Link, Expires: issued.Expires}, nil
 }
 
 // shareEnd is when a link ends that would last until end, were it not for the

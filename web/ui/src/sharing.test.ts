@@ -36,6 +36,12 @@ describe('a link', () => {
     expect(readLink({ id: '7', token: 't' }, page, 'watch')?.end).toBeUndefined();
   });
 
+  it('leads where the gateway says', () => {
+    const page = new URL('https://gate.example/vnc/desk?path=ws');
+    const link = readLink({ id: '7', token: 't', link: 'https://guests.example:6443' }, page, 'watch');
+    expect(link?.url).toBe('https://guests.example:6443/#token=t');
+  });
+
   it.each([[null], [{}], [{ id: 7, token: 't' }], [{ id: '7', token: '' }], ['words']])('is not made of %j', (body) =>
     expect(readLink(body, new URL('https://gate.example/'), 'watch')).toBeUndefined());
 });

@@ -70,7 +70,8 @@ export function readLink(body: unknown, page: URL, scope: Scope): Link | undefin
   const { id, token } = body;
   if (typeof id !== 'string' || typeof token !== 'string' || token === '') return undefined;
   const left = 'left' in body && typeof body.left === 'number' ? body.left : undefined;
-  return { id, url: linkURL(page, token), scope, end: left === undefined ? undefined : Date.now() + left * 1000 };
+  const leads = 'link' in body && typeof body.link === 'string' ? new URL(body.link) : page;
+  return { id, url: linkURL(leads, token), scope, end: left === undefined ? undefined : Date.now() + left * 1000 };
 }
 
 /**
