@@ -91,17 +91,9 @@ func (e *MessageTooLongError) Error() string {
 	return fmt.Sprintf("rfb: client message of type %d announces %d, more than %d", e.Type, e.Len, e.Max)
 }
 
-// ClientMessageLen returns the length of the client message that b begins
-// with. An n greater than len(b) asks for more: n is then either the length of
-// the message or how much of it must be seen to know. It reads messages as a
-// viewer sends them that has neither listed the extended pointer nor chosen
-// the Tight security type; see ClientFraming.
-func ClientMessageLen(b []byte) (n int, err error) {
-	return ClientFraming{}.Len(b)
-}
-
 // ClientFraming is what the lengths of client messages depend on beside the
-// message itself.
+// message itself. The zero ClientFraming is that of viewers that have neither
+// listed the extended pointer nor chosen the Tight security type.
 type ClientFraming struct {
 	// ExtendedPointer says that the viewer's latest SetEncodings listed
 	// EncodingExtendedMouseButtons: a PointerEvent with bit 7 of its mask set
@@ -111,7 +103,10 @@ type ClientFraming struct {
 	Tight bool
 }
 
-// Len is ClientMessageLen under f.
+// Len returns the length of the client message that b begins with. An n greater
+// than len(b) asks for more: n is then either the length of the message or how
+// much of it must be seen to know. Its errors are *UnknownMessage and
+// *MessageTooLongError.
 func (f ClientFraming) Len(b []byte) (n int, err error) {
 	n, _, err = f.size(b)
 	return n, err

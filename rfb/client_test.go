@@ -105,7 +105,7 @@ func TestUndelimitable(t *testing.T) {
 		"07", "0c", "0e", "10", "7f", "80", "f9", "fc", "82 00 0004", "85 00 0000 0000",
 		"06 000000 ffffffff", "06 000000 fffffffd", "ff 02", "ff 01 0003", "ff 01 ffff",
 	} {
-		_, err := rfb.ClientMessageLen(unhex(t, in))
+		_, err := rfb.ClientFraming{}.Len(unhex(t, in))
 		var unknown *rfb.UnknownMessage
 		if !errors.As(err, &unknown) || unknown.Type != unhex(t, in)[0] || unknown.Error() == "" {
 			t.Errorf("%s: %v", in, err)
@@ -116,7 +116,7 @@ func TestUndelimitable(t *testing.T) {
 		"06 000000 80000000", "06 000000 80000001", "0b 000000 00001001", "0b 000000 fffffffc",
 		"f8 000000 00000000 41", "fb 00 0001 0001 41 00", "fd 80 2001", "fd 00 0120",
 	} {
-		_, err := rfb.ClientMessageLen(unhex(t, in))
+		_, err := rfb.ClientFraming{}.Len(unhex(t, in))
 		var long *rfb.MessageTooLongError
 		if !errors.As(err, &long) || long.Type != unhex(t, in)[0] || long.Error() == "" {
 			t.Errorf("%s: %v", in, err)
@@ -200,7 +200,6 @@ func TestAppend(t *testing.T) {
 		{"ExtendedMouseButtons", rfb.AppendExtendedMouseButtonsAck(nil), "0000 0000 0000 0000 fffffec4"},
 		{"Bell", rfb.AppendBell(nil), "02"},
 		{"ServerCutText", rfb.AppendServerCutText(nil, "hi"), "03 000000 00000002 6869"},
-		{"EndOfContinuousUpdates", rfb.AppendEndOfContinuousUpdates(nil), "96"},
 	} {
 		if want := unhex(t, tt.want); !bytes.Equal(tt.got, want) {
 			t.Errorf("%s: %x, want %x", tt.name, tt.got, want)
@@ -221,7 +220,7 @@ func TestParseScreens(t *testing.T) {
 
 func TestClipboard(t *testing.T) {
 	msg := rfb.AppendClientClipboard(nil, rfb.ProvideText("one\ntwo ☃"))
-	if n, err := rfb.ClientMessageLen(msg); n != len(msg) || err != nil {
+	if n, err := plainFraming.Len(msg); n != len(msg) || err != nil {
 		t.Fatalf("%d of %d, %v", n, len(msg), err)
 	}
 	c, ok := rfb.ParseClipboard(msg)

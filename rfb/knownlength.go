@@ -28,12 +28,12 @@ func pixelEncoding(e Encoding) bool {
 	return false
 }
 
-// KnownLength reports whether a display that was asked for e sends nothing for
+// knownLength reports whether a display that was asked for e sends nothing for
 // it that a ServerFilter cannot follow. What a private encoding brings along is
 // not known, and two public ones are left out: TightWithoutZlib, whose data
 // some count and some do not, and what UltraVNC puts into headers that are
 // not of rectangles.
-func KnownLength(e Encoding) bool {
+func knownLength(e Encoding) bool {
 	if pixelEncoding(e) {
 		return true
 	}

@@ -172,7 +172,7 @@ func (p *Policy) entry(e Encoding, parsed bool) (instead Encoding, keep bool) {
 		return 0, false
 	case e == EncodingAudio && !p.Audio:
 		return 0, false
-	case parsed && !KnownLength(e):
+	case parsed && !knownLength(e):
 		return 0, false
 	case p.Encodings != nil && !p.Encodings(e):
 		return 0, false

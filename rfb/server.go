@@ -99,9 +99,3 @@ func AppendServerCutText(b []byte, text string) []byte {
 func AppendServerClipboard(b []byte, c Clipboard) []byte {
 	return c.append(append(b, MsgServerCutText))
 }
-
-// AppendEndOfContinuousUpdates appends an EndOfContinuousUpdates: the first
-// announces that there are continuous updates, later ones that they stopped.
-func AppendEndOfContinuousUpdates(b []byte) []byte {
-	return append(b, MsgEndOfContinuousUpdates)
-}

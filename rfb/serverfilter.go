@@ -47,7 +47,8 @@ type ServerFilter struct {
 const serverHead = 9 + MaxFenceLen
 
 // NewServerFilter returns a ServerFilter for what the display of f sends behind
-// init. From then on f lets SetEncodings name only what KnownLength.
+// init. From then on f lets SetEncodings name only what a ServerFilter can
+// follow.
 func NewServerFilter(f *Filter, init ServerInit) *ServerFilter {
 	f.turn.Lock()
 	defer f.turn.Unlock()
