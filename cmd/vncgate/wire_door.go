@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"vncgate/gateway"
@@ -243,9 +244,19 @@ func (w *wiring) warnOfOpen() {
 
 func (d *door) warnOfOpen(w *wiring) {
 	address := d.ln.Addr().String()
-	if d.arrivals == nil && d.l.open(d.kind()) && !w.now().cfg.hasPolicy() && !loopback(address) {
+	if d.arrivals == nil && d.l.open(d.kind()) && !d.l.demandsCertificate(d.kind()) && !w.now().cfg.hasPolicy() && !loopback(address) {
 		w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", address)
 	}
+}
+
+// demandsCertificate reports whether nobody of kind k gets in without a client
+// certificate, by any security type.
+func (l *listenerConfig) demandsCertificate(k kind) bool {
+	if l.TLS == nil || l.TLS.ClientCA == "" {
+		return false
+	}
+	inTheClear := func(name string) bool { return !isX509(name) }
+	return l.private(k) || !slices.ContainsFunc(*l.types(k), inTheClear)
 }
 
 // kind is who comes in here.
