@@ -36,7 +36,8 @@ func newUserCommand() *cobra.Command {
 		Long: `user edits the file of users that 'vncgate serve' lets in. The file holds no
 password, only what proves one: an argon2id hash for viewers that send it over
 TLS, and SCRAM keys (SHA-256 and SHA-512) for viewers that do not. A server that
-is running sees each edit at the next log-in; nothing has to be restarted.
+is running sees each edit within a second, and ends the sessions of a user who
+is removed; nothing has to be restarted.
 
 What users may do on which target is the policy's to say: give them groups
 here, and rights to the groups there.

@@ -163,3 +163,10 @@ func TestProofOf(t *testing.T) {
 		}
 	}
 }
+
+// The help promises what serve does: edits count for sessions that are up, too.
+func TestUserHelpSaysWhenEditsCount(t *testing.T) {
+	if help := newUserCommand().Long; !strings.Contains(help, "within a second, and ends the sessions of a user who\nis removed") {
+		t.Error(help)
+	}
+}
