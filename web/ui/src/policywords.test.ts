@@ -9,7 +9,9 @@ const gateway = join(import.meta.dirname, '../../../gateway');
 const sources = bare(
   readdirSync(gateway)
     .filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))
-    .map((name) => readFileSync(join(gateway, name), 'utf8'))
+    .map((name) => join(gateway, name))
+    .concat(join(gateway, '../cmd/vncgate/wire_capability.go'))
+    .map((path) => readFileSync(path, 'utf8'))
     .join('\n'),
 );
 
@@ -39,6 +41,10 @@ describe('an end by a rule', () => {
     [closeCode.policy, 'Your session was ended.', /ended/, false],
     [closeCode.policy, 'You were sent away from this display. Wait for 1m0s before you try again.', /sent away/, false],
     [closeCode.policy, 'Words of an administrator.', /was ended/, false],
+    [closeCode.policy, 'This link was taken back.', /link was taken back/, false],
+    [closeCode.policy, 'This link has been used as often as it may be. Ask for a new one.', /link is used up/, false],
+    [closeCode.policy, 'This link is in use already. Close the other window, or ask for a new link.', /link is in use/, true],
+    [closeCode.policy, 'This link is too old. Ask for a new one.', /link has run out/, false],
     [closeCode.restart, 'Your rights on this display have changed. Connect again to go on.', /rights have changed/, true],
     [closeCode.tryLater, 'This display is in use. Try again later.', /in use/, true],
     [closeCode.tryLater, 'The gateway is full. Try again later.', /full/, true],

@@ -16,7 +16,8 @@ const inUse: Words = {
   again: true,
 };
 
-/** known are the gateway's words, bare: package gateway has them (ending.go, review.go, times.go, busy.go, grant.go). */
+/** known are the gateway's words, bare: package gateway has them (ending.go, review.go, times.go, busy.go, grant.go),
+ * and of links the command (wire_capability.go). */
 export const known: Readonly<Record<string, Words>> = {
   'your session was ended': {
     title: 'Your session was ended',
@@ -80,6 +81,23 @@ export const known: Readonly<Record<string, Words>> = {
     title: 'Your access could not be confirmed',
     text: 'What the gateway asks who may come in does not answer. Try again in a moment.',
     again: true,
+  },
+  'this link was taken back': {
+    title: 'This link was taken back',
+    text: 'Whoever gave it to you, or looks after this gateway, has ended it. Ask them for a new one.',
+  },
+  'this link has been used as often as it may be ask for a new one': {
+    title: 'This link is used up',
+    text: 'It is good for so many sessions, and has had them. Ask whoever gave it to you for a new one.',
+  },
+  'this link is in use already close the other window, or ask for a new link': {
+    title: 'This link is in use already',
+    text: 'It is good for so many sessions at a time. Close the other window and connect again, or ask for a new link.',
+    again: true,
+  },
+  'this link is too old ask for a new one': {
+    title: 'This link has run out',
+    text: 'It was good for a while only. Ask whoever gave it to you for a new one.',
   },
   'you may not use this display': {
     title: 'Not allowed',
