@@ -41,7 +41,7 @@ const (
 //
 // What else is in the object is passed over; null is the same as a field that
 // is missing. A token whose expires has passed is ErrUnknown. No other error
-// repeats what was in the answer.
+// repeats what was in the answer, but for the name of a right that is none.
 func ParseAnswer(text []byte) (Ticket, error) {
 	if len(text) > maxAnswer {
 		return Ticket{}, fmt.Errorf("tickets: the answer has more than %d bytes", maxAnswer)
@@ -49,6 +49,9 @@ func ParseAnswer(text []byte) (Ticket, error) {
 	text = bytes.TrimSpace(text)
 	if bytes.HasPrefix(text, []byte("{")) {
 		return parseObject(text)
+	}
+	if bytes.HasPrefix(text, []byte("<")) {
+		return Ticket{}, errors.New("tickets: the answer is neither an address nor JSON but a page of HTML, as a log-in or an error is; is the URL that of the API?")
 	}
 	address, err := ParseAddress(string(text))
 	if err != nil {
@@ -141,12 +144,24 @@ func (o *object) rights() (auth.Rights, error) {
 	}
 	r, err := auth.ParseRights(*o.Rights)
 	if err != nil {
-		return 0, errors.New("tickets: the answer's rights hold a name that is not one of a right")
+		return 0, fmt.Errorf("tickets: the answer's rights hold %s that is not one of a right; there are: %s", wrongRight(*o.Rights), strings.Join(auth.RightNames(), ", "))
 	}
 	if r == 0 {
 		return 0, errors.New("tickets: the answer's rights are none at all; leave them out to narrow nothing")
 	}
 	return r, nil
+}
+
+// wrongRight is the first name that is none of a right. It is quoted if it is
+// written as those are: anything else may be a secret in the wrong place.
+func wrongRight(names []string) string {
+	strange := func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }
+	for _, name := range names {
+		if _, err := auth.ParseRights([]string{name}); err != nil && len(name) <= 20 && !strings.ContainsFunc(name, strange) {
+			return fmt.Sprintf("the name %q", name)
+		}
+	}
+	return "a name"
 }
 
 // scalar is the text of a JSON string or number, "" for none.

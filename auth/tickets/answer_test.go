@@ -52,7 +52,7 @@ func TestParseAnswerRefuses(t *testing.T) {
 	for text, says := range map[string]string{
 		"":                                              "port is missing",
 		"s3cret":                                        "port is missing",
-		"<html>s3cret: x</html>":                        "1 to 65535",
+		"<html>s3cret: x</html>":                        "neither an address nor JSON",
 		`{"host":"h","port":5900} s3cret`:               "not a JSON object",
 		`{"host":"s3cret`:                               "not a JSON object",
 		`{}`:                                            "one of host, address and target",
@@ -66,6 +66,7 @@ func TestParseAnswerRefuses(t *testing.T) {
 		`{"host":["s3cret"],"port":1}`:                  `"host" is not of the type string`,
 		`{"target":"a","tls":"s3cret"}`:                 `"tls" is not of the type bool`,
 		`{"target":"a","rights":["s3cret"]}`:            "not one of a right",
+		`{"target":"a","rights":["view","fly"]}`:        `the name "fly" that is not one of a right`,
 		`{"target":"a","rights":[]}`:                    "none at all",
 		`{"target":"a","rights":"view"}`:                `"rights" is not`,
 		`{"target":"a","expires":"s3cret"}`:             "neither seconds",

@@ -95,7 +95,7 @@ func TestHTTPAnswers(t *testing.T) {
 	expect(t, s, "garbage", "")
 	told.mu.Lock()
 	defer told.mu.Unlock()
-	if said := strings.Join(told.said, "\n"); len(told.said) != 2 || !strings.Contains(said, "65536 bytes") || !strings.Contains(said, "port is missing") || strings.Contains(said, "s3cret") {
+	if said := strings.Join(told.said, "\n"); len(told.said) != 2 || !strings.Contains(said, "65536 bytes") || !strings.Contains(said, "neither an address") || strings.Contains(said, "s3cret") {
 		t.Errorf("reports: %s", said)
 	}
 	expectFailure(t, api(t, tickets.HTTPConfig{URL: server.URL + "/?token=%s"}), "plain", "status 418")

@@ -81,7 +81,7 @@ func TestRedisAnswers(t *testing.T) {
 	expect(t, s, "bad", "")
 	told.mu.Lock()
 	defer told.mu.Unlock()
-	if said := strings.Join(told.said, "\n"); len(told.said) != 1 || !strings.Contains(said, "port is missing") || strings.Contains(said, "s3cret") {
+	if said := strings.Join(told.said, "\n"); len(told.said) != 1 || !strings.Contains(said, "neither an address") || strings.Contains(said, "s3cret") {
 		t.Errorf("reports: %s", said)
 	}
 	for _, password := range []string{"", "s3cret"} {

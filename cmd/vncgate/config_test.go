@@ -124,6 +124,8 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {trusted_proxies: [proxy]}", aDesk, ""), `web: trusted_proxies: "proxy" is neither an address`},
 		{settings("web: {ping: 3}", aDesk, ""), "is not how often to ping; write off, or a second or more"},
 		{settings("web: {}, route: {user: true}", aDesk, ""), "route: is for native viewers"},
+		{settings("route: {user: true}, security: [none]", aDesk, ""), "route: user: none of none asks for a user"},
+		{settings("web: {}, sources: [nope]", aDesk, ""), `sources: unknown source "nope"; there is none`},
 		{settings("route: {user: false}", aDesk, ""), "route: names no way; there are: sni, user, repeater"},
 		{settings("route: {sni: ['{target}.x']}", aDesk, ""), "route: sni: the server name comes with TLS; set tls"},
 		{settings("token: optional, web: {}", aDesk, ""), "token: there are no sources here"},
@@ -220,6 +222,25 @@ func TestWarnings(t *testing.T) {
 		if got := strings.Join(cfg.warnings(), "\n"); got != want {
 			t.Errorf("%s: %q, want %q", rules, got, want)
 		}
+	}
+	for target, want := range map[string]string{
+		"address: 'a:1', start: {command: [no-such-program], stop_command: [sh]}": `targets.desk: start: command: exec: "no-such-program"`,
+		"command: [no-such-program]": `targets.desk: command: exec: "no-such-program"`,
+	} {
+		cfg, err := parseConfig([]byte(settings("web: {}", target, "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.warnings(), "\n"); !strings.HasPrefix(got, want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	cfg, err := parseConfig([]byte("listeners: [{address: 'unix:/x', web: {}, group: no-such-group-here}]\ntargets: {a: {address: 'b:1'}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(cfg.warnings(), "\n"); !strings.Contains(got, "listeners[0] unix:/x: layers: group: ") {
+		t.Errorf("an unknown group: %q", got)
 	}
 	for namespace, warns := range map[string]bool{"": true, ", namespace: vnc": false} {
 		cfg, err := parseConfig([]byte(settings("web: {}, sources: [s]", aDesk, "sources: [{name: s, redis: {addresses: ['r:1']"+namespace+"}}]")))

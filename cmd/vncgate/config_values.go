@@ -51,6 +51,9 @@ func notOneOf(what, name string, known []string) error {
 	if near := nearest(name, known); near != "" {
 		return fmt.Errorf("unknown %s %q; did you mean %q?", what, name, near)
 	}
+	if len(known) == 0 {
+		return fmt.Errorf("unknown %s %q; there is none", what, name)
+	}
 	return fmt.Errorf("unknown %s %q; there are: %s", what, name, strings.Join(known, ", "))
 }
 

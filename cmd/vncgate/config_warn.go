@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"slices"
 	"strings"
+
+	"vncgate/layers"
 )
 
 // warnings are about what is allowed to be written and will not do what it
@@ -43,6 +46,34 @@ func (c *config) warnings() []string {
 			if _, err := os.Stat(place); err != nil {
 				list = append(list, fmt.Sprintf("sources[%d] %s: %v; it knows nothing until that is there", i, s.Name, err))
 			}
+		}
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		if err := (layers.ListenConfig{Owner: l.Owner, Group: l.Group}).Check(); err != nil {
+			list = append(list, fmt.Sprintf("listeners[%d] %s: %v; it cannot be listened on until this system knows it", i, l.Address, err))
+		}
+	}
+	return append(list, c.missingPrograms()...)
+}
+
+// missingPrograms are those that targets would start and this system has not.
+func (c *config) missingPrograms() []string {
+	var list []string
+	look := func(place string, command []string) {
+		if len(command) == 0 {
+			return
+		}
+		if _, err := exec.LookPath(command[0]); err != nil {
+			list = append(list, fmt.Sprintf("%s: %v", place, err))
+		}
+	}
+	for _, name := range keys(c.Targets) {
+		t := c.Targets[name]
+		look("targets."+name+": command", t.Command)
+		if t.Start != nil {
+			look("targets."+name+": start: command", t.Start.Command)
+			look("targets."+name+": start: stop_command", t.Start.StopCommand)
 		}
 	}
 	return list

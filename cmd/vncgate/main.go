@@ -91,7 +91,7 @@ Every flag of a command can be given as an environment variable, too:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return bindEnvironment(cmd.Flags()) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w\nrun '%s --help' for what there is", err, cmd.CommandPath())
+		return usagef("%w%s\nrun '%s --help' for what there is", err, flagMeant(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newVersionCommand(),
 		newWebsockifyCommand(), newNoVNCProxyCommand(), newUnderRebindCommand())
@@ -135,6 +135,20 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 		}
 	}
 	return &usageError{notOneOf("command", name, known)}
+}
+
+// flagMeant guesses which flag an unknown one was meant to be.
+func flagMeant(cmd *cobra.Command, err error) string {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := nearest(unknown.GetSpecifiedName(), known); near != "" && len(unknown.GetSpecifiedName()) > 1 {
+		return fmt.Sprintf("; did you mean --%s?", near)
+	}
+	return ""
 }
 
 // noArguments is cobra.NoArgs with an error that says what to do.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -148,6 +149,8 @@ func (f *serveFlags) configuration() (*config, error) {
 		return nil, usagef("--inetd and --listen exclude each other: inetd has opened the one socket there is")
 	case f.target != "" && f.tokenFile != "":
 		return nil, usagef("--target and --token-file exclude each other: the token says which display it is for")
+	case f.tokenFile != "" && f.anyAmong():
+		return nil, usagef("--listen any:// and --token-file exclude each other: native viewers bring no token; leave any:// out, which leaves browsers")
 	case len(f.listen) == 0 && !f.inetd || f.target == "" && f.tokenFile == "":
 		return nil, usagef("nothing to serve: give --listen ADDRESS and --target ADDRESS, or --config FILE\nfor a first look without any display, run 'vncgate demo'")
 	default:
@@ -168,6 +171,11 @@ func (f *serveFlags) configuration() (*config, error) {
 		cfg.Log.Format = f.logFormat
 	}
 	return cfg, nil
+}
+
+// anyAmong reports whether native viewers are asked in beside browsers.
+func (f *serveFlags) anyAmong() bool {
+	return slices.ContainsFunc(f.listen, func(address string) bool { return strings.HasPrefix(address, "any://") })
 }
 
 func (f *serveFlags) fromFlags() (*config, error) {
@@ -210,7 +218,7 @@ func (f *serveFlags) listener(text string) listenerConfig {
 	switch {
 	case ok && scheme == "rfb":
 		l.Address = address
-	case ok && scheme == "any" && f.tokenFile == "": // native viewers have no token
+	case ok && scheme == "any" && f.tokenFile == "": // inetd's one socket is for those who bring a token
 		l.Address, l.Protocols = address, []string{protocolRFB, protocolWeb}
 	case ok && scheme == "any":
 		l.Address = address

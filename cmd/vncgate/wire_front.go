@@ -108,6 +108,8 @@ func (l *listenerConfig) validateUse() error {
 		return fmt.Errorf("tls: none of %s uses it; add an x509 type to security, or set implicit for TLS from the first byte", types)
 	case l.Anonymous && !l.offers(asksSASL):
 		return fmt.Errorf("anonymous: none of %s uses it; it allows a SASL mechanism, so add sasl or x509-sasl to security", types)
+	case l.Route != nil && l.Route.User && !slices.ContainsFunc(*l.types(natives), asksUser):
+		return fmt.Errorf("route: user: none of %s asks for a user who could name the display; add one that does to security, such as x509-plain, or leave it out", strings.Join(*l.types(natives), ", "))
 	case l.RSAKey != "" && !l.offers(isRSAAES):
 		return fmt.Errorf("rsa_key: none of %s uses it; add an ra2 type to security, or leave it out", types)
 	}
@@ -118,6 +120,9 @@ func isX509(name string) bool          { return strings.HasPrefix(name, "x509-")
 func isRSAAES(name string) bool        { return strings.HasPrefix(name, "ra2") }
 func asksSASL(name string) bool        { return strings.HasSuffix(name, "sasl") }
 func asksVncPassword(name string) bool { return strings.HasSuffix(name, "vnc") }
+
+// asksUser is for types that bring a user's name.
+func asksUser(name string) bool { return asksPassword(name) || asksSASL(name) }
 
 // asksPassword is for types by which a user's password comes to us.
 func asksPassword(name string) bool {
