@@ -305,6 +305,9 @@ func (s *Session) logger() *slog.Logger {
 	if who := s.granted().Identity; who.Method != "" {
 		attrs = append(attrs, "user", who.String())
 	}
+	if s.front.TicketID != "" {
+		attrs = append(attrs, "ticket", s.front.TicketID)
+	}
 	if s.stack != "" {
 		attrs = append(attrs, "stack", s.stack)
 	}

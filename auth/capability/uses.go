@@ -13,8 +13,8 @@ import (
 )
 
 // Use begins a session of holder by a token that is to be counted. The holder
-// is whatever a viewer is known by when it comes back, an unguessable text that
-// its browser keeps; "" is one that is not known again. A holder that comes back
+// is whatever a viewer is known by when it comes back: the harder that is for
+// others to have, too, the better. "" is one that is not known again. A holder that comes back
 // within the grace period after the end of its session, or after the gateway
 // that ran it has crashed, does so without another use; a second session beside
 // one that runs is another use. Of several processes that ask for the last use

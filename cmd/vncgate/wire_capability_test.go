@@ -51,7 +51,7 @@ capabilities: {store: %q}
 	}
 }
 
-// A token for one session lets its viewer come back, and nobody else in.
+// A token for one session lets its viewer come back, and nobody from elsewhere in.
 func TestUsesAndGrace(t *testing.T) {
 	g := newGate(t, `
 listeners:
@@ -124,6 +124,7 @@ capabilities: {store: %q}
 		sees(t, c.path[:12], c.want, got, err)
 	}
 	g.logs("has not proved to be")
+	g.logs("its signature is wrong")
 }
 
 // A share link is exchanged for a cookie, and lets its bearer look alone.
@@ -135,7 +136,7 @@ targets:
   one: {address: %q}
 capabilities: {store: %q}
 `, displayNamed("one").Listen(t), t.TempDir())
-	text, _, err := g.capabilities.Issue(capability.Token{Targets: []string{"one"}, Expires: time.Now().Add(time.Hour)})
+	text, token, err := g.capabilities.Issue(capability.Token{Targets: []string{"one"}, Expires: time.Now().Add(time.Hour)})
 	must(t, err)
 	req, err := http.NewRequestWithContext(visit(t), http.MethodPost, "http://"+g.address(0)+"/websockify", strings.NewReader(`{"token": "`+text+`"}`))
 	must(t, err)
@@ -151,6 +152,7 @@ capabilities: {store: %q}
 	got, err := g.browser(0, "/websockify?pass="+answer.Pass, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}})
 	sees(t, "by pass", "one", got, err)
 	g.logs("rights=view ")
+	g.logs("ticket=" + token.ID)
 }
 
 // The call that revokes is for those who have its token, and says what it wants.

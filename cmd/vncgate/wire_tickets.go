@@ -212,7 +212,7 @@ var (
 // this order. Whoever bears it comes in as front says, to the ticket's display.
 func (w *wiring) bearers(names []string, front gateway.Front) func(context.Context, string) (gateway.Front, error) {
 	return func(ctx context.Context, token string) (gateway.Front, error) {
-		var failed error
+		var failed, unknown error
 		for _, name := range names {
 			s := w.sources[name]
 			ticket, err := s.Lookup(ctx, token)
@@ -221,13 +221,17 @@ func (w *wiring) bearers(names []string, front gateway.Front) func(context.Conte
 				return w.capabilities.bearer(w, front, token, s, ticket)
 			case err == nil:
 				return w.bearer(front, name, token, s, ticket)
-			case !errors.Is(err, tickets.ErrUnknown):
+			case errors.Is(err, tickets.ErrUnknown):
+				unknown = errors.Join(unknown, err)
+			default:
 				failed = errors.Join(failed, err)
 			}
 		}
 		if failed != nil {
 			return front, failed
 		}
+		// The bearer is not told why; whoever sets a source up must be.
+		w.log.Info("token refused", "listener", front.Name, "error", strings.ReplaceAll(fmt.Sprint(unknown), "\n", "; "))
 		return front, errBadToken
 	}
 }
