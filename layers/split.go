@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Defaults of SplitConfig.
@@ -17,6 +19,9 @@ const (
 	defaultHandshake = 10 * time.Second
 	defaultHalfOpen  = 256
 )
+
+// belowWarning is how often at most it is warned of what Below refuses.
+const belowWarning = 10 * time.Second
 
 // SplitConfig says what a Split takes, and for how long it looks at it. The
 // zero value takes plain HTTP and plain RFB.
@@ -44,7 +49,9 @@ type SplitConfig struct {
 	Max int
 	// Below is run over each connection first, under Timeout: ProxyServer.
 	Below Layer
-	// Log is told at level debug what was refused, and why; nil: nobody.
+	// Log is told at level debug what was refused, and why; nil: nobody. What
+	// Below refuses is a warning, every ten seconds at most: a balancer that
+	// sends no header where one must come shuts everybody out.
 	Log *slog.Logger
 }
 
@@ -72,6 +79,7 @@ type Split struct {
 
 	stop  context.CancelCauseFunc
 	half  halfOpen
+	below rate.Sometimes // how often to warn of what Below refuses
 	work  sync.WaitGroup
 	ended chan struct{} // closed when Accept below has failed for good
 	err   error         // why; before ended is closed
@@ -86,6 +94,7 @@ func NewSplit(ln net.Listener, config SplitConfig) *Split {
 	s := &Split{config: config, ln: ln, stop: stop, ended: make(chan struct{})}
 	s.config.setDefaults()
 	s.half.max = s.config.Max
+	s.below.Interval = belowWarning
 	s.tls = s.serverTLS()
 	s.http, s.raw = newSide(s), newSide(s)
 	for side, none := range map[*side]bool{s.http: config.NoHTTP, s.raw: config.NoRaw} {
@@ -210,6 +219,9 @@ func (s *Split) examine(ctx context.Context, c net.Conn, h *halfConn) error {
 	if s.config.Below != nil {
 		below, err := s.under(ctx, c)
 		if err != nil {
+			s.below.Do(func() {
+				s.config.Log.Warn("connections are refused before they say anything", "remote", c.RemoteAddr().String(), "error", err)
+			})
 			return err
 		}
 		c = below

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -191,7 +192,8 @@ func TestSplitBytes(t *testing.T) {
 // TestSplitBelow reads a PROXY header first.
 func TestSplitBelow(t *testing.T) {
 	t.Parallel()
-	config := layers.SplitConfig{Silence: slowly, Below: layers.ProxyServer(everyone)}
+	log := make(lines, 8)
+	config := layers.SplitConfig{Silence: slowly, Below: layers.ProxyServer(everyone), Log: slog.New(slog.NewTextHandler(log, nil))}
 	address := splitServer(t, config)
 	header := "PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n"
 	if got := say(t, dialTCP(t, address), header+request); !strings.Contains(got, "plain 192.0.2.7:4711") {
@@ -200,7 +202,23 @@ func TestSplitBelow(t *testing.T) {
 	if got := say(t, dialTCP(t, address), header); got != greeting+"tcp→proxy\n" {
 		t.Errorf("RFB behind a proxy: %q", got)
 	}
-	if got := say(t, dialTCP(t, address), request); got != "" {
-		t.Errorf("without a header: %q", got)
+	for range 3 {
+		if got := say(t, dialTCP(t, address), request); got != "" {
+			t.Errorf("without a header: %q", got)
+		}
 	}
+	if line := <-log; !strings.Contains(line, "level=WARN") || !strings.Contains(line, "does not begin with a PROXY header") {
+		t.Errorf("the log says %q", line)
+	}
+	if len(log) > 0 {
+		t.Errorf("and again: %q", <-log)
+	}
+}
+
+// lines is a log of which each line is waited for.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	l <- string(b)
+	return len(b), nil
 }
