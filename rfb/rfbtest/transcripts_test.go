@@ -297,7 +297,10 @@ func TestDisplayTranscripts(t *testing.T) {
 // TestFilteredTranscripts: with everything allowed, a filter hands on what
 // real viewers send as it came.
 func TestFilteredTranscripts(t *testing.T) {
-	all := rfb.Policy{Keyboard: true, Pointer: true, ClipboardIn: true, Resize: true, Power: true}
+	all := rfb.Policy{
+		Keyboard: true, Pointer: true, ClipboardIn: true, Resize: true, Power: true, FileTransfer: true,
+		ClipboardOut: true, Bell: true, Audio: true,
+	}
 	for _, s := range viewers {
 		d := new(rfbtest.Display)
 		cryptotest.SetGlobalRandom(t, seed)

@@ -67,7 +67,7 @@ var maliceToWeb = []malice{
 	{name: "tls", send: helloStart, half: true},
 	{name: "half a request", send: []byte("GET /websockify HTT")},
 	{name: "endless header", send: []byte("GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 1<<20))},
-	{name: "old WebSocket", send: upgrade("Version: 13", "Version: 8"), half: true, want: "HTTP/1.1 4"},
+	{name: "old WebSocket", send: upgrade("Version: 13", "Version: 12"), half: true, want: "HTTP/1.1 426"},
 	{name: "no key", send: upgrade("dGhlIHNhbXBsZSBub25jZQ==", "x"), half: true, want: "HTTP/1.1 4"},
 	{name: "foreign page", send: upgrade("\r\n\r\n", "\r\nOrigin: https://evil.example\r\n\r\n"), half: true, want: "HTTP/1.1 403"},
 	{name: "unknown target", send: upgrade("/websockify", "/websockify?target=none-such"), want: "HTTP/1.1 "},

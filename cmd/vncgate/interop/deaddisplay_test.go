@@ -18,6 +18,7 @@ const (
 	unreachable = "The display cannot be reached."
 	unanswering = "The display did not answer in time."
 	unwilling   = "The display did not let the gateway in."
+	strange     = "What answered there is not a VNC server."
 )
 
 // TestDeadDisplay gives every viewer a reason that it can show when there is
@@ -34,7 +35,7 @@ func TestDeadDisplay(t *testing.T) {
 	web := back{"web", serve(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })}
 	g := startGate(t, "{dial_timeout: 1s}", dead, locked, mute, web)
 	for _, tt := range []struct{ target, reason string }{
-		{"dead", unreachable}, {"locked", unwilling}, {"mute", unanswering}, {"web", unwilling},
+		{"dead", unreachable}, {"locked", unwilling}, {"mute", unanswering}, {"web", strange},
 	} {
 		t.Run(tt.target, func(t *testing.T) { givesReason(t, g, tt.target, tt.reason) })
 	}
