@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,10 @@ func startXvfb(t *testing.T) string {
 	t.Helper()
 	for _, program := range []string{"Xvfb", "x11vnc"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed", program)
+			if os.Getenv("VNCGATE_REQUIRE_PEERS") != "" && runtime.GOOS == "linux" {
+				t.Fatalf("%s is missing: apt install %s", program, strings.ToLower(program))
+			}
+			t.Skipf("%s is missing: apt install %s", program, strings.ToLower(program))
 		}
 	}
 	r, w, err := os.Pipe()

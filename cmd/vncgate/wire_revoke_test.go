@@ -210,9 +210,7 @@ func (p clientPKI) client(t *testing.T, name string) *certs.KeyPair {
 // redisServer is a real one, or the test is skipped.
 func redisServer(t *testing.T) *redis.Client {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is missing: apt install redis-server")
-	}
+	needPeer(t, "redis-server", "redis-server")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	address := ln.Addr().String()
