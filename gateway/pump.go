@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"vncgate/layers"
+)
+
+const (
+	smallRead = 2 << 10  // what a direction reads with while little moves
+	bulkRead  = 64 << 10 // what it reads with while much does
+	bulkTick  = time.Second
+)
+
+// bulkBuffers are lent to a direction while bytes move, with room for a frame
+// header in front.
+var bulkBuffers = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+bulkRead); return &b }}
+
+const maxHeadroom = 16
+
+// pump is one direction of a relay.
+type pump struct {
+	relay    *relay
+	src, dst net.Conn
+	write    func([]byte) (int, error)                    // to dst, through filter or framing
+	cut      func(b []byte, headroom int) ([]byte, error) // what is left of b to write; nil: all
+	headroom int                                          // bytes in front of the payload that write wants
+	stall    time.Duration
+	moved    atomic.Int64                 // payload bytes
+	rate     atomic.Pointer[rate.Limiter] // nil: as fast as can be
+	writing  atomic.Bool                  // nobody reads from src meanwhile
+
+	armed  time.Time // when the write deadline was last set
+	lent   *[]byte   // a bulk buffer, while bytes move
+	ticked int64     // moved at the last tick of the bulk buffer
+}
+
+// join makes p the direction from src to dst, through the framing of dst where
+// that has one.
+func (p *pump) join(r *relay, src, dst net.Conn, stall time.Duration) {
+	p.relay, p.src, p.dst, p.write, p.stall = r, src, dst, dst.Write, stall
+	if w, ok := layers.Raw(dst).(layers.HeadroomWriter); ok && w.Headroom() <= maxHeadroom {
+		p.headroom, p.write = w.Headroom(), w.WriteHeadroom
+	}
+}
+
+// run copies until an end; one of the errors is set and says which.
+func (p *pump) run() (readErr, writeErr error) {
+	small := make([]byte, p.headroom+smallRead)
+	defer p.giveBack()
+	for {
+		buf := small
+		if p.lent != nil {
+			buf = *p.lent
+		}
+		if limit := p.rate.Load(); limit != nil { // what waits with us hides the end of src
+			buf = buf[:min(len(buf), p.headroom+limit.Burst())]
+		}
+		n, err := p.src.Read(buf[p.headroom:])
+		if n > 0 {
+			if err := p.pass(buf[:p.headroom+n]); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case err == nil:
+			if p.lent == nil && n == smallRead {
+				p.borrow()
+			}
+		case p.lent != nil && errors.Is(err, os.ErrDeadlineExceeded) && p.tick():
+		default:
+			return err, nil
+		}
+	}
+}
+
+// pass writes what lies behind the headroom.
+func (p *pump) pass(b []byte) error {
+	p.arm()
+	p.writing.Store(true)
+	if err := p.send(b); err != nil {
+		return err
+	}
+	p.writing.Store(false)
+	p.moved.Add(int64(len(b) - p.headroom))
+	return nil
+}
+
+// arm renews the deadline that ends a session whose peer takes nothing: now and
+// then, not for every message.
+func (p *pump) arm() {
+	if now := time.Now(); now.Sub(p.armed) > p.stall/4 {
+		p.armed = now
+		p.setDeadline(p.dst.SetWriteDeadline, now.Add(p.stall))
+	}
+}
+
+// send writes what the filter leaves, no faster than it may. An error of the
+// filter comes after what it let through.
+func (p *pump) send(b []byte) error {
+	left, err := b, error(nil)
+	if p.cut != nil {
+		left, err = p.cut(b, p.headroom)
+	}
+	switch limit := p.rate.Load(); {
+	case len(left) <= p.headroom:
+	case limit != nil:
+		err = cmp.Or(p.sendSlowly(left, limit), err)
+	default:
+		if _, werr := p.write(left); werr != nil {
+			return werr
+		}
+	}
+	return err
+}
+
+// borrow takes a bulk buffer. From then on a read deadline ticks: when a tick
+// passes without a byte, the buffer goes back, and an idle session holds none.
+func (p *pump) borrow() {
+	p.lent = bulkBuffers.Get().(*[]byte)
+	p.ticked = p.moved.Load()
+	p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
+}
+
+// tick is false when the deadline was that of an end.
+func (p *pump) tick() bool {
+	if _, ending := p.relay.ending(); ending {
+		return false
+	}
+	if moved := p.moved.Load(); moved != p.ticked {
+		p.ticked = moved
+		p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
+		return true
+	}
+	p.giveBack()
+	p.setDeadline(p.src.SetReadDeadline, time.Time{})
+	return true
+}
+
+// setDeadline never undoes the deadlines of an end that has begun: the end is
+// recorded before its deadlines are set, so that one of the two sees the other.
+func (p *pump) setDeadline(set func(time.Time) error, t time.Time) {
+	_ = set(t)
+	if over, ending := p.relay.ending(); ending {
+		_ = set(over)
+	}
+}
+
+func (p *pump) giveBack() {
+	if p.lent != nil {
+		bulkBuffers.Put(p.lent)
+		p.lent = nil
+	}
+}
