@@ -29,6 +29,29 @@ type SessionInfo struct {
 	Since time.Time
 	// Open says that the viewer sees the display; it waits for it otherwise.
 	Open bool
+	// Paused says that nothing passes for now (Gateway.Pause).
+	Paused bool
+	// Class is the name of the class that the session runs in; "" where there
+	// are none.
+	Class string
+	// Stack are the layers of the viewer's connection, bottom first, and
+	// DisplayStack those of the display's. What the display's side and
+	// Security are is known once the session is open.
+	Stack, DisplayStack string
+	// Security is what the viewer proved itself by, and DisplaySecurity what we
+	// did to the display, as the configuration names them.
+	Security, DisplaySecurity string
+	// Reached is the target that serves instead, where a fall-back does.
+	Reached string
+	// BytesUp and BytesDown are the payload that was moved from the viewer and
+	// to it.
+	BytesUp, BytesDown int64
+	// Messages are those of the viewer's that were let through, and Filtered
+	// those of either side that were withheld.
+	Messages, Filtered uint64
+	// RTT is how long the viewer's browser took to answer the last ping; 0: not
+	// known, as with native viewers.
+	RTT time.Duration
 	// Rights, Limits, Rule and Expires are those of the grant as it is now.
 	Rights  auth.Rights
 	Limits  auth.Limits
@@ -121,10 +144,34 @@ func (s *Session) info() (SessionInfo, bool) {
 	if !s.held {
 		return SessionInfo{}, false
 	}
-	return SessionInfo{
-		ID: s.id, Listener: s.front.Name, Target: s.name,
+	info := SessionInfo{
+		ID: s.id, Listener: s.front.Name, Target: s.name, Stack: s.stack,
 		Identities: slices.Clone(s.asked.Identities), Identity: s.grant.Identity,
-		Ticket: s.front.TicketID, From: s.from, Since: s.begun, Open: s.traffic != nil,
+		Ticket: s.front.TicketID, From: s.from, Since: s.begun,
 		Rights: s.grant.Rights, Limits: s.grant.Limits, Rule: s.grant.Rule, Expires: s.grant.Expires,
-	}, true
+	}
+	if s.traffic != nil {
+		s.describeOpen(&info)
+	}
+	return info, true
+}
+
+// describeOpen adds what there is to know of a session that is open; s.mu is
+// held, under which all of this was there before the relay.
+func (s *Session) describeOpen(info *SessionInfo) {
+	r := s.traffic
+	info.Open = true
+	info.Security, info.DisplaySecurity = methodOf(s.viewer.Secured), methodOf(s.display.Secured)
+	info.DisplayStack = layers.Describe(s.display.Conn)
+	info.BytesUp, info.BytesDown = r.up.moved.Load(), r.down.moved.Load()
+	info.Messages, info.Filtered = r.filter.Passed(), r.filter.Dropped()
+	if r.server != nil {
+		info.Filtered += r.server.Dropped()
+	}
+	if s.fallback {
+		info.Reached = s.target.Name
+	}
+	if ws, ok := layers.As[*layers.WebSocketConn](s.below); ok {
+		info.RTT = ws.RoundTrip()
+	}
 }

@@ -89,6 +89,8 @@ type WebSocketConn struct {
 
 	pong     pongSlot
 	lastPong atomic.Int64 // Unix nanoseconds
+	lastPing atomic.Int64 // the same, of the one that is not answered yet; else 0
+	trip     atomic.Int64 // nanoseconds from a ping to its pong
 
 	heard atomic.Uint64 // Reads below that brought something
 	sent  atomic.Uint64 // frames that went out
@@ -226,8 +228,13 @@ func (c *WebSocketConn) tryPing() (bool, error) {
 		return false, nil
 	}
 	defer c.unlockWrite()
+	c.lastPing.CompareAndSwap(0, time.Now().UnixNano())
 	return true, c.writeControl(opPing, nil)
 }
+
+// RoundTrip is the time from the last ping that was answered to its pong, or
+// zero. What keeps the peer or our own Reads busy is part of it.
+func (c *WebSocketConn) RoundTrip() time.Duration { return time.Duration(c.trip.Load()) }
 
 // LastPong is when a Read last met a pong, or zero.
 func (c *WebSocketConn) LastPong() time.Time {

@@ -89,6 +89,9 @@ func TestPing(t *testing.T) {
 	if server.LastPong().Before(start) {
 		t.Errorf("LastPong = %v", server.LastPong())
 	}
+	if d := server.RoundTrip(); d <= 0 || d > time.Since(start) {
+		t.Errorf("RoundTrip = %v", d)
+	}
 	_ = server.Close()
 	if err := server.Ping(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Ping after Close: %v", err)

@@ -177,7 +177,11 @@ func (c *WebSocketConn) endFrame() {
 			c.unlockWrite()
 		}
 	case opPong:
-		c.lastPong.Store(time.Now().UnixNano())
+		now := time.Now().UnixNano()
+		c.lastPong.Store(now)
+		if pinged := c.lastPing.Swap(0); pinged != 0 {
+			c.trip.Store(now - pinged)
+		}
 	case opClose:
 		c.closedByPeer(payload)
 	}
