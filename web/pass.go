@@ -15,6 +15,10 @@ import (
 // the endpoint. The answer sets a cookie that scripts cannot read and other
 // sites cannot use, and names it: the page connects with ?pass=NAME. So the
 // token is in no URL that a server sees, and each tab keeps its own.
+//
+// The cookie holds what this browser is known by as well, and nothing else is:
+// of all who have the same link each is told apart, behind one address as well,
+// and none becomes another when its address changes.
 
 const (
 	// maxPass is how long a cookie's value may be: browsers keep 4096 bytes
@@ -52,20 +56,49 @@ func passCookie(pass string, secure bool) string {
 	return passName + pass
 }
 
-// passToken is the token that this browser got the pass for.
-func passToken(r *http.Request, from client, pass string) (string, bool) {
+// holderMark divides the holder from the token in a cookie. A cookie's value may
+// hold it (RFC 6265, 4.1.1), and an escaped token does not.
+const holderMark = "!"
+
+// passToken is the token that this browser got the pass for, and what the browser
+// is known by with it: "" where it has made that up.
+func passToken(r *http.Request, from client, pass string) (token, holder string, ok bool) {
 	c, err := r.Cookie(passCookie(pass, from.secure))
 	if err != nil {
-		return "", false
+		return "", "", false
 	}
-	token, err := url.QueryUnescape(c.Value)
-	return token, err == nil && token != ""
+	holder, value, ok := strings.Cut(c.Value, holderMark)
+	if !ok { // of before there were holders
+		holder, value = "", c.Value
+	}
+	if !validHolder(holder) {
+		holder = ""
+	}
+	token, err = url.QueryUnescape(value)
+	return token, holder, err == nil && token != ""
+}
+
+// validHolder holds for what rand.Text returns.
+func validHolder(s string) bool {
+	return len(s) == len("QW7K2XN5ZJ3M6VB4TRY2HCDFGA") && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('A' <= r && r <= 'Z' || '2' <= r && r <= '7') // RFC 4648, 6
+	})
+}
+
+// holder is what this browser goes by with a token: what it went by before, if it
+// brings the same once more.
+func (e *endpoint) holder(r *http.Request, from client, token string) string {
+	if before, holder, ok := passToken(r, from, e.passOf(token)); ok && before == token && holder != "" {
+		return holder
+	}
+	return rand.Text()
 }
 
 // givePass sets the cookie, if the token is good for the display that is named
 // beside it.
 func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client, token string) *Refusal {
-	value := url.QueryEscape(token)
+	holder := e.holder(r, from, token)
+	value := holder + holderMark + url.QueryEscape(token)
 	if len(value) > maxPass {
 		return &Refusal{http.StatusRequestEntityTooLarge, "This token is too long to be kept by a browser. Use an address with ?path=websockify?token= instead."}
 	}
@@ -73,7 +106,7 @@ func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client,
 	if err != nil {
 		return asRefusal(err)
 	}
-	front, err := e.frontOfToken(r.Context(), token, name)
+	front, err := e.frontOfToken(r.Context(), token, holder, name)
 	if err != nil {
 		return asRefusal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -138,7 +139,7 @@ func TestPassIsRefused(t *testing.T) {
 // long to be answered.
 func TestOldPassesGo(t *testing.T) {
 	h := newHouse(t, func(c *web.Config) {
-		c.Tickets = func(context.Context, string) (gateway.Front, error) {
+		c.Tickets = func(context.Context, string, string) (gateway.Front, error) {
 			return gateway.Front{Name: "web", Target: "desk", Security: noSecurity}, nil
 		}
 	})
@@ -187,4 +188,74 @@ func TestPassNames(t *testing.T) {
 		t.Fatalf("after a restart: %v", err)
 	}
 	_ = c.Close()
+}
+
+// Each browser is known by something of its own with a token, which it keeps when
+// it opens the link once more, and which no other can make up.
+func TestHolders(t *testing.T) {
+	var holders []string
+	var mu sync.Mutex
+	h := newHouse(t, func(c *web.Config) {
+		c.Tickets = func(ctx context.Context, token, holder string) (gateway.Front, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			holders = append(holders, holder)
+			return tickets(ctx, token, holder)
+		}
+	})
+	last := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return holders[len(holders)-1]
+	}
+	var seen []string
+	var browser *http.Client
+	var pass string
+	for range 2 {
+		jar, _ := cookiejar.New(nil)
+		browser = &http.Client{Jar: jar}
+		t.Cleanup(browser.CloseIdleConnections)
+		var resp *http.Response
+		resp, pass, _ = exchange(t, browser, "http://"+h.addr+"/", deskToken)
+		first := last()
+		if len(resp.Cookies()) != 1 || !strings.HasPrefix(resp.Cookies()[0].Value, first) || len(first) != 26 {
+			t.Fatalf("holder %q, cookies %v", first, resp.Cookies())
+		}
+		c, _, err := (&websocket.Dialer{Jar: jar}).Dial("ws://"+h.addr+"/?pass="+pass, nil)
+		if err != nil || last() != first {
+			t.Fatalf("connecting: %q after %q, %v", last(), first, err)
+		}
+		_ = c.Close()
+		if exchange(t, browser, "http://"+h.addr+"/", deskToken); last() != first {
+			t.Errorf("the link once more: %q after %q", last(), first)
+		}
+		if exchange(t, browser, "http://"+h.addr+"/", labToken); last() == first {
+			t.Error("another token has the same holder")
+		}
+		seen = append(seen, first)
+	}
+	if seen[0] == seen[1] {
+		t.Errorf("two browsers are both %q", seen[0])
+	}
+	name := "vncgate-pass-" + pass
+	for value, want := range map[string]string{
+		seen[0] + "!" + deskToken:           seen[0],
+		deskToken:                           "", // of before there were holders
+		"192.0.2.1!" + deskToken:            "",
+		strings.Repeat("A", 99) + deskToken: "no such token",
+	} {
+		mu.Lock()
+		before := len(holders)
+		mu.Unlock()
+		c, _, err := websocket.DefaultDialer.Dial("ws://"+h.addr+"/?pass="+pass, http.Header{"Cookie": {name + "=" + value}})
+		if err == nil {
+			_ = c.Close()
+		}
+		mu.Lock()
+		asked := len(holders) - before
+		mu.Unlock()
+		if asked != 1 || (err == nil) != (want != "no such token") || err == nil && last() != want {
+			t.Errorf("a cookie %q: %q, %v", value, last(), err)
+		}
+	}
 }

@@ -53,7 +53,7 @@ func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
 	if err != nil {
 		return gateway.Front{}, err
 	}
-	token, err := e.token(r, from)
+	token, holder, err := e.token(r, from)
 	if err != nil {
 		return gateway.Front{}, err
 	}
@@ -62,7 +62,7 @@ func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
 		token = e.ambientToken(r)
 	}
 	if token != "" {
-		return e.frontOfToken(r.Context(), token, name)
+		return e.frontOfToken(r.Context(), token, holder, name)
 	}
 	return e.frontOfName(name)
 }
@@ -89,25 +89,26 @@ func (e *endpoint) frontOfName(name string) (gateway.Front, error) {
 	return front, nil
 }
 
-// token is what the request itself states, "" if nothing.
-func (e *endpoint) token(r *http.Request, from client) (string, error) {
+// token is what the request itself states, "" if nothing, and who its holder is
+// where it came here by a pass.
+func (e *endpoint) token(r *http.Request, from client) (token, holder string, err error) {
 	if e.cfg.Tickets == nil {
-		return "", nil
+		return "", "", nil
 	}
 	query := r.URL.Query()
-	token, err := only(append(query["token"], r.PathValue("token")), errTwoTokens)
+	token, err = only(append(query["token"], r.PathValue("token")), errTwoTokens)
 	if err != nil || token != "" {
-		return token, err
+		return token, "", err
 	}
 	pass, err := only(query["pass"], errTwoTokens)
 	if err != nil || pass == "" {
-		return "", err
+		return "", "", err
 	}
-	token, ok := passToken(r, from, pass)
+	token, holder, ok := passToken(r, from, pass)
 	if !ok {
-		return "", errNoPass
+		return "", "", errNoPass
 	}
-	return token, nil
+	return token, holder, nil
 }
 
 // ambientToken is a token that the browser sends with every request.
@@ -139,8 +140,8 @@ func only(values []string, no *Refusal) (string, error) {
 
 // frontOfToken asks for what a token is good for; a name beside it must fit, or
 // chooses where the token is for several.
-func (e *endpoint) frontOfToken(ctx context.Context, token, name string) (gateway.Front, error) {
-	front, err := e.lookup(ctx, token)
+func (e *endpoint) frontOfToken(ctx context.Context, token, holder, name string) (gateway.Front, error) {
+	front, err := e.lookup(ctx, token, holder)
 	if err != nil {
 		return front, err
 	}
@@ -156,7 +157,7 @@ func (e *endpoint) frontOfToken(ctx context.Context, token, name string) (gatewa
 	return front, nil
 }
 
-func (e *endpoint) lookup(ctx context.Context, token string) (gateway.Front, error) {
+func (e *endpoint) lookup(ctx context.Context, token, holder string) (gateway.Front, error) {
 	select {
 	case e.lookups <- struct{}{}:
 		defer func() { <-e.lookups }()
@@ -165,7 +166,7 @@ func (e *endpoint) lookup(ctx context.Context, token string) (gateway.Front, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	front, err := e.cfg.Tickets(ctx, token)
+	front, err := e.cfg.Tickets(ctx, token, holder)
 	var no *Refusal
 	switch {
 	case err == nil || errors.As(err, &no):

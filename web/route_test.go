@@ -34,7 +34,7 @@ const (
 var allTokens = []string{deskToken, labToken, downToken, leakyToken, shortToken, deadToken, "5f0c"}
 
 // tickets knows the tokens above.
-func tickets(ctx context.Context, token string) (gateway.Front, error) {
+func tickets(_ context.Context, token, _ string) (gateway.Front, error) {
 	front := gateway.Front{Name: "web", Security: noSecurity}
 	switch token {
 	case deskToken:
@@ -244,7 +244,7 @@ func TestTokenAsPath(t *testing.T) {
 	ticket := "eyJh//b+c/5f0c=="
 	take := func(c *web.Config) {
 		c.TokenPath = true
-		c.Tickets = func(_ context.Context, token string) (gateway.Front, error) {
+		c.Tickets = func(_ context.Context, token, _ string) (gateway.Front, error) {
 			if token != ticket {
 				return gateway.Front{}, &web.Refusal{Status: 403, Words: "no"}
 			}
@@ -268,7 +268,7 @@ func TestTokenAsPath(t *testing.T) {
 func TestLookUpsAreBounded(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
 	h := newHouse(t, func(c *web.Config) {
-		c.Tickets = func(context.Context, string) (gateway.Front, error) {
+		c.Tickets = func(context.Context, string, string) (gateway.Front, error) {
 			asked <- struct{}{}
 			<-answer
 			return gateway.Front{}, &web.Refusal{Status: 403, Words: "no"}

@@ -42,8 +42,10 @@ type Config struct {
 	// in, which takes the place of Front altogether. It is asked for each
 	// upgrade and each question of a page anew, so a token must not be used up
 	// by being looked up. An error that is a *Refusal is answered as it is (403
-	// for a token that is good for nothing), any other with 502.
-	Tickets func(ctx context.Context, token string) (gateway.Front, error)
+	// for a token that is good for nothing), any other with 502. The holder is
+	// what the browser is known by that exchanged this token for a pass: 128
+	// random bits that nobody else has; "" where none was.
+	Tickets func(ctx context.Context, token, holder string) (gateway.Front, error)
 	// TokensOnly lets nobody in without a token; names are then only compared
 	// with the display that the token is for.
 	TokensOnly bool

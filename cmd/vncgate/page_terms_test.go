@@ -66,7 +66,7 @@ func (h *termsHouse) authorize(_ context.Context, req auth.Request) (auth.Grant,
 }
 
 // ticket lets the bearer of a link that the page has made watch.
-func (h *termsHouse) ticket(_ context.Context, token string) (gateway.Front, error) {
+func (h *termsHouse) ticket(_ context.Context, token, _ string) (gateway.Front, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.shared || token != sharedToken {

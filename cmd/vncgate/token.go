@@ -68,9 +68,10 @@ func newIssueCommand(s *storeFlags) *cobra.Command {
 it. It may look and no more, unless --rights says otherwise, and ends after
 --expires at the latest; policy and listener may allow less than it says.
 
---uses 1 makes it good for one session; a viewer that comes back from the same
-address within the grace period does not need another use. --user binds it to somebody who must log
-in as well, --from to networks.`,
+--uses 1 makes it good for one session; the browser that opened its link may
+come back within the grace period without another use (so may, by a token in an
+address, whoever comes from where it was used). --user binds it to somebody who
+must log in as well, --from to networks.`,
 		Example: `  vncgate token issue --target desk --expires 8h
   vncgate token issue --target desk --expires 1d --uses 1 --link https://vnc.example/ --note "for the auditor"
   vncgate token issue --target 'lab-*' --rights control,clipboard --user alice --from 10.0.0.0/8 --expires 30d

@@ -108,10 +108,10 @@ func (c *capabilities) close() {
 
 // bearer is how the bearer of a token comes in that was issued here: by a lease
 // on it, which begins once the policy has said yes and ends with the connection.
-func (c *capabilities) bearer(w *wiring, front gateway.Front, text string, s *source, ticket tickets.Ticket) (gateway.Front, error) {
-	l := &lease{c: c, text: text, ticket: ticket}
+func (c *capabilities) bearer(w *wiring, front gateway.Front, l *lease, s *source) (gateway.Front, error) {
+	ticket := l.ticket
 	var err error
-	if front, err = w.bearer(front, capabilitySource, text, s, ticket); err != nil {
+	if front, err = w.bearer(front, capabilitySource, l.text, s, ticket); err != nil {
 		return front, err
 	}
 	token := capability.Token{Targets: ticket.Targets}
@@ -137,9 +137,10 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, text string, s *so
 
 // lease is one session's hold on a token.
 type lease struct {
-	c      *capabilities
-	text   string // the token, as renewed last; c.mu
-	ticket tickets.Ticket
+	c       *capabilities
+	text    string // the token, as renewed last; c.mu
+	ticket  tickets.Ticket
+	browser string // what a browser is known by that exchanged the token for a pass
 
 	mu   sync.Mutex
 	from netip.Addr
@@ -188,9 +189,12 @@ func (l *lease) use() error {
 	return nil
 }
 
-// holder is what a viewer is known by when it comes back: its address, and the
-// user whom it has proved to be.
+// holder is what a viewer is known by when it comes back: the secret of its
+// browser, else its address; and the user whom it has proved to be.
 func (l *lease) holder() string {
+	if l.browser != "" {
+		return "browser " + l.browser + " " + l.ticket.MustBe
+	}
 	if !l.from.IsValid() {
 		return "local " + l.ticket.MustBe
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -138,18 +137,8 @@ capabilities: {store: %q}
 `, displayNamed("one").Listen(t), t.TempDir())
 	text, token, err := g.capabilities.Issue(capability.Token{Targets: []string{"one"}, Expires: time.Now().Add(time.Hour)})
 	must(t, err)
-	req, err := http.NewRequestWithContext(visit(t), http.MethodPost, "http://"+g.address(0)+"/websockify", strings.NewReader(`{"token": "`+text+`"}`))
-	must(t, err)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	must(t, err)
-	defer res.Body.Close()
-	var answer struct{ Pass string }
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(res.Cookies()) != 1 {
-		t.Fatalf("%s: %v, cookies %v", res.Status, err, res.Cookies())
-	}
-	cookie := res.Cookies()[0]
-	got, err := g.browser(0, "/websockify?pass="+answer.Pass, http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}})
+	path, cookie := g.exchange(0, text)
+	got, err := g.browser(0, path, cookie)
 	sees(t, "by pass", "one", got, err)
 	g.logs("rights=view ")
 	g.logs("ticket=" + token.ID)
@@ -258,7 +247,7 @@ capabilities: {store: %q}
 		must(t, err)
 		ticket, err := g.capabilities.Lookup(t.Context(), text)
 		must(t, err)
-		front, err := g.capabilities.bearer(g.wiring, gateway.Front{}, text, g.sources[capabilitySource], ticket)
+		front, err := g.capabilities.bearer(g.wiring, gateway.Front{}, &lease{c: g.capabilities, text: text, ticket: ticket}, g.sources[capabilitySource])
 		if err != nil || front.Renewable != (c.Renew > 0) {
 			t.Errorf("a token with renewals for %s: renewable %v, %v", c.Renew, front.Renewable, err)
 		}

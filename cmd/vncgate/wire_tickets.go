@@ -210,15 +210,15 @@ var (
 
 // bearers finds what a token is good for: in the sources of these names, in
 // this order. Whoever bears it comes in as front says, to the ticket's display.
-func (w *wiring) bearers(names []string, front gateway.Front) func(context.Context, string) (gateway.Front, error) {
-	return func(ctx context.Context, token string) (gateway.Front, error) {
+func (w *wiring) bearers(names []string, front gateway.Front) func(ctx context.Context, token, holder string) (gateway.Front, error) {
+	return func(ctx context.Context, token, holder string) (gateway.Front, error) {
 		var failed, unknown error
 		for _, name := range names {
 			s := w.sources[name]
 			ticket, err := s.Lookup(ctx, token)
 			switch {
 			case err == nil && name == capabilitySource:
-				return w.capabilities.bearer(w, front, token, s, ticket)
+				return w.capabilities.bearer(w, front, &lease{c: w.capabilities, text: token, ticket: ticket, browser: holder}, s)
 			case err == nil:
 				return w.bearer(front, name, token, s, ticket)
 			case errors.Is(err, tickets.ErrUnknown):
