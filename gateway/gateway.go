@@ -72,6 +72,7 @@ type Gateway struct {
 	mu        sync.Mutex
 	ready     bool
 	draining  bool
+	drain     drains
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{} // from Admit to the end
 	slots     slots
@@ -142,7 +143,7 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.prepare()
-	if g.draining {
+	if g.closed() {
 		return nil, ErrDraining
 	}
 	s := newSession(g, front)
@@ -159,7 +160,7 @@ func (g *Gateway) Ready() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.prepare()
-	if g.draining {
+	if g.closed() {
 		return ErrDraining
 	}
 	return g.slots.full()
@@ -325,21 +326,21 @@ func (g *Gateway) turnedAway(front Front, c net.Conn, err error) {
 	g.fullLog.Do(func() {
 		g.log().Warn("viewer turned away", "listener", front.Name, "viewer", addressOf(c), "reason", err)
 	})
-	if !errors.Is(err, ErrFull) {
-		_ = c.Close()
-		return
+	end := endFull
+	if errors.Is(err, ErrDraining) {
+		end = g.away()
 	}
 	select {
 	case g.farewells <- struct{}{}:
-		go g.tellFull(front, c)
+		go g.sendAway(front, c, end)
 	default:
 		_ = c.Close()
 	}
 }
 
-// tellFull says in the handshake that there is no place, to as many viewers at
+// sendAway says in the handshake why there is no place, to as many viewers at
 // once as there are farewells.
-func (g *Gateway) tellFull(front Front, c net.Conn) {
+func (g *Gateway) sendAway(front Front, c net.Conn, end ending) {
 	defer func() { <-g.farewells }()
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
@@ -348,8 +349,8 @@ func (g *Gateway) tellFull(front Front, c net.Conn) {
 	if err != nil {
 		return
 	}
-	_, _ = rfb.Server(ctx, stacked, &rfb.ServerConfig{NoSecurity: wordsFull})
-	endFull.refuse(stacked)
+	_, _ = rfb.Server(ctx, stacked, &rfb.ServerConfig{NoSecurity: end.words})
+	end.refuse(stacked)
 }
 
 func (g *Gateway) log() *slog.Logger {
