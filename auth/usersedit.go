@@ -88,6 +88,11 @@ func (f *UsersFile) SetPassword(name, password string) error {
 	if err := f.setSecrets(secrets, password); err != nil {
 		return err
 	}
+	return f.change(name, func(r *record) { r.hash, r.scram = secrets.hash, secrets.scram })
+}
+
+// change rewrites the line of one user.
+func (f *UsersFile) change(name string, how func(*record)) error {
 	return f.edit(name, func(lines [][]byte, at int) ([][]byte, error) {
 		if at < 0 {
 			return nil, ErrNoUser
@@ -96,10 +101,19 @@ func (f *UsersFile) SetPassword(name, password string) error {
 		if err != nil {
 			return nil, err
 		}
-		r.hash, r.scram = secrets.hash, secrets.scram
+		how(r)
 		lines[at] = []byte(r.line() + "\n")
 		return lines, nil
 	})
+}
+
+// SetGroups puts a user into these groups, and out of all others; ErrNoUser when
+// there is none.
+func (f *UsersFile) SetGroups(name string, groups ...string) error {
+	if err := checkGroups(groups); err != nil {
+		return fmt.Errorf("auth: user %q: %w", name, err)
+	}
+	return f.change(name, func(r *record) { r.groups = groups })
 }
 
 // Remove deletes a user; ErrNoUser when there is none.

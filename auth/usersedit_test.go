@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -152,5 +153,32 @@ func TestUsersFileKeepsOwner(t *testing.T) {
 	must(t, err)
 	if fmt.Sprint(old.Sys()) == fmt.Sprint(now.Sys()) {
 		t.Error("the owner became root")
+	}
+}
+
+// Groups are put in the place of those that were, and the password stays.
+func TestSetGroups(t *testing.T) {
+	f := &UsersFile{Path: filepath.Join(t.TempDir(), "users"), cost: cheap}
+	if err := f.Add("alice", "wonderland", "ops", "lab"); err != nil {
+		t.Fatal(err)
+	}
+	for _, groups := range [][]string{{"night"}, nil, {"ops", "lab"}} {
+		if err := f.SetGroups("alice", groups...); err != nil {
+			t.Fatal(err)
+		}
+		u, err := OpenUsers(f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := u.Verify(t.Context(), "alice", "wonderland")
+		if err != nil || !slices.Equal(id.Groups, groups) {
+			t.Errorf("%v: %+v, %v", groups, id, err)
+		}
+	}
+	if err := f.SetGroups("bob", "ops"); !errors.Is(err, ErrNoUser) {
+		t.Errorf("nobody's groups: %v", err)
+	}
+	if err := f.SetGroups("alice", "two words"); err == nil {
+		t.Error("a group that is none is taken")
 	}
 }

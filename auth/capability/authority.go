@@ -38,7 +38,7 @@ func (a *Authority) Issue(t Token) (text string, issued Token, err error) {
 	if t.Rights == 0 {
 		t.Rights = auth.Viewing
 	}
-	if a.Store.Revoked(t.ID, t.User, t.Issued) { // all up to this second are
+	if t.revokedBy(a.Store) { // all up to this second are
 		t.Issued = t.Issued.Add(time.Second)
 	}
 	switch err := t.check(); {
@@ -46,7 +46,7 @@ func (a *Authority) Issue(t Token) (text string, issued Token, err error) {
 		return "", Token{}, fmt.Errorf("capability: issue: %w", err)
 	case !now.Before(t.Expires):
 		return "", Token{}, errors.New("capability: issue: it would have ended already")
-	case a.Revoked(t.ID, t.User, t.Issued):
+	case t.revokedBy(a):
 		return "", Token{}, errors.New("capability: issue: it would be revoked from the beginning: tokens that are issued until some later time have been revoked")
 	}
 	if text, err = a.sign(t); err != nil {
@@ -92,7 +92,7 @@ func (a *Authority) Verify(text string) (Token, error) {
 	switch {
 	case !now.Before(t.Expires):
 		return Token{}, ErrExpired
-	case a.Revoked(t.ID, t.User, t.Issued):
+	case t.revokedBy(a):
 		return Token{}, ErrRevoked
 	}
 	return t, nil
@@ -142,6 +142,9 @@ func (a *Authority) Review(ticket tickets.Ticket) (tickets.Ticket, error) {
 	r, err := a.Store.read(ticket.ID)
 	if err != nil {
 		return tickets.Ticket{}, err
+	}
+	if r.full().revokedBy(a) {
+		return tickets.Ticket{}, ErrRevoked
 	}
 	if ticket.Expires = moment(r.Claims.Expires); !a.Ring.cfg.Now().Before(ticket.Expires) {
 		return tickets.Ticket{}, ErrExpired

@@ -86,6 +86,8 @@ type Token struct {
 	// Issuer and Note are for people: who made it, and what for. They are in
 	// the store and not in the token.
 	Issuer, Note string
+	// Maker is whose session made it; nil for none. It is in the store alone.
+	Maker *Maker
 }
 
 // Covers reports whether the token is for the display of that name.
@@ -136,6 +138,9 @@ func (t Token) check() error {
 		return errors.New("its user is not a name")
 	case len(t.Issuer) > maxText || len(t.Note) > maxText || !utf8.ValidString(t.Issuer+t.Note):
 		return fmt.Errorf("a note and an issuer are texts of at most %d bytes", maxText)
+	}
+	if err := t.Maker.check(); err != nil {
+		return err
 	}
 	if err := t.checkTargets(); err != nil {
 		return err

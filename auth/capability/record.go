@@ -12,12 +12,13 @@ import (
 
 // record is the file of a token.
 type record struct {
-	Claims   claims `json:"token"`
-	Issuer   string `json:"issuer,omitempty"`
-	Note     string `json:"note,omitempty"`
-	Used     int    `json:"used,omitempty"`
-	LastUsed int64  `json:"last_used,omitempty"`
-	Slots    []slot `json:"slots,omitempty"`
+	Claims   claims     `json:"token"`
+	Issuer   string     `json:"issuer,omitempty"`
+	Note     string     `json:"note,omitempty"`
+	Maker    *makerJSON `json:"maker,omitempty"`
+	Used     int        `json:"used,omitempty"`
+	LastUsed int64      `json:"last_used,omitempty"`
+	Slots    []slot     `json:"slots,omitempty"`
 }
 
 // slot is a use that has been paid for: who has it, and where its session runs.
@@ -36,6 +37,9 @@ func parseRecord(text []byte) (*record, error) {
 	if _, err := r.Claims.token(); err != nil {
 		return nil, err
 	}
+	if _, err := r.Maker.maker(); err != nil {
+		return nil, err
+	}
 	if r.Used < 0 || r.LastUsed < 0 || r.LastUsed > maxTime || len(r.Slots) > max(MaxUses, defaultHolder) {
 		return nil, errors.New("uses are out of range")
 	}
@@ -47,12 +51,15 @@ func parseRecord(text []byte) (*record, error) {
 	return &r, nil
 }
 
-func (r *record) format() []byte {
-	text, err := json.Marshal(r)
+func (r *record) format() []byte { return append(encode(r), '\n') }
+
+// encode is v as JSON.
+func encode(v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings, numbers and what was checked always marshal
 	}
-	return append(text, '\n')
+	return text
 }
 
 // full is the token with what stands beside it. The record was checked.
@@ -62,6 +69,9 @@ func (r *record) full() Token {
 		panic(err)
 	}
 	t.Issuer, t.Note = r.Issuer, r.Note
+	if t.Maker, err = r.Maker.maker(); err != nil {
+		panic(err)
+	}
 	return t
 }
 

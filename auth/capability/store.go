@@ -201,7 +201,7 @@ func (s *Store) issued(r *record) Issued {
 			running++
 		}
 	}
-	return Issued{t, r.Used, moment(r.LastUsed), running, s.Revoked(t.ID, t.User, t.Issued)}
+	return Issued{t, r.Used, moment(r.LastUsed), running, t.revokedBy(s)}
 }
 
 // ids names the tokens that have files.
@@ -232,7 +232,7 @@ func (s *Store) add(t Token) error {
 		if len(ids) >= maxTokens {
 			return fmt.Errorf("%d tokens have not ended: revoking does not shorten the list, their end does", maxTokens)
 		}
-		return s.write(&record{Claims: claimsOf(t), Issuer: t.Issuer, Note: t.Note})
+		return s.write(&record{Claims: claimsOf(t), Issuer: t.Issuer, Note: t.Note, Maker: t.Maker.kept()})
 	})
 	if err != nil {
 		return fmt.Errorf("capability: store: %w", err)

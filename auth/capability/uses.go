@@ -48,7 +48,7 @@ func (s *Store) Usable(id, holder string, now time.Time) error {
 func (s *Store) use(r *record, holder string, now time.Time) error {
 	t := r.full()
 	switch {
-	case s.Revoked(t.ID, t.User, t.Issued):
+	case t.revokedBy(s):
 		return ErrRevoked
 	case !now.Before(t.Expires):
 		return ErrExpired

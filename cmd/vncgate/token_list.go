@@ -153,7 +153,7 @@ func (f *tokenFlags) revoke(cmd *cobra.Command, ids []string) error {
 		if err := authority.Store.Revoke(capability.Revocation{User: f.user, Note: f.note}); err != nil {
 			return err
 		}
-		return say(cmd, "revoked all tokens for %s", f.user)
+		return say(cmd, "revoked all tokens for %s, and the links that %[1]s made", f.user)
 	}
 	return f.revokeIDs(cmd, authority.Store, ids)
 }

@@ -23,7 +23,7 @@ func resolver(targets map[string]*gateway.Target) func(context.Context, string) 
 
 // authorize grants what the policy allows to those who are still whom they have
 // proved to be. What a ticket and the listener allow is the gateway's to add.
-func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, error) {
+func (w *wiring) authorize(ctx context.Context, req auth.Request) (auth.Grant, error) {
 	target := req.Target
 	grant := auth.Grant{Target: target}
 	for i := range req.Identities {
@@ -41,6 +41,7 @@ func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, err
 		return grant, err
 	}
 	grant.Identity = whom(req.Identities)
+	claimed := req
 	req.Target = w.policyName(target)
 	decision := w.now().rules.now().Decide(req)
 	w.log.Debug("policy decided", "user", grant.Identity.String(), "method", grant.Identity.Method, "target", target, "decision", decision.String())
@@ -48,7 +49,7 @@ func (w *wiring) authorize(_ context.Context, req auth.Request) (auth.Grant, err
 		return grant, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, grant.Identity, decision, target)
 	}
 	grant.Rights, grant.Limits, grant.Review, grant.Rule = decision.Rights, decision.Limits, decision.Until, decision.By()
-	return grant, nil
+	return grant, w.asMaker(ctx, claimed, &grant)
 }
 
 // look gives an identity the groups that the users file has for it now. Who was

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"vncgate/auth"
 	"vncgate/auth/capability"
 	"vncgate/gateway"
+	"vncgate/rfb"
 	"vncgate/web"
 )
 
@@ -78,7 +82,7 @@ func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest)
 	}
 	token := capability.Token{
 		Targets: []string{session.Target}, Rights: rights & session.Rights, Limits: session.Limits, Uses: want.Uses,
-		Issuer: session.Identity.String(), Note: "shared from session " + session.ID,
+		Issuer: session.Identity.String(), Note: "shared from session " + session.ID, Maker: makerOf(session),
 	}
 	token.Expires = shareEnd(session, time.Now().Add(min(want.TTL, w.capabilities.share.time())))
 	text, issued, err := w.capabilities.Issue(token)
@@ -87,6 +91,55 @@ func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest)
 	}
 	w.capabilities.remember(issued.ID, made{key, issued.Expires})
 	return web.Share{ID: issued.ID, Token: text, Link: w.capabilities.share.Link, Expires: issued.Expires}, nil
+}
+
+// makerOf is who makes a link in a session.
+func makerOf(session gateway.SessionInfo) *capability.Maker {
+	m := &capability.Maker{Identities: session.Identities}
+	if from, err := netip.ParseAddrPort(session.From); err == nil {
+		m.From = from.Addr().Unmap().WithZone("")
+	}
+	return m
+}
+
+// wordsMakerGone is for who came by a link whose maker may see nothing any more.
+const wordsMakerGone = "Whoever made this link may not use the display any more. Ask somebody else for a new one."
+
+// asMaker holds the grant of who comes by a link that a session made to what its
+// maker would be granted now, from where the maker was: it ends with the maker's
+// user, groups, rules and hours.
+func (w *wiring) asMaker(ctx context.Context, req auth.Request, grant *auth.Grant) error {
+	came := func(id auth.Identity) bool { return id.Method == capabilityMethod }
+	id, ok := req.Claims["jti"].(string)
+	if !ok || w.capabilities == nil || !slices.ContainsFunc(req.Identities, came) {
+		return nil
+	}
+	maker, err := w.capabilities.Store.Maker(id)
+	if err != nil {
+		return tokenRefusal(err)
+	}
+	if maker == nil || slices.ContainsFunc(maker.Identities, came) { // no link makes links
+		return nil
+	}
+	own, err := w.authorize(ctx, auth.Request{Identities: maker.Identities, Target: req.Target, Address: maker.From, Now: req.Now})
+	over := !own.Expires.IsZero() && !req.Now.Before(own.Expires)
+	if err != nil || over || !own.Rights.Has(auth.View) {
+		return &rfb.Refusal{Reason: wordsMakerGone, Err: fmt.Errorf("%w: the maker of token %s: %w", gateway.ErrDenied, id, cmp.Or(err, errMakerOver))}
+	}
+	grant.Rights &= own.Rights
+	grant.Limits = grant.Limits.Narrow(own.Limits)
+	grant.Expires, grant.Review = sooner(grant.Expires, own.Expires), sooner(grant.Review, own.Review)
+	return nil
+}
+
+var errMakerOver = errors.New("what it had proved has ended, or gives nothing any more")
+
+// sooner is the earlier of two ends, of which zero is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // shareEnd is when a link ends that would last until end, were it not for the
