@@ -27,21 +27,23 @@ var house = map[string]struct {
 	may []string
 	why string
 }{
-	"layers":              {nil, "a layer works under any protocol, so it knows none of ours"},
-	"layers/layertest":    {[]string{"layers"}, "it tests layers alone"},
-	"rfb":                 {nil, "rfb sees one connection: neither sockets nor layers nor pixels"},
-	"rfb/rfbtest":         {[]string{"rfb"}, "it plays the other end of rfb"},
-	"rfb/display":         {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
-	"rfb/display/demo":    {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
-	"auth":                {nil, "who may do what is a question without connections"},
-	"auth/capability":     {[]string{"auth", "auth/tickets"}, "a token is a text and what was written down about it"},
-	"auth/tickets":        {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
-	"certs":               {nil, "certificates are files and keys"},
-	"gateway":             {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
-	"web":                 {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
-	"web/bridge":          {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
-	"cmd/vncgate":         {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "web", "web/bridge"}, "the only place that knows every package"},
-	"cmd/vncgate/interop": {nil, "it tests the program from outside"},
+	"layers":                {nil, "a layer works under any protocol, so it knows none of ours"},
+	"layers/layertest":      {[]string{"layers"}, "it tests layers alone"},
+	"rfb":                   {nil, "rfb sees one connection: neither sockets nor layers nor pixels"},
+	"rfb/rfbtest":           {[]string{"rfb"}, "it plays the other end of rfb"},
+	"rfb/display":           {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
+	"rfb/display/demo":      {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
+	"auth":                  {nil, "who may do what is a question without connections"},
+	"auth/capability":       {[]string{"auth", "auth/tickets"}, "a token is a text and what was written down about it"},
+	"auth/tickets":          {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
+	"certs":                 {nil, "certificates are files and keys"},
+	"gateway":               {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
+	"gateway/control":       {[]string{"gateway", "auth", "layers"}, "it steers a gateway and asks the socket who is there"},
+	"web":                   {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
+	"web/bridge":            {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
+	"cmd/vncgate":           {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/control", "web", "web/bridge"}, "the only place that knows every package"},
+	"cmd/vncgate/benchmark": {nil, "it measures the program from outside, and its load must cost nothing of ours"},
+	"cmd/vncgate/interop":   {nil, "it tests the program from outside"},
 }
 
 // forbidden imports of the standard library.

@@ -1,0 +1,188 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/gateway"
+)
+
+// Session is what query-sessions and events tell of one.
+type Session struct {
+	ID       string    `json:"id" doc:"its name in the log"`
+	State    string    `json:"state" doc:"how it is" enum:"waiting,open,paused"`
+	User     string    `json:"user,omitempty" doc:"whom the viewer proved to be"`
+	Method   string    `json:"method,omitempty" doc:"by what"`
+	Groups   []string  `json:"groups,omitempty" doc:"to which the user belongs"`
+	From     string    `json:"from" doc:"the viewer's address"`
+	Listener string    `json:"listener" doc:"where the viewer came in"`
+	Target   string    `json:"target" doc:"the display that the viewer chose"`
+	Reached  string    `json:"reached,omitempty" doc:"the fall-back that serves instead"`
+	Class    string    `json:"class,omitempty" doc:"in which it runs"`
+	Since    time.Time `json:"since" doc:"when the viewer came"`
+	Expires  time.Time `json:"expires,omitzero" doc:"when its grant ends"`
+	Rights   []string  `json:"rights" doc:"what the viewer may do now"`
+	Limits   string    `json:"limits,omitempty" doc:"within what bounds"`
+	Rule     string    `json:"rule,omitempty" doc:"that decided"`
+	Ticket   string    `json:"ticket,omitempty" doc:"ID of the token that the viewer came by"`
+
+	Stack           string `json:"stack,omitempty" doc:"layers of the viewer's connection, bottom first"`
+	Security        string `json:"security,omitempty" doc:"what the viewer proved itself by"`
+	DisplayStack    string `json:"display_stack,omitempty" doc:"layers of the display's connection, bottom first"`
+	DisplaySecurity string `json:"display_security,omitempty" doc:"what we proved ourselves to the display by"`
+
+	BytesUp   int64   `json:"bytes_up" doc:"from the viewer"`
+	BytesDown int64   `json:"bytes_down" doc:"to the viewer"`
+	Messages  uint64  `json:"messages" doc:"of the viewer's that were let through"`
+	Filtered  uint64  `json:"filtered" doc:"messages that were withheld"`
+	RTT       float64 `json:"rtt_ms,omitempty" doc:"the browser's answer to the last ping, in milliseconds"`
+}
+
+// SessionOf is a session of the gateway in the form in which it is told.
+func SessionOf(info *gateway.SessionInfo) Session {
+	s := Session{
+		ID: info.ID, State: "waiting", User: info.Identity.Name, Method: info.Identity.Method, Groups: info.Identity.Groups,
+		From: info.From, Listener: info.Listener, Target: info.Target, Reached: info.Reached, Class: info.Class,
+		Since: info.Since.UTC(), Expires: info.Expires, Rights: rightsOf(info.Rights), Limits: info.Limits.String(),
+		Rule: info.Rule, Ticket: info.Ticket, Stack: info.Stack, Security: info.Security,
+		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,
+		BytesUp: info.BytesUp, BytesDown: info.BytesDown, Messages: info.Messages, Filtered: info.Filtered,
+		RTT: float64(info.RTT.Microseconds()) / 1000,
+	}
+	switch {
+	case info.Paused:
+		s.State = "paused"
+	case info.Open:
+		s.State = "open"
+	}
+	if !s.Expires.IsZero() {
+		s.Expires = s.Expires.UTC()
+	}
+	return s
+}
+
+func rightsOf(r auth.Rights) []string {
+	text := r.String()
+	if text == "" {
+		return []string{}
+	}
+	return strings.Split(text, ",")
+}
+
+// Which are the sessions that are meant: those that fit all that is given, which
+// is one thing at least.
+type Which struct {
+	ID       string `json:"id,omitempty" doc:"ID of the session" of:"session"`
+	Target   string `json:"target,omitempty" doc:"all sessions on this target" of:"target"`
+	User     string `json:"user,omitempty" doc:"all sessions of this user" of:"user"`
+	Listener string `json:"listener,omitempty" doc:"all that came in here" of:"listener"`
+	Class    string `json:"class,omitempty" doc:"all that run in this class" of:"class"`
+	All      bool   `json:"all,omitempty" doc:"every session there is"`
+}
+
+func (w *Which) empty() bool { return *w == Which{} }
+
+func (w *Which) fits(s *gateway.SessionInfo) bool {
+	return cmp.Or(w.ID, s.ID) == s.ID && cmp.Or(w.Target, s.Target) == s.Target &&
+		cmp.Or(w.Listener, s.Listener) == s.Listener && cmp.Or(w.Class, s.Class) == s.Class &&
+		(w.User == "" || isUser(s, w.User))
+}
+
+func isUser(s *gateway.SessionInfo, name string) bool {
+	return s.Identity.Name == name || slices.ContainsFunc(s.Identities, func(id auth.Identity) bool { return id.Name == name })
+}
+
+// check refuses what would mean all sessions by mistake.
+func (w *Which) check() error {
+	if w.empty() {
+		return Wrong("which session? give its id (query-sessions lists them), or target, user, listener, class or all")
+	}
+	return nil
+}
+
+// none is the error of a command that has met no session.
+func (w *Which) none() error {
+	if w.ID != "" {
+		return NotFound("no session %q: it has ended, or its viewer has not proved who it is yet; query-sessions lists those there are", w.ID)
+	}
+	return NotFound("no session fits; query-sessions lists those there are")
+}
+
+// met is the result of a command on sessions, or its error.
+func (w *Which) met(n int) (Met, error) {
+	if n == 0 {
+		return Met{}, w.none()
+	}
+	return Met{n}, nil
+}
+
+// Met says how many sessions a command has met.
+type Met struct {
+	Sessions int `json:"sessions" doc:"how many sessions it met"`
+}
+
+// SessionQuery are the arguments of query-sessions. Without any it lists all.
+type SessionQuery struct {
+	Which
+	Paging
+}
+
+// SessionList is a page of sessions, the oldest first.
+type SessionList struct {
+	Sessions []Session `json:"sessions" doc:"the oldest first"`
+	Next     string    `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+}
+
+func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (SessionList, error) {
+	var list []Session
+	for _, info := range b.Gateway.List() {
+		if q.fits(&info) {
+			list = append(list, SessionOf(&info))
+		}
+	}
+	page, next, err := pageOf(q.Paging, list, func(s Session) string { return ordered(s.Since.UnixMicro()) + "." + s.ID })
+	return SessionList{page, next}, err
+}
+
+// Kill are the arguments of session-kill.
+type Kill struct {
+	Which
+	Words string `json:"words,omitempty" doc:"what the viewer is told"`
+	Kick  bool   `json:"kick,omitempty" doc:"keep the viewer out for limits.kick_time"`
+}
+
+func (b *Backend) sessionKill(_ context.Context, _ *Call, k Kill) (Met, error) {
+	if err := k.check(); err != nil {
+		return Met{}, err
+	}
+	return k.met(b.Gateway.End(
+		func(s gateway.SessionInfo) bool { return k.fits(&s) },
+		gateway.Ending{Reason: "killed", Words: k.Words, Kick: k.Kick},
+	))
+}
+
+// Message are the arguments of session-message.
+type Message struct {
+	Which
+	Words string `json:"words" doc:"to show on the viewers' pages"`
+}
+
+const maxWords = 1000
+
+func (b *Backend) sessionMessage(_ context.Context, call *Call, m Message) (Met, error) {
+	if err := m.check(); err != nil {
+		return Met{}, err
+	}
+	if m.Words == "" || len(m.Words) > maxWords {
+		return Met{}, Wrong("Parameter 'words' has from 1 to %d bytes", maxWords)
+	}
+	told := b.Gateway.Message(func(s gateway.SessionInfo) bool { return m.fits(&s) }, m.Words)
+	if told == 0 {
+		return Met{}, NotFound("nobody was told: of the sessions that fit, none has a page of the gateway's that shows words (native viewers have none)")
+	}
+	return Met{told}, nil
+}
