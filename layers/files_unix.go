@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +35,9 @@ func sendFiles(u *net.UnixConn, b []byte, files []*os.File) error {
 	return err
 }
 
-func duplicate(f *os.File) (int, error) {
+// duplicate makes another descriptor of f, which children do not inherit. Not by
+// the File of a connection or listener: the number of that makes both block.
+func duplicate(f syscall.Conn) (int, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return 0, err
