@@ -65,7 +65,11 @@ peers:
 	else echo "tests will be skipped for want of: $$missing"; \
 		echo "install them with: sudo apt-get install" $$missing; fi
 
-bench:
+# The program from outside, beside the peers that are installed, and then its
+# layers with their allocations. BENCH is for what 'bin/vncgate-bench -h' lists.
+bench: build
+	$(GO) build -trimpath -o bin/vncgate-bench ./cmd/vncgate/benchmark
+	./bin/vncgate-bench $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./layers ./rfb ./gateway
 
 # Every fuzz test for FUZZTIME each.
