@@ -90,7 +90,9 @@ func operate(t *testing.T, g *gate, kind viewerKind, front string, d *display) o
 
 func reachesX(t *testing.T, x *xserver, v operator) {
 	t.Helper()
-	xev, err := x.watchInput(testScope(t))
+	s := testScope(t)
+	defer s.close() // presses of buttons are told to one client alone
+	xev, err := x.watchInput(s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,9 +45,11 @@ func TestRightsGoInMidDrag(t *testing.T) {
 			v := g.open(t, testScope(t), kind, name, d).(dragger)
 			xev := holds(t, v, d)
 			losesGrip(t, g, xev, name, "allow=view")
-			if err := errors.Join(v.drag(at.X+90, at.Y+60), v.press(keyReturn), v.letGo(keyX), v.click(at.X, at.Y)); err != nil {
+			w := g.watch(kind, name)
+			if err := errors.Join(v.drag(at.X+90, at.Y+60), v.letGo(keyX), v.click(at.X, at.Y), v.press(keyReturn)); err != nil {
 				t.Fatal(err)
 			}
+			w.judged(t, releases(keyReturn))
 			g.regrant(t, name, most)
 			last := key{"z", "z", 0x7a}
 			if err := v.press(last); err != nil {

@@ -18,6 +18,8 @@ type ruled struct {
 	*served
 	mu     sync.Mutex
 	rights map[string]string // "allow=view", by target
+	fronts map[string]*tap   // between the viewers and the gateway; by target, "web" for browsers
+	backs  map[string]*tap   // between the gateway and the displays
 }
 
 // ruledTargets is the configuration of a ruled gateway.
@@ -51,9 +53,12 @@ func startRuled(t *testing.T, displays map[string]*display, rights map[string]st
 	if err != nil {
 		t.Fatal(err)
 	}
-	targets := map[string]configBack{}
+	targets, backs := map[string]configBack{}, map[string]*tap{}
 	for name, d := range displays {
-		c := configBack{Address: d.at.address(), Security: d.at.security}
+		if backs[name], err = startTap(s, d.at); err != nil {
+			t.Fatal(err)
+		}
+		c := configBack{Address: fmt.Sprintf("127.0.0.1:%d", backs[name].port), Security: d.at.security}
 		if d.at.password != "" {
 			if c.Password, err = plainFile(s, "password", d.at.password); err != nil {
 				t.Fatal(err)
@@ -61,7 +66,7 @@ func startRuled(t *testing.T, displays map[string]*display, rights map[string]st
 		}
 		targets[name] = c
 	}
-	g := &ruled{served: &served{dir: dir}, rights: maps.Clone(rights)}
+	g := &ruled{served: &served{dir: dir}, rights: maps.Clone(rights), fronts: map[string]*tap{}, backs: backs}
 	if err := g.write(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +74,11 @@ func startRuled(t *testing.T, displays map[string]*display, rights map[string]st
 		"Targets": targets, "Policy": g.policy(dir), "Origin": foreignPages.get(t, servePages(debianNoVNC)).URL,
 	})
 	g.dir = dir
+	for name, port := range g.ports {
+		if g.fronts[name], err = startTap(s, endpoint{host: "127.0.0.1", port: port}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return g
 }
 
@@ -108,7 +118,59 @@ func (g *ruled) regrant(t *testing.T, target, rights string) {
 		return errors.Join(errors.New("its grant has not changed"), g.alive())
 	})
 	t.Logf("%s: %s after %v", target, rights, time.Since(begun).Round(time.Millisecond))
-	time.Sleep(50 * time.Millisecond) // it is told just before it holds
+}
+
+// A watch is on a viewer that was opened by enterTapped: what it sends from now
+// on.
+type watch struct {
+	g           *ruled
+	target      string
+	front, back *tap
+	from        int // messages
+}
+
+// watch begins one. The target has no other viewers.
+func (g *ruled) watch(kind viewerKind, target string) *watch {
+	w := &watch{g: g, target: target, front: g.fronts[target], back: g.backs[target]}
+	if kind.label == noVNC.label {
+		w.front = g.fronts["web"]
+	}
+	seen, _ := w.front.messages()
+	w.from = len(seen)
+	return w
+}
+
+// judged waits until the viewer has sent each of what is named, the last of
+// which is its last, and until the gateway has decided about all of it. A
+// program that was told to type has not done so yet, least of all where several
+// run at once.
+func (w *watch) judged(t *testing.T, all ...func(msg []byte) bool) {
+	t.Helper()
+	for i, wanted := range all {
+		eventually(t, fmt.Sprintf("the viewer tries the %d. of %d", i+1, len(all)), func() error {
+			seen, _ := w.front.messages()
+			if !slices.ContainsFunc(seen[w.from:], wanted) {
+				return errors.Join(fmt.Errorf("not among %x", seen[w.from:]), w.g.alive())
+			}
+			return nil
+		})
+	}
+	var mark []byte
+	eventually(t, "the viewer ends its message", func() (err error) {
+		mark, err = w.front.mark()
+		return err
+	})
+	eventually(t, "what came behind goes through", func() error { return errors.Join(w.back.has(mark), w.g.alive()) })
+}
+
+// enterTapped is enter for a viewer that is watched.
+func (g *ruled) enterTapped(kind viewerKind, target string) endpoint {
+	at := g.enter(kind, target)
+	at.port = g.fronts[target].port
+	if kind.label == noVNC.label {
+		at.port = g.fronts["web"].port
+	}
+	return at
 }
 
 // enter is where a viewer of a kind comes in for a target.
@@ -124,7 +186,7 @@ func (g *ruled) enter(kind viewerKind, target string) endpoint {
 func (g *ruled) open(t *testing.T, s *scope, kind viewerKind, target string, d *display) operator {
 	t.Helper()
 	kind.needs(t)
-	v, err := kind.open(s, g.enter(kind, target))
+	v, err := kind.open(s, g.enterTapped(kind, target))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"image"
 	"strings"
 	"testing"
 )
@@ -33,8 +34,7 @@ func TestViewOnlyOnX(t *testing.T) {
 			v := g.open(t, testScope(t), kind, name, d)
 			reachesX(t, d.x, v)
 			carries(t, d, v, "up to "+name, "down to "+name)
-			g.regrant(t, name, "allow=view")
-			seen := triesOnX(t, d, v, func() { g.regrant(t, name, most) })
+			seen := triesOnX(t, g, kind, name, d, v)
 			if len(seen) > 0 {
 				t.Errorf("the display saw:\n%s", strings.Join(seen, "\n"))
 			}
@@ -55,53 +55,62 @@ func newDesk(t *testing.T, name string) *display {
 	return d
 }
 
-// triesOnX types, clicks, drags and pastes, has the right given back and presses
-// Return. What it returns has the display seen before that Return, which the
-// viewer has sent behind everything else.
-func triesOnX(t *testing.T, d *display, v operator, giveBack func()) (seen []string) {
+// triesOnX has a viewer that may only look type, click and paste. Then it gets
+// its rights back and presses Return. What triesOnX returns has the display seen
+// before that Return, which the viewer has sent behind everything else.
+func triesOnX(t *testing.T, g *ruled, kind viewerKind, target string, d *display, v operator) (seen []string) {
 	t.Helper()
 	s := testScope(t)
-	const own = "the display's own"
-	if err := d.x.copyText(s, own, d.clipboard); err != nil {
-		t.Fatal(err)
-	}
 	xev, err := d.x.watchInput(s)
 	if err != nil {
 		t.Fatal(err)
 	}
+	last := at.Add(image.Pt(50, 0))
+	if err := v.click(last.X, last.Y); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all before has arrived", func() error {
+		return sawEvent(xev, "ButtonRelease", fmt.Sprintf("root:(%d,%d)", last.X, last.Y))
+	})
+	g.regrant(t, target, "allow=view")
+	said, w := xev.log.len(), g.watch(kind, target)
+	const own = "the display's own"
+	if err := d.x.copyText(s, own, d.clipboard); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "the display has a text", func() error { return d.x.pastes(own, d.clipboard) })
-	was, err := d.x.pointer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(v.click(at.X+70, at.Y), v.press(keyX), v.copyText(s, "not for the display"), v.click(at.X+90, at.Y)); err != nil {
-		t.Fatal(err)
-	}
+	tries(t, v)
+	w.judged(t, isCutText, releases(keyX))
 	if v.pastes(own) == nil {
 		seen = append(seen, "its own text, in the viewer")
 	}
-	is, err := d.x.pointer()
-	if err != nil {
-		t.Fatal(err)
+	if is, err := d.x.pointer(); err != nil || is != last {
+		seen = append(seen, fmt.Sprintf("its pointer at %v, not at %v (%v)", is, last, err))
 	}
-	giveBack()
+	g.regrant(t, target, most)
 	if err := v.press(keyReturn); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a key arrives", func() error { return sawEvent(xev, "KeyRelease", keyReturn.shown()) })
-	if is != was {
-		seen = append(seen, fmt.Sprintf("its pointer at %v, not at %v", is, was))
-	}
-	seen = append(seen, inputSeen(xev, keyReturn)...)
+	seen = append(seen, inputSeen(xev.log.String()[said:], keyReturn)...)
 	if err := d.x.pastes(own, d.clipboard); err != nil {
 		seen = append(seen, err.Error())
 	}
 	return seen
 }
 
-// inputSeen is each key and button that xev has printed, but for one key.
-func inputSeen(xev *process, but key) (seen []string) {
-	for block := range strings.SplitSeq(xev.log.String(), "\n\n") {
+// tries has a viewer click, copy, which it tells of when it is used, and type x.
+func tries(t *testing.T, v operator) {
+	t.Helper()
+	err := errors.Join(v.click(at.X+70, at.Y), v.copyText(testScope(t), "not for the display"), v.click(at.X+90, at.Y), v.press(keyX))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inputSeen is each key and button among what xev has printed, but for one key.
+func inputSeen(printed string, but key) (seen []string) {
+	for block := range strings.SplitSeq(printed, "\n\n") {
 		for _, event := range []string{"KeyPress", "KeyRelease", "ButtonPress", "ButtonRelease"} {
 			if strings.Contains(block, event+" event") && !strings.Contains(block, but.shown()) {
 				seen = append(seen, block)
@@ -127,10 +136,9 @@ func TestViewOnlyOnQEMU(t *testing.T) {
 			v := g.open(t, s, kind, name, d)
 			reachesQEMU(t, d, v)
 			g.regrant(t, name, "allow=view")
-			said := d.log.len()
-			if err := errors.Join(v.click(at.X+70, at.Y), v.press(keyX), v.copyText(s, "not for QEMU"), v.click(at.X, at.Y)); err != nil {
-				t.Fatal(err)
-			}
+			said, w := d.log.len(), g.watch(kind, name)
+			tries(t, v)
+			w.judged(t, isCutText, releases(keyX))
 			g.regrant(t, name, most)
 			if err := v.press(keyReturn); err != nil {
 				t.Fatal(err)

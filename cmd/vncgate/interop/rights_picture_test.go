@@ -160,7 +160,7 @@ func (s *mutedStage) act(t *testing.T) (texts []string) {
 		}
 	}
 	s.d.x.slide(t, owner)
-	for _, seen := range inputSeen(xev, keyReturn) {
+	for _, seen := range inputSeen(xev.log.String(), keyReturn) {
 		if !clicked.MatchString(seen) {
 			t.Errorf("the display saw %s", seen)
 		}
