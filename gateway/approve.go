@@ -25,7 +25,7 @@ func (s *Session) offer(ctx context.Context, stacked net.Conn) (*rfb.ServerConfi
 	case err != nil:
 		return nil, err
 	}
-	cfg := &rfb.ServerConfig{Approve: s.approve}
+	cfg := &rfb.ServerConfig{Approve: s.approve, Failed: s.failed}
 	if s.front.Security != nil {
 		cfg.Security = s.front.Security(stacked, s.name)
 	}
@@ -70,11 +70,13 @@ func (s *Session) approve(ctx context.Context, secured rfb.Secured) error {
 
 func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	s.proved.Store(true)
+	s.stages.enter(stageAuthorize)
 	s.stack, s.proof = layers.Describe(secured.Conn), certified(secured.Conn)
 	s.rechoose(secured)
 	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
 		return err
 	}
+	s.emit(Event{Kind: SessionAuthenticated, Method: methodOf(secured)})
 	target, err := s.find(ctx)
 	if errors.Is(err, ErrNoTarget) {
 		return &rfb.Refusal{Reason: "There is no such display.", Err: err}
@@ -85,6 +87,7 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	if err := s.g.establish(s); err != nil {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
+	s.stages.enter(stageQueue)
 	if err := s.takeSeat(ctx); err != nil {
 		return err
 	}

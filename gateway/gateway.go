@@ -63,6 +63,10 @@ type Gateway struct {
 	// Extend says until when the ticket of a session lasts that is to be
 	// renewed, or why it does not last any longer. Nil renews nothing.
 	Extend func(ctx context.Context, session SessionInfo) (time.Time, error)
+	// Observe is told what happens. It is called where that is, by many
+	// goroutines at once, though never where bytes are moved, and has to return
+	// at once: what takes longer is the receiver's to queue. Nil: nobody.
+	Observe func(Event)
 	// Limits bounds what is served at once; zero fields mean the defaults.
 	Limits Limits
 	// Log gets one line when a session starts and one when it ends; nil
@@ -82,6 +86,7 @@ type Gateway struct {
 	outlaws   outlaws
 	boards    boards
 	crowd     crowd
+	displays  displays
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes

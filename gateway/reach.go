@@ -22,6 +22,7 @@ var errViewerLeft = errors.New("gateway: the viewer left while its display was w
 // reach connects to target or to one of its fall-backs, and goes on trying
 // where the target says so. What it returns is what the viewer is told.
 func (s *Session) reach(ctx context.Context, target *Target) error {
+	s.stages.enter(stageStart)
 	r := &reaching{s: s, first: target, open: append([]*Target{target}, target.Fallbacks...), started: map[*Launcher]int{}}
 	patience := r.patience()
 	ctx, stop := s.untilExpiry(ctx)
@@ -111,6 +112,8 @@ func (r *reaching) round(ctx context.Context) error {
 	var again []*Target
 	for i, t := range r.open {
 		err := r.try(ctx, t, len(r.open)-i)
+		r.s.stages.enter(stageStart) // whatever comes before the next try
+		r.s.g.tried(ctx, t, err)
 		if err == nil {
 			return nil
 		}
@@ -190,7 +193,7 @@ func (r *reaching) dial(ctx context.Context, t *Target, share int) error {
 	limits := &r.s.g.Limits
 	ctx, cancel := context.WithTimeout(ctx, min(limits.DialTimeout, r.s.clock.left()/time.Duration(share)))
 	defer cancel()
-	display, err := t.connect(ctx, r.s.below, limits.GreetTimeout)
+	display, err := t.connect(ctx, r.s.below, limits.GreetTimeout, &r.s.stages)
 	if err != nil {
 		return err
 	}

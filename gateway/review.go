@@ -167,6 +167,7 @@ func (s *Session) hold(answer auth.Grant) {
 func (s *Session) apply(traffic *relay, before, now *auth.Grant) {
 	if before.Rights != now.Rights || !before.Limits.Equal(now.Limits) {
 		s.logger().Info("grant changed", "rights", now.Rights.String(), "limits", now.Limits.String(), ruleAttr(now))
+		s.emit(Event{Kind: GrantChanged})
 	}
 	if !traffic.obey(before, now) {
 		s.stop(endRightsChanged)

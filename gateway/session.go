@@ -61,6 +61,7 @@ type Session struct {
 	address  netip.Addr // the same, if it is one
 	seat     *seat      // on the target
 	clock    *clock     // of the handshake
+	stages   stages     // of the same
 	below    *watched   // the viewer's connection below RFB
 	launcher *Launcher  // that the session is counted at, or nil
 }
@@ -86,6 +87,7 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 	defer s.Release()
 	defer s.stopUsing()
 	s.from, s.address = addressOf(c), ipOf(c)
+	s.stages = newStages(s.begun)
 	s.g.boards.open(s)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -103,6 +105,7 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 		s.board.post(Notice{Kind: NoticeEnding, Words: end.words, Code: end.code})
 	}
 	s.report(end)
+	s.ended(end)
 	return end.err
 }
 
@@ -163,10 +166,12 @@ func (s *Session) stoppedEnd() (ending, bool) {
 func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	ctx, s.clock = startClock(ctx, s.g.Limits.HandshakeTimeout)
 	defer s.clock.stop()
+	s.stages.enter(stageLayers)
 	stacked, err := s.stackViewer(ctx, c)
 	if err != nil {
 		return c, err
 	}
+	s.stages.enter(stageSecurity)
 	s.below = &watched{Conn: stacked}
 	cfg, err := s.offer(ctx, stacked)
 	if cfg != nil {
@@ -196,6 +201,7 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 
 // passInit hands ClientInit to the display and ServerInit to the viewer.
 func (s *Session) passInit(ctx context.Context) error {
+	s.stages.enter(stageInit)
 	shared, err := s.viewer.ReadClientInit(ctx)
 	if err != nil {
 		return err
@@ -216,6 +222,7 @@ func (s *Session) relay(ctx context.Context) ending {
 	s.logger().Info("session opened",
 		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
 		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(&grant), s.reachedAttr())
+	s.opened()
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	defer unhook()
 	quiet := s.ping(&s.traffic.up, func() { s.stop(endViewerGone) })

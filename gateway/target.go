@@ -101,9 +101,10 @@ func (u *Unreachable) words() string {
 // authentication, so when none fits, it is tried once more without VeNCrypt,
 // where the target's list has something else.
 //
-// viewer is whom it is for; greet bounds the wait for the display's first word.
-func (t *Target) connect(ctx context.Context, viewer net.Conn, greet time.Duration) (*rfb.Conn, error) {
-	display, err := t.attempt(ctx, viewer, greet, t.Security())
+// viewer is whom it is for; greet bounds the wait for the display's first word;
+// spent is told how far it is.
+func (t *Target) connect(ctx context.Context, viewer net.Conn, greet time.Duration, spent *stages) (*rfb.Conn, error) {
+	display, err := t.attempt(ctx, viewer, greet, spent, t.Security())
 	var none *rfb.NoCommonSecurityError
 	if !errors.As(err, &none) || !none.InVeNCrypt() {
 		return display, err
@@ -112,18 +113,20 @@ func (t *Target) connect(ctx context.Context, viewer net.Conn, greet time.Durati
 	if len(rest) == 0 {
 		return nil, err
 	}
-	display, again := t.attempt(ctx, viewer, greet, rest)
+	display, again := t.attempt(ctx, viewer, greet, spent, rest)
 	if errors.As(again, &none) {
 		return nil, err // the first error says why the display's VeNCrypt would not do
 	}
 	return display, again
 }
 
-func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Duration, security []rfb.Security) (*rfb.Conn, error) {
+func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Duration, spent *stages, security []rfb.Security) (*rfb.Conn, error) {
+	spent.enter(stageDial)
 	c, err := t.Dial(ctx)
 	if err != nil {
 		return nil, t.unreachable(ctx, "dial", err)
 	}
+	spent.enter(stageDisplay)
 	stack := t.Layers
 	if t.SendProxy != 0 {
 		header := layers.ProxyClient(t.SendProxy, viewer.RemoteAddr(), viewer.LocalAddr())

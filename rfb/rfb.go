@@ -158,6 +158,10 @@ type ServerConfig struct {
 	// whether the viewer gets in; nil lets it. It may take its time: the
 	// display is dialled here, so that a *Refusal it returns can be shown.
 	Approve func(context.Context, Secured) error
+	// Failed, if set, is told of a proof that was wrong, before the viewer is:
+	// of what kind it was (Secured.Method, "" where that is not clear), and what
+	// the log should say of it.
+	Failed func(method string, err error)
 }
 
 // ClientConfig tells Client what to use towards a display.

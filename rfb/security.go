@@ -60,6 +60,9 @@ func serve(ctx context.Context, c net.Conn, cfg *ServerConfig) (*Conn, error) {
 	if secured.Conn == nil {
 		secured.Conn = c
 	}
+	if wrong := (*Refusal)(nil); cfg.Failed != nil && errors.As(err, &wrong) {
+		cfg.Failed(secured.Method, err)
+	}
 	if err == nil && cfg.Approve != nil {
 		err = approve(ctx, cfg, secured)
 	}
