@@ -86,6 +86,7 @@ type Gateway struct {
 	outlaws   outlaws
 	boards    boards
 	crowd     crowd
+	class     class // of all sessions
 	displays  displays
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left
@@ -240,6 +241,7 @@ func (g *Gateway) prepare() {
 	g.ready = true
 	g.Limits = g.Limits.withDefaults()
 	g.slots.limits = g.Limits
+	g.class.park = defaultPark
 	g.listeners = map[net.Listener]struct{}{}
 	g.sessions = map[*Session]struct{}{}
 	g.idle = make(chan struct{})

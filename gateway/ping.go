@@ -9,8 +9,8 @@ import (
 
 // ping sends pings to a viewer that is a browser and calls gone, once, when it
 // gives no sign of life any more. up is what reads from the viewer, if that can
-// be kept from it by a display that takes nothing: the viewer's silence means
-// nothing then. nil always reads.
+// be kept from it by a display that takes nothing, or by a pause: the viewer's
+// silence means nothing then. nil always reads.
 func (s *Session) ping(up *pump, gone func()) (stop func()) {
 	ws, ok := layers.As[*layers.WebSocketConn](s.below)
 	if !ok || s.front.Ping < 0 {
@@ -65,12 +65,12 @@ func (p *pinger) silent() {
 	}
 }
 
-// state is what up does and has done.
+// state is whether up is kept from reading, and what it has done.
 func (p *pinger) state() (writing bool, moved int64) {
 	if p.up == nil {
 		return false, 0
 	}
-	return p.up.writing.Load(), p.up.moved.Load()
+	return p.up.writing.Load() || p.up.relay.isPaused(), p.up.moved.Load()
 }
 
 func (p *pinger) end() {

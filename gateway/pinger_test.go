@@ -24,7 +24,7 @@ func TestSilenceThatMeansNothing(t *testing.T) {
 		{"blocked, then silent twice", []int{writing, reading, reading}, true},
 	} {
 		gone := false
-		p := &pinger{up: &pump{}, gone: func() { gone = true }, over: true} // so that no heartbeat begins
+		p := &pinger{up: &pump{relay: &relay{}}, gone: func() { gone = true }, over: true} // so that no heartbeat begins
 		for _, step := range test.steps {
 			p.up.writing.Store(step == writing)
 			if step == moved {

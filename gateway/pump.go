@@ -17,12 +17,15 @@ import (
 const (
 	smallRead = 2 << 10  // what a direction reads with while little moves
 	bulkRead  = 64 << 10 // what it reads with while much does
-	bulkTick  = time.Second
+	tickEvery = time.Second
 )
 
-// bulkBuffers are lent to a direction while bytes move, with room for a frame
-// header in front.
-var bulkBuffers = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+bulkRead); return &b }}
+// The buffers that are lent to a direction while bytes move, with room for a
+// frame header in front.
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([maxHeadroom + smallRead]byte) }}
+	bulkBuffers  = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+bulkRead); return &b }}
+)
 
 const maxHeadroom = 16
 
@@ -38,26 +41,33 @@ type pump struct {
 	rate     atomic.Pointer[rate.Limiter] // nil: as fast as can be
 	writing  atomic.Bool                  // nobody reads from src meanwhile
 
-	armed  time.Time // when the write deadline was last set
-	lent   *[]byte   // a bulk buffer, while bytes move
-	ticked int64     // moved at the last tick of the bulk buffer
+	armed  time.Time     // when the write deadline was last set
+	lent   *[]byte       // a bulk buffer, while bytes move
+	ticked int64         // moved at the last tick
+	quiet  time.Duration // how long nothing had moved then
+	spot   spot          // where it rests
 }
 
 // join makes p the direction from src to dst, through the framing of dst where
 // that has one.
 func (p *pump) join(r *relay, src, dst net.Conn, stall time.Duration) {
 	p.relay, p.src, p.dst, p.write, p.stall = r, src, dst, dst.Write, stall
+	p.spot.raw = socketUnder(src)
 	if w, ok := layers.Raw(dst).(layers.HeadroomWriter); ok && w.Headroom() <= maxHeadroom {
 		p.headroom, p.write = w.Headroom(), w.WriteHeadroom
 	}
 }
 
-// run copies until an end; one of the errors is set and says which.
+// run copies until an end, of which one of the errors says which it is, or until
+// the direction should rest: readErr is errResting then, and all buffers have
+// been given back.
 func (p *pump) run() (readErr, writeErr error) {
-	small := make([]byte, p.headroom+smallRead)
+	small := smallBuffers.Get().(*[maxHeadroom + smallRead]byte)
+	defer smallBuffers.Put(small)
 	defer p.giveBack()
+	p.begin()
 	for {
-		buf := small
+		buf := small[:p.headroom+smallRead]
 		if p.lent != nil {
 			buf = *p.lent
 		}
@@ -75,7 +85,10 @@ func (p *pump) run() (readErr, writeErr error) {
 			if p.lent == nil && n == smallRead {
 				p.borrow()
 			}
-		case p.lent != nil && errors.Is(err, os.ErrDeadlineExceeded) && p.tick():
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if err := p.tick(err); err != nil {
+				return err, nil
+			}
 		default:
 			return err, nil
 		}
@@ -122,34 +135,73 @@ func (p *pump) send(b []byte) error {
 	return err
 }
 
-// borrow takes a bulk buffer. From then on a read deadline ticks: when a tick
-// passes without a byte, the buffer goes back, and an idle session holds none.
-func (p *pump) borrow() {
-	p.lent = bulkBuffers.Get().(*[]byte)
+// begin sets the first tick of a run. A direction that was woken rests again
+// unless bytes of the stream come within a glance.
+func (p *pump) begin() {
 	p.ticked = p.moved.Load()
-	p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
+	after, can := p.canRest()
+	if !can {
+		p.setReadDeadline(time.Time{})
+		return
+	}
+	p.quiet = after
+	p.setReadDeadline(time.Now().Add(min(glance, after)))
 }
 
-// tick is false when the deadline was that of an end.
-func (p *pump) tick() bool {
-	if _, ending := p.relay.ending(); ending {
-		return false
+// borrow takes a bulk buffer. From then on a read deadline ticks, if none did
+// before: when a tick passes without a byte, the buffer goes back.
+func (p *pump) borrow() {
+	p.lent = bulkBuffers.Get().(*[]byte)
+	if _, ticks := p.canRest(); !ticks {
+		p.ticked = p.moved.Load()
+		p.setReadDeadline(time.Now().Add(tickEvery))
 	}
+}
+
+// tick looks whether something has moved since the last one. It returns err if
+// the deadline that was missed is that of an end, and errResting when the
+// direction should rest.
+func (p *pump) tick(err error) error {
+	if _, ending := p.relay.endsBy(); ending {
+		return err
+	}
+	if p.relay.isPaused() {
+		return errResting
+	}
+	after, rests := p.canRest()
+	next := min(tickEvery, after)
 	if moved := p.moved.Load(); moved != p.ticked {
-		p.ticked = moved
-		p.setDeadline(p.src.SetReadDeadline, time.Now().Add(bulkTick))
-		return true
+		p.ticked, p.quiet = moved, 0
+	} else {
+		p.giveBack()
+		p.quiet += next
 	}
-	p.giveBack()
-	p.setDeadline(p.src.SetReadDeadline, time.Time{})
-	return true
+	switch {
+	case rests && p.quiet >= after:
+		return errResting
+	case rests:
+		p.setReadDeadline(time.Now().Add(next))
+	case p.lent != nil:
+		p.setReadDeadline(time.Now().Add(tickEvery))
+	default:
+		p.setReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+// setReadDeadline undoes neither the deadline of an end nor that of a pause.
+func (p *pump) setReadDeadline(t time.Time) {
+	p.setDeadline(p.src.SetReadDeadline, t)
+	if p.relay.isPaused() {
+		_ = p.src.SetReadDeadline(past)
+	}
 }
 
 // setDeadline never undoes the deadlines of an end that has begun: the end is
 // recorded before its deadlines are set, so that one of the two sees the other.
 func (p *pump) setDeadline(set func(time.Time) error, t time.Time) {
 	_ = set(t)
-	if over, ending := p.relay.ending(); ending {
+	if over, ending := p.relay.endsBy(); ending {
 		_ = set(over)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vncgate/auth"
@@ -25,11 +26,17 @@ type relay struct {
 	filter          *rfb.Filter       // of up; nil in a Pipe
 	server          *rfb.ServerFilter // of down, where something is withheld there; else nil
 
-	ended chan struct{} // closed when an end has begun
+	class atomic.Pointer[class] // says when its directions rest; nil: never
+	spawn func(func())          // starts its goroutines; nil: go
+	done  func(ending)          // is called when both directions have ended
 
-	mu   sync.Mutex
-	end  ending
-	over time.Time // when both directions must have ended; zero until an end has begun
+	ending chan struct{} // closed when an end has begun
+
+	mu     sync.Mutex
+	left   int // directions that have not ended
+	paused bool
+	end    ending
+	over   time.Time // when both directions must have ended; zero until an end has begun
 
 	halves    bool        // one direction can end alone (a Pipe)
 	rest      *time.Timer // set once one has: looks after the other
@@ -41,7 +48,7 @@ type relay struct {
 // something of it is withheld. init is the display's.
 func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, stall time.Duration) *relay {
 	p := filterPolicy(grant)
-	r := &relay{viewer: viewer, display: display, ended: make(chan struct{})}
+	r := &relay{viewer: viewer, display: display, ending: make(chan struct{})}
 	r.filter = rfb.NewFilter(layers.Raw(display), p)
 	r.up.join(r, viewer, display, stall)
 	r.up.headroom, r.up.write = 0, r.filter.Write
@@ -54,27 +61,41 @@ func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, 
 	return r
 }
 
-// run returns when both directions have ended, with the reason of the first.
-// The connections are left open for a last word.
-func (r *relay) run() ending {
-	upDone := make(chan struct{})
-	go r.runUp(upDone)
-	readErr, writeErr := r.down.run()
-	r.finish(r.displayEnd(readErr, writeErr), readErr, r.viewer)
-	<-upDone
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.rest != nil {
-		r.rest.Stop()
-	}
-	return r.end
+// start moves bytes both ways and calls done, once and in a goroutine of the
+// relay's, when both directions have ended, with the reason of the first. The
+// connections are left open for a last word.
+func (r *relay) start(done func(ending)) {
+	r.done, r.left = done, 2
+	r.launch(r.up.carry)
+	r.launch(r.down.carry)
 }
 
-func (r *relay) runUp(done chan<- struct{}) {
-	defer close(done)
-	readErr, writeErr := r.up.run()
-	r.letGo()
-	r.finish(r.viewerEnd(readErr, writeErr), readErr, r.display)
+// wait is start for callers that have nothing else to do.
+func (r *relay) wait() ending {
+	end := make(chan ending, 1)
+	r.start(func(e ending) { end <- e })
+	return <-end
+}
+
+// ended takes up the end of one direction.
+func (r *relay) ended(p *pump, readErr, writeErr error) {
+	if p == &r.up {
+		r.letGo()
+		r.finish(r.viewerEnd(readErr, writeErr), readErr, r.display)
+	} else {
+		r.finish(r.displayEnd(readErr, writeErr), readErr, r.viewer)
+	}
+	r.mu.Lock()
+	r.leave(p)
+	r.left--
+	last, end := r.left == 0, r.end
+	if last && r.rest != nil {
+		r.rest.Stop()
+	}
+	r.mu.Unlock()
+	if last {
+		r.done(end)
+	}
 }
 
 // finish records the first end and gives the other direction a moment: the
@@ -106,15 +127,17 @@ func (r *relay) first(end ending, over time.Time) bool {
 		r.end = end
 	}
 	r.over = over
-	close(r.ended)
+	close(r.ending)
+	woken := r.wakeAll()
 	r.mu.Unlock()
 	_ = r.viewer.SetDeadline(over)
 	_ = r.display.SetDeadline(over)
+	r.carry(woken)
 	return true
 }
 
-// ending returns when everything must be over, once an end has begun.
-func (r *relay) ending() (over time.Time, begun bool) {
+// endsBy returns when everything must be over, once an end has begun.
+func (r *relay) endsBy() (over time.Time, begun bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.over, !r.over.IsZero()
@@ -153,3 +176,6 @@ func (r *relay) displayEnd(readErr, writeErr error) ending {
 	}
 	return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, readErr}
 }
+
+// leave takes p off the loop that it has rested in; r.mu is held.
+func (r *relay) leave(p *pump) { p.spot.leave() }

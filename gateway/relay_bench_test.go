@@ -50,7 +50,7 @@ func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int, righ
 	back, display := stackedPair(b, nil, nil)
 	r := newRelay(front, back, &auth.Grant{Rights: rights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
 	ended := make(chan struct{})
-	go func() { defer close(ended); r.run() }()
+	go func() { defer close(ended); r.wait() }()
 	go writeMany(display, rawUpdate(size), b.N)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
@@ -79,7 +79,7 @@ func writeMany(c net.Conn, p []byte, n int) {
 }
 
 // stackedPair joins two ends over loopback TCP and stacks layers on each.
-func stackedPair(b *testing.B, server, client []layers.Layer) (ours, theirs net.Conn) {
+func stackedPair(b testing.TB, server, client []layers.Layer) (ours, theirs net.Conn) {
 	b.Helper()
 	accepted, dialled := layertest.TCP(b)
 	type result struct {

@@ -226,7 +226,8 @@ func (s *Session) relay(ctx context.Context) ending {
 	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	defer unhook()
 	quiet := s.ping(&s.traffic.up, func() { s.stop(endViewerGone) })
-	end := s.traffic.run()
+	end := s.traffic.wait()
+	s.g.class.leave()
 	quiet()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
@@ -240,6 +241,8 @@ func (s *Session) open() auth.Grant {
 	defer s.mu.Unlock()
 	grant := s.grant
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
+	s.g.class.enter()
+	s.traffic.class.Store(&s.g.class)
 	s.times = startTimes(s, grant)
 	s.tellRights(&grant)
 	return grant

@@ -60,6 +60,6 @@ func (p *pump) await(d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-p.relay.ended:
+	case <-p.relay.ending:
 	}
 }

@@ -85,6 +85,18 @@ func (f *Filter) release(keys, buttons bool) error {
 	return f.flush(b)
 }
 
+// Lift releases all keys and buttons that are down; what the viewer sends
+// afterwards passes as before. It waits for a Write under way. Its error is that
+// of the display, and every further Write's.
+func (f *Filter) Lift() error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	if f.err == nil {
+		f.err = f.release(true, true)
+	}
+	return f.err
+}
+
 // Release releases all keys and buttons that are down, and has every further
 // Write fail: it is for the end of a session. It waits for a Write under way.
 // Its error is that of the display.
