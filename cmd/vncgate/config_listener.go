@@ -227,7 +227,10 @@ func (l *listenerConfig) validateArrivals(c *config) error {
 }
 
 // tokenRequired reports whether nobody comes in without a token.
-func (l *listenerConfig) tokenRequired() bool { return len(l.Sources) > 0 && l.Token != "optional" }
+func (l *listenerConfig) tokenRequired() bool { return len(l.Sources) > 0 && l.Token != tokenOptional }
+
+// tokenOptional lets those without a token in as well, by what security asks for.
+const tokenOptional = "optional"
 
 func (l *listenerConfig) validateTokens(c *config) error {
 	switch {
@@ -237,8 +240,8 @@ func (l *listenerConfig) validateTokens(c *config) error {
 		return nil
 	case !l.takes(browsers):
 		return errors.New("sources: native viewers bring no token; add web, or name the display in another way (route)")
-	case l.Token != "" && l.Token != "required" && l.Token != "optional":
-		return fmt.Errorf("token: %w", notOneOf("setting", l.Token, []string{"required", "optional"}))
+	case l.Token != "" && l.Token != "required" && l.Token != tokenOptional:
+		return fmt.Errorf("token: %w", notOneOf("setting", l.Token, []string{"required", tokenOptional}))
 	}
 	for i, name := range l.Sources {
 		at := slices.IndexFunc(c.Sources, func(s sourceConfig) bool { return s.Name == name })

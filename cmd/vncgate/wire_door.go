@@ -182,7 +182,7 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 		cfg.Trusted = trusted
 	}
 	if len(l.Sources) > 0 {
-		cfg.Tickets = w.bearers(l.Sources, front)
+		cfg.Tickets = w.bearers(l, front)
 		cfg.TokenPath = w.cfg.oVirtIn(l.Sources)
 	}
 	return cfg, nil

@@ -37,10 +37,10 @@ func (w *wiring) pages(cfg *web.Config, l *listenerConfig) {
 
 // opensLinks reports whether a token that was issued here is all that a bearer
 // needs: a link to a page that asks for an account or a certificate as well opens
-// nothing to others.
+// nothing to others. Where tokens are optional they are good by themselves.
 func (l *listenerConfig) opensLinks() bool {
 	asks := l.TLS != nil && l.TLS.ClientCA != ""
-	return !asks && slices.Contains(l.Sources, capabilitySource) && slices.Contains(*l.types(browsers), "none")
+	return !asks && slices.Contains(l.Sources, capabilitySource) && (l.Token == tokenOptional || slices.Contains(*l.types(browsers), "none"))
 }
 
 // mayShare names the rights that a session may pass on. One that came by a token

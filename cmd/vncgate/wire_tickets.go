@@ -13,6 +13,7 @@ import (
 	"vncgate/auth/tickets"
 	"vncgate/gateway"
 	"vncgate/layers"
+	"vncgate/rfb"
 	"vncgate/web"
 )
 
@@ -208,16 +209,20 @@ var (
 	errNoRights = &web.Refusal{Status: http.StatusForbidden, Words: "This link lets you do nothing here. Ask for another one."}
 )
 
-// bearers finds what a token is good for: in the sources of these names, in
-// this order. Whoever bears it comes in as front says, to the ticket's display.
-func (w *wiring) bearers(names []string, front gateway.Front) func(ctx context.Context, token, holder string) (gateway.Front, error) {
+// bearers finds what a token is good for: in the listener's sources, in their
+// order. Whoever bears it comes in as front says, to the ticket's display.
+func (w *wiring) bearers(l *listenerConfig, front gateway.Front) func(ctx context.Context, token, holder string) (gateway.Front, error) {
 	return func(ctx context.Context, token, holder string) (gateway.Front, error) {
 		var failed, unknown error
-		for _, name := range names {
+		for _, name := range l.Sources {
 			s := w.sources[name]
 			ticket, err := s.Lookup(ctx, token)
 			switch {
 			case err == nil && name == capabilitySource:
+				front := front
+				if l.Token == tokenOptional && ticket.MustBe == "" {
+					front.Security = proved
+				}
 				return w.capabilities.bearer(w, front, &lease{c: w.capabilities, text: token, ticket: ticket, browser: holder}, s)
 			case err == nil:
 				return w.bearer(front, name, token, s, ticket)
@@ -235,6 +240,11 @@ func (w *wiring) bearers(names []string, front gateway.Front) func(ctx context.C
 		return front, errBadToken
 	}
 }
+
+// proved asks for nothing: where a token is good in the place of a log-in, one
+// that is bound to no user is the proof. Those of other sources say which display
+// it is, and maybe not who comes.
+func proved(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} }
 
 // bearer is how the bearer of a token and its ticket comes in.
 func (w *wiring) bearer(front gateway.Front, name, token string, s *source, ticket tickets.Ticket) (gateway.Front, error) {
