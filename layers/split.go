@@ -30,6 +30,8 @@ type SplitConfig struct {
 	// with an alert. Unless it names protocols for ALPN, http/1.1 is offered
 	// where HTTP is taken.
 	TLS *tls.Config
+	// Turns bounds the handshakes that compute at once; nil does not.
+	Turns *Turns
 	// TLSOnly refuses connections without TLS: an HTTP request is told so with
 	// status 400, anything else is closed.
 	TLSOnly bool

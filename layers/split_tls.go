@@ -113,7 +113,7 @@ func (s *Split) answerTLS(ctx context.Context, c net.Conn) (Kind, net.Conn, erro
 	t := tls.Server(under, s.tls)
 	hctx, cancel := context.WithTimeoutCause(ctx, s.config.HandshakeTimeout, errHandshakeTime)
 	defer cancel()
-	made, err := tlsHandshake(hctx, t, under, "server")
+	made, err := s.config.Turns.handshake(hctx, t, under)
 	if err != nil {
 		return KindTLS, nil, err
 	}

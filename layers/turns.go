@@ -1,0 +1,90 @@
+package layers
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"runtime"
+)
+
+// Turns bounds how many TLS handshakes compute at once. One that waits for its
+// peer holds no turn, however many of those there are; so a crowd that begins
+// handshakes takes processor time from other crowds, and not from connections
+// that carry something already. A nil Turns bounds nothing.
+type Turns struct{ free chan struct{} }
+
+// NewTurns has n handshakes compute at once; 0 means all processors but one, and
+// one at least.
+func NewTurns(n int) *Turns {
+	if n <= 0 {
+		n = max(runtime.GOMAXPROCS(0)-1, 1)
+	}
+	return &Turns{make(chan struct{}, n)}
+}
+
+// TLSServer is the Layer of that name, in turn.
+func (t *Turns) TLSServer(config *tls.Config) Layer {
+	config = tlsConfig(config)
+	return func(ctx context.Context, below net.Conn) (net.Conn, error) {
+		under := &tlsUnder{Conn: below}
+		return t.handshake(ctx, tls.Server(under, config), under)
+	}
+}
+
+// handshake is tlsHandshake as a server, in turn. The connection that gives turns
+// away is below TLS for as long as the handshake takes.
+func (t *Turns) handshake(ctx context.Context, c *tls.Conn, under *tlsUnder) (net.Conn, error) {
+	if t == nil {
+		return tlsHandshake(ctx, c, under, "server")
+	}
+	turn := &turnConn{Conn: under.Conn, free: t.free, over: ctx.Done()}
+	if !turn.take() {
+		return nil, context.Cause(ctx)
+	}
+	defer turn.give()
+	under.Conn = turn
+	made, err := tlsHandshake(ctx, c, under, "server")
+	under.Conn = turn.Conn // crypto/tls has ended what it ran beside the handshake
+	return made, err
+}
+
+// turnConn gives the turn away while it waits for the peer. Its handshake reads
+// and writes in one goroutine.
+type turnConn struct {
+	net.Conn
+	free chan struct{}
+	over <-chan struct{} // of the handshake's time
+	held bool
+}
+
+func (c *turnConn) Read(b []byte) (int, error) {
+	c.give()
+	n, err := c.Conn.Read(b)
+	c.take()
+	return n, err
+}
+
+func (c *turnConn) Write(b []byte) (int, error) {
+	c.give()
+	n, err := c.Conn.Write(b)
+	c.take()
+	return n, err
+}
+
+// take waits for a turn. Without one the handshake is over: crypto/tls looks at
+// its context itself.
+func (c *turnConn) take() bool {
+	select {
+	case c.free <- struct{}{}:
+		c.held = true
+	case <-c.over:
+	}
+	return c.held
+}
+
+func (c *turnConn) give() {
+	if c.held {
+		<-c.free
+		c.held = false
+	}
+}
