@@ -34,6 +34,7 @@ type wiring struct {
 	arrivals     *gateway.Arrivals
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
+	events       events // of the gate and of ours
 	doors        []door
 }
 
@@ -68,6 +69,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 	}
 	w.gate = &gateway.Gateway{
 		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
+		Observe: w.events.tell,
 	}
 	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
