@@ -163,13 +163,15 @@ func (s *Session) hold(answer auth.Grant) {
 	s.times.set(now)
 }
 
-// apply has the relay hold to a grant.
+// apply has the relay hold to a grant and then says so: who reads the log can
+// rely on it.
 func (s *Session) apply(traffic *relay, before, now *auth.Grant) {
+	obeyed := traffic.obey(before, now)
 	if before.Rights != now.Rights || !before.Limits.Equal(now.Limits) {
 		s.logger().Info("grant changed", "rights", now.Rights.String(), "limits", now.Limits.String(), ruleAttr(now))
 		s.emit(Event{Kind: GrantChanged})
 	}
-	if !traffic.obey(before, now) {
+	if !obeyed {
 		s.stop(endRightsChanged)
 		return
 	}
