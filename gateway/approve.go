@@ -97,7 +97,10 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	if err := s.stillOpen(); err != nil {
 		return err
 	}
-	return s.claim(ctx)
+	if err := s.claim(ctx); err != nil {
+		return err
+	}
+	return s.replace(ctx)
 }
 
 // claim has what the viewer came by count this session.

@@ -43,10 +43,8 @@ func (s *Session) takeSeat(ctx context.Context) error {
 	grant := s.granted()
 	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: oneAddress(s.address), limits: grant.Limits}
 	out := s.g.crowd.enter(s.seat)
-	for _, other := range out.ended {
-		other.stop(endReplaced)
-	}
 	switch {
+	case out.replaces: // once its display is reached
 	case out.waits:
 		return s.queue(ctx, &grant)
 	case out.looks:
@@ -56,6 +54,30 @@ func (s *Session) takeSeat(ctx context.Context) error {
 		return &rfb.Refusal{Reason: wordsQueueFull, Err: errBusy}
 	case out.missing != wantNothing:
 		return &rfb.Refusal{Reason: busyWords[out.missing], Err: errBusy}
+	}
+	return nil
+}
+
+// replace ends the sessions whose place this one takes, if it was let in for
+// that, and waits until they have left their displays.
+//
+// The display has let us in by now: a session is not ended for one that comes
+// to nothing. Displays count viewers at ClientInit, which is sent only when the
+// others are gone, so none has more than it may, and none ends a session of
+// ours by itself. One that counts connections has to have room for one more.
+// One that serves a single connection and greets no other is told apart by that
+// (reaching.round).
+func (s *Session) replace(ctx context.Context) error {
+	leaving := s.g.crowd.replace(s.seat)
+	for _, other := range leaving {
+		other.s.stop(endReplaced)
+	}
+	for _, other := range leaving {
+		select {
+		case <-other.gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	return nil
 }

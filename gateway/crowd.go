@@ -31,6 +31,8 @@ type seat struct {
 	looks bool          // beside the places
 	alone bool          // nobody else comes to the target
 	ready chan struct{} // closed when one that waits has its place
+	ended bool          // made room, and is still on its way out
+	gone  chan struct{} // closed when one that was ended has left
 }
 
 // maxQueue is how many may wait for one target.
@@ -49,24 +51,22 @@ const (
 
 // outcome is what became of somebody who came.
 type outcome struct {
-	missing want       // wantNothing: there is a place
-	looks   bool       // but to look only
-	waits   bool       // in the queue
-	crowded bool       // it would wait, and too many do
-	ended   []*Session // make room
+	missing  want // wantNothing: there is a place
+	looks    bool // but to look only
+	waits    bool // in the queue
+	crowded  bool // it would wait, and too many do
+	replaces bool // it may take somebody's place, by replace
 }
 
 // enter gives n a place, or one in the queue, as its limits say.
 func (c *crowd) enter(n *seat) outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	missing := c.missing(n)
+	missing := c.missing(n, everybody)
 	out := outcome{missing: missing}
 	switch n.limits.Busy {
 	case auth.BusyReplace:
-		for ; missing != wantNothing; missing = c.missing(n) {
-			out.ended = append(out.ended, c.endOldest(n, missing).s)
-		}
+		out.replaces = missing != wantNothing
 	case auth.BusyView:
 		if missing == wantTarget {
 			missing = c.missingBeside(n)
@@ -102,10 +102,19 @@ func (c *crowd) wait(n *seat) bool {
 	return true
 }
 
-// missing says whether there is a place for n.
-func (c *crowd) missing(n *seat) want {
+// everybody is for missing: those who were ended count until they have left.
+func everybody(*seat) bool { return true }
+
+// stays is for missing: those who were ended no longer count.
+func (n *seat) stays() bool { return !n.ended }
+
+// missing says whether there is a place for n beside those who count.
+func (c *crowd) missing(n *seat, counts func(*seat) bool) want {
 	var user, target, address int
 	for _, other := range c.seats {
+		if !counts(other) {
+			continue
+		}
 		if other.alone && other.target == n.target {
 			return wantAlone
 		}
@@ -128,7 +137,7 @@ func (c *crowd) missing(n *seat) want {
 func (c *crowd) missingBeside(n *seat) want {
 	beside := *n
 	beside.limits.PerTarget = 0
-	return c.missing(&beside)
+	return c.missing(&beside, everybody)
 }
 
 func count(yes bool) int {
@@ -138,29 +147,68 @@ func count(yes bool) int {
 	return 0
 }
 
-// endOldest takes the place of the one that has been there longest among those
-// that n is one too many with.
-func (c *crowd) endOldest(n *seat, missing want) *seat {
+// replace gives n, which enter has let in for it, the place of those who have
+// been there longest. It returns who has to be gone before the display is told
+// of n: these, and any that somebody else has ended there.
+func (c *crowd) replace(n *seat) (leaving []*seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.seats, n) {
+		return nil
+	}
+	for _, other := range c.seats {
+		if other.ended && other.target == n.target {
+			leaving = append(leaving, other)
+		}
+	}
+	for missing := c.missing(n, (*seat).stays); missing != wantNothing; missing = c.missing(n, (*seat).stays) {
+		oldest := c.oldest(n, missing)
+		oldest.end()
+		leaving = append(leaving, oldest)
+	}
+	c.seats = append(c.seats, n)
+	return leaving
+}
+
+// oldest is the one that has been there longest among those that n is one too
+// many with.
+func (c *crowd) oldest(n *seat, missing want) *seat {
 	i := slices.IndexFunc(c.seats, func(other *seat) bool {
 		switch missing {
 		case wantAlone:
-			return other.alone && other.target == n.target
+			return other.stays() && other.alone && other.target == n.target
 		case wantTarget:
-			return !other.looks && other.target == n.target
+			return other.stays() && !other.looks && other.target == n.target
 		case wantUser:
-			return other.user == n.user
+			return other.stays() && other.user == n.user
 		}
-		return other.address == n.address
+		return other.stays() && other.address == n.address
 	})
-	oldest := c.seats[i] // missing has counted it
-	c.seats = slices.Delete(c.seats, i, i+1)
-	return oldest
+	return c.seats[i] // missing has counted it
+}
+
+// end has n make room: it keeps its place until it has left, and nobody else is
+// given it.
+func (n *seat) end() {
+	n.ended, n.gone = true, make(chan struct{})
+}
+
+// couldReplace reports whether n has no place yet, and could have that of
+// somebody on the same target.
+func (c *crowd) couldReplace(n *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	onTarget := func(other *seat) bool { return other.stays() && other.target == n.target }
+	return n.limits.Busy == auth.BusyReplace && !slices.Contains(c.seats, n) && slices.ContainsFunc(c.seats, onTarget)
 }
 
 // leave gives the place of n to those who wait.
 func (c *crowd) leave(n *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.ended && slices.Contains(c.seats, n) {
+		close(n.gone)
+	}
 	c.seats = slices.DeleteFunc(c.seats, n.is)
 	c.queue = slices.DeleteFunc(c.queue, n.is)
 	c.queue = slices.DeleteFunc(c.queue, c.admit)
@@ -170,7 +218,7 @@ func (n *seat) is(other *seat) bool { return other == n }
 
 // admit gives one that waits its place, if there is one.
 func (c *crowd) admit(n *seat) bool {
-	if c.missing(n) != wantNothing {
+	if c.missing(n, everybody) != wantNothing {
 		return false
 	}
 	c.seats = append(c.seats, n)
@@ -186,14 +234,14 @@ func (c *crowd) admit(n *seat) bool {
 func (c *crowd) exclude(n *seat) (granted bool, ended []*Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	others := slices.DeleteFunc(slices.Clone(c.seats), func(o *seat) bool { return o == n || o.target != n.target })
+	others := slices.DeleteFunc(slices.Clone(c.seats), func(o *seat) bool { return o == n || o.target != n.target || o.ended })
 	if busy := n.limits.Busy; busy != auth.BusyUnset && busy != auth.BusyReplace {
 		n.alone = len(others) == 0
 		return n.alone, nil
 	}
 	for _, o := range others {
+		o.end()
 		ended = append(ended, o.s)
-		c.seats = slices.DeleteFunc(c.seats, o.is)
 	}
 	return true, ended
 }

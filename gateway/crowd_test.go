@@ -15,6 +15,17 @@ func came(user string, limits auth.Limits) *seat {
 	return &seat{s: &Session{}, user: user, target: "d", address: netip.MustParseAddr("192.0.2.1"), limits: limits}
 }
 
+// takes has n come, reach its display and take the place of others, whose
+// sessions it returns.
+func (c *crowd) takes(n *seat) (out outcome, ended []*Session) {
+	if out = c.enter(n); out.replaces {
+		for _, other := range c.replace(n) {
+			ended = append(ended, other.s)
+		}
+	}
+	return out, ended
+}
+
 func TestCrowdReplacesNoMoreThanItMust(t *testing.T) {
 	var c crowd
 	var first []*seat
@@ -26,17 +37,56 @@ func TestCrowdReplacesNoMoreThanItMust(t *testing.T) {
 	elsewhere := came("x", auth.Limits{})
 	elsewhere.target = "other"
 	c.enter(elsewhere)
-	out := c.enter(came("9", auth.Limits{PerTarget: 3, Busy: auth.BusyReplace}))
-	if want := []*Session{first[0].s, first[1].s}; !slices.Equal(out.ended, want) || out.missing != wantNothing || len(c.seats) != 4 {
-		t.Errorf("%+v, %d seats", out, len(c.seats))
+	_, ended := c.takes(came("9", auth.Limits{PerTarget: 3, Busy: auth.BusyReplace}))
+	if want := []*Session{first[0].s, first[1].s}; !slices.Equal(ended, want) || len(c.seats) != 6 {
+		t.Errorf("%v, %d seats", ended, len(c.seats))
 	}
-	out = c.enter(came("3", auth.Limits{PerUser: 1, PerTarget: 3, Busy: auth.BusyReplace}))
-	if want := []*Session{first[2].s, first[3].s}; !slices.Equal(out.ended, want) {
-		t.Errorf("%+v", out)
+	c.leave(first[0])
+	c.leave(first[1])
+	_, ended = c.takes(came("3", auth.Limits{PerUser: 1, PerTarget: 3, Busy: auth.BusyReplace}))
+	if want := []*Session{first[2].s, first[3].s}; !slices.Equal(ended, want) {
+		t.Errorf("%v", ended)
 	}
-	out = c.enter(came("10", auth.Limits{PerAddress: 3, Busy: auth.BusyReplace}))
-	if want := []*Session{elsewhere.s}; !slices.Equal(out.ended, want) {
-		t.Errorf("%+v", out)
+	c.leave(first[2])
+	c.leave(first[3])
+	_, ended = c.takes(came("10", auth.Limits{PerAddress: 3, Busy: auth.BusyReplace}))
+	if want := []*Session{elsewhere.s}; !slices.Equal(ended, want) {
+		t.Errorf("%v", ended)
+	}
+}
+
+// Who was ended has its place until it has left: nobody comes in beside it, and
+// who takes the place next waits for it, too.
+func TestCrowdWaitsForWhoLeaves(t *testing.T) {
+	one := auth.Limits{PerTarget: 1, Busy: auth.BusyReplace}
+	var c crowd
+	first, second, third := came("a", one), came("b", one), came("c", one)
+	c.enter(first)
+	if c.couldReplace(first) || !c.couldReplace(second) {
+		t.Error("who is in could replace, or who is not could not")
+	}
+	c.takes(second)
+	if again := c.replace(second); again != nil {
+		t.Errorf("one that has a place takes %d more", len(again))
+	}
+	if _, ended := c.takes(third); !slices.Equal(ended, []*Session{first.s, second.s}) {
+		t.Errorf("the third waits for %v", ended)
+	}
+	c.leave(second)
+	if out := c.enter(came("d", auth.Limits{PerTarget: 2})); out.missing != wantTarget {
+		t.Errorf("beside one that has not left: %+v", out)
+	}
+	c.leave(first)
+	c.leave(first)
+	for _, gone := range []*seat{first, second} {
+		select {
+		case <-gone.gone:
+		default:
+			t.Errorf("%s has not left", gone.user)
+		}
+	}
+	if out := c.enter(came("d", auth.Limits{PerTarget: 2})); out.missing != wantNothing {
+		t.Errorf("beside the third: %+v", out)
 	}
 }
 
@@ -50,8 +100,8 @@ func TestCrowdReplacesWhoIsAlone(t *testing.T) {
 	if out := c.enter(came("b", auth.Limits{Busy: auth.BusyView})); out.missing != wantAlone || out.looks {
 		t.Errorf("%+v", out)
 	}
-	if out := c.enter(came("b", auth.Limits{Busy: auth.BusyReplace})); out.missing != wantNothing || !slices.Equal(out.ended, []*Session{alone.s}) {
-		t.Errorf("%+v", out)
+	if _, ended := c.takes(came("b", auth.Limits{Busy: auth.BusyReplace})); !slices.Equal(ended, []*Session{alone.s}) {
+		t.Errorf("%v", ended)
 	}
 }
 
@@ -111,9 +161,9 @@ func TestCrowdCountsWhoLooks(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", step.user, out, step)
 		}
 	}
-	out := c.enter(came("b", auth.Limits{PerUser: 1, Busy: auth.BusyReplace}))
-	if out.missing != wantNothing || len(out.ended) != 1 {
-		t.Errorf("one that looks makes room: %+v", out)
+	_, ended := c.takes(came("b", auth.Limits{PerUser: 1, Busy: auth.BusyReplace}))
+	if len(ended) != 1 {
+		t.Errorf("one that looks makes room: %v", ended)
 	}
 }
 

@@ -82,10 +82,10 @@ func (r *reaching) patience() time.Duration {
 
 func (r *reaching) run(ctx context.Context, patience time.Duration) error {
 	if patience <= 0 {
-		return r.round(ctx)
+		return r.firstRound(ctx)
 	}
 	hint := time.AfterFunc(slowTry, r.place.hint)
-	err := r.round(ctx)
+	err := r.firstRound(ctx)
 	hint.Stop()
 	if err == nil || len(r.open) == 0 || ctx.Err() != nil {
 		return err
@@ -103,6 +103,22 @@ func (r *reaching) run(ctx context.Context, patience time.Duration) error {
 		}
 	}
 	return err
+}
+
+// firstRound is a round, and another for a display that takes connections and
+// greets none: it may serve one viewer at a time, whose place is to be taken. If
+// it hangs instead, that viewer has lost nothing.
+func (r *reaching) firstRound(ctx context.Context) error {
+	all := r.open
+	err := r.round(ctx)
+	if !errors.Is(err, rfb.ErrNoGreeting) || !r.s.g.crowd.couldReplace(r.s.seat) {
+		return err
+	}
+	if err := r.s.replace(ctx); err != nil {
+		return err
+	}
+	r.open = all
+	return r.round(ctx)
 }
 
 // round tries each target once. Those that do not want us are not tried again:
