@@ -17,12 +17,19 @@ type Limits struct {
 
 	// DownRate and UpRate are bytes a second to the viewer and from it.
 	DownRate, UpRate int64
-	// KeyRate and PointerRate are events a second.
+	// KeyRate is how many presses of keys a second pass, those that repeat a
+	// key included. A release goes with its press and does not count.
+	// PointerRate is events of the pointer a second; the last position of many
+	// is sent later, and no button is lost.
 	KeyRate, PointerRate int
 
 	// ClipboardIn and ClipboardOut are the most bytes of one cut text, towards
 	// the display and towards the viewer. Whether there is a clipboard at all is
-	// a question of rights.
+	// a question of rights. A longer text is withheld, and whoever was to get it
+	// keeps what it had. Only where both ends speak the extended clipboard, it
+	// has been told of a new text before anybody knew how long that is (rfbproto,
+	// "Extended Clipboard Pseudo-Encoding"): then the old is given up, and there
+	// is nothing to paste until something is copied again.
 	ClipboardIn, ClipboardOut int
 	// ClipboardFormats are the formats of the extended clipboard that pass, by
 	// the names of ClipboardFormatNames. Nil bounds nothing; empty and not nil
@@ -56,7 +63,7 @@ type BusyAction int
 // What to do with one viewer too many.
 const (
 	BusyUnset   BusyAction = iota // nothing is said about it: as BusyRefuse
-	BusyReplace                   // the session that has lasted longest makes room
+	BusyReplace                   // the session that has lasted longest makes room, once the display has let the new one in
 	BusyView                      // it may join and look, and no more
 	BusyQueue                     // it waits for its turn, up to QueueTime
 	BusyRefuse                    // it is told to come back later
