@@ -10,6 +10,8 @@ type class struct {
 	name string
 	park time.Duration // how long nothing moves before a direction rests; negative: none does
 
+	alarms alarms // of its sessions
+
 	mu       sync.Mutex
 	sessions int   // that are open
 	loop     *loop // nil until somebody rests, and once nobody is in

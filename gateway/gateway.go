@@ -123,13 +123,13 @@ func (g *Gateway) Serve(ln net.Listener, front Front) error {
 			g.turnedAway(front, c, err)
 			continue
 		}
-		go serveAccepted(s, c)
+		go startAccepted(s, c)
 	}
 }
 
-// serveAccepted owns one connection of Serve; the session logs its own end.
-func serveAccepted(s *Session, c net.Conn) {
-	_ = s.Serve(context.Background(), c)
+// startAccepted owns one connection of Serve; the session logs its own end.
+func startAccepted(s *Session, c net.Conn) {
+	s.Start(context.Background(), c, nil)
 }
 
 // ServeConn serves one viewer on c, which it owns, and returns when the

@@ -50,9 +50,9 @@ func (s *Session) reach(ctx context.Context, target *Target) error {
 // meanwhile.
 func (s *Session) watchViewer(cancel context.CancelCauseFunc) (stop func()) {
 	unwatch := s.below.watch(func(err error) { cancel(fmt.Errorf("%w: %w", errViewerLeft, err)) })
-	quiet := s.ping(nil, func() { cancel(fmt.Errorf("%w: %w", errViewerLeft, errViewerGone)) })
+	pings := s.ping(nil, func() { cancel(fmt.Errorf("%w: %w", errViewerLeft, errViewerGone)) })
 	return func() {
-		quiet()
+		pings.end()
 		unwatch()
 	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net"
 	"sync"
@@ -94,12 +93,12 @@ func (r *relayed) close() {
 // start runs the relay; ended has its end.
 func (r *relayed) start(t *testing.T) (ended <-chan ending) {
 	done := make(chan ending, 1)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	r.hookStop(func() { cancel(r.stopCause()) })
-	go func() {
-		done <- r.relay(ctx)
-		cancel(nil)
-	}()
+	r.g.Observe = func(e Event) {
+		if e.Kind == SessionClosed {
+			done <- ending{reason: e.Reason, words: e.Words, err: e.Err}
+		}
+	}
+	r.relay(t.Context())
 	synctest.Wait()
 	return done
 }

@@ -43,6 +43,7 @@ type Session struct {
 	ticketEnd time.Time  // Front.Expires, or what it was renewed to
 	traffic   *relay
 	times     *times
+	class     *class
 
 	reviewing sync.Mutex // one question at a time; taken before mu
 	board     *board     // nil: no page listens
@@ -64,6 +65,10 @@ type Session struct {
 	stages   stages     // of the same
 	below    *watched   // the viewer's connection below RFB
 	launcher *Launcher  // that the session is counted at, or nil
+
+	pings  *pinger     // nil for viewers that are not pinged
+	unhook func() bool // from the context of Start, or nil
+	done   func(error) // of Start
 }
 
 func newSession(g *Gateway, front Front) *Session {
@@ -79,41 +84,6 @@ func (s *Session) Release() {
 		s.g.crowd.leave(s.seat)
 	}
 	s.g.forget(s)
-}
-
-// Serve runs the session on c, which it owns, and returns when it has ended;
-// nil means that one of the two ends left. The end is logged here, once.
-func (s *Session) Serve(ctx context.Context, c net.Conn) error {
-	defer s.Release()
-	defer s.stopUsing()
-	s.from, s.address = addressOf(c), ipOf(c)
-	s.stages = newStages(s.begun)
-	s.g.boards.open(s)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	s.hookStop(func() { cancel(s.stopCause()) })
-
-	top, err := s.join(ctx, c)
-	var end ending
-	if err != nil {
-		end = s.endOf(err)
-		end.refuse(top)
-	} else {
-		end = s.relay(ctx)
-	}
-	if s.board != nil {
-		s.board.post(Notice{Kind: NoticeEnding, Words: end.words, Code: end.code})
-	}
-	s.report(end)
-	s.ended(end)
-	return end.err
-}
-
-// stopUsing lets the display be stopped, if it was started for its sessions.
-func (s *Session) stopUsing() {
-	if s.launcher != nil {
-		s.launcher.release()
-	}
 }
 
 // stop ends the session from outside with the stated end. It never blocks; the
@@ -215,39 +185,6 @@ func (s *Session) passInit(ctx context.Context) error {
 	return s.viewer.WriteServerInit(ctx, s.init)
 }
 
-// relay moves messages until the first end, and closes both connections.
-func (s *Session) relay(ctx context.Context) ending {
-	grant := s.open()
-	defer s.times.stop()
-	s.logger().Info("session opened",
-		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
-		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(&grant), s.reachedAttr())
-	s.opened()
-	unhook := context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
-	defer unhook()
-	quiet := s.ping(&s.traffic.up, func() { s.stop(endViewerGone) })
-	end := s.traffic.wait()
-	s.g.class.leave()
-	quiet()
-	end.tell(s.viewer.Conn)
-	_ = s.display.Close()
-	return end
-}
-
-// open has the relay begin with the grant as it is now; what changes later, hold
-// applies.
-func (s *Session) open() auth.Grant {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	grant := s.grant
-	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
-	s.g.class.enter()
-	s.traffic.class.Store(&s.g.class)
-	s.times = startTimes(s, grant)
-	s.tellRights(&grant)
-	return grant
-}
-
 // reachedAttr names the fall-back that serves instead of the target.
 func (s *Session) reachedAttr() slog.Attr {
 	if !s.fallback {
@@ -263,13 +200,6 @@ func methodOf(s rfb.Secured) string {
 		return "tight-" + s.Method
 	}
 	return s.Method
-}
-
-func (s *Session) whyCancelled(ctx context.Context) ending {
-	if end, ok := s.stoppedEnd(); ok {
-		return end
-	}
-	return ending{"cancelled", "The gateway ended the session.", layers.CloseGoingAway, context.Cause(ctx)}
 }
 
 // report writes the one line of the end.

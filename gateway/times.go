@@ -158,13 +158,13 @@ func (a *agenda) foresees(now time.Time) bool {
 	return !a.asked && !r.IsZero() && !now.Before(r.Add(-warnings[0]))
 }
 
-// times runs a session's agenda: one timer, and no goroutine while it waits.
+// times runs a session's agenda: one alarm, and no goroutine while it waits.
 type times struct {
 	s *Session
 
 	mu    sync.Mutex
 	a     agenda
-	timer *time.Timer
+	alarm alarm
 	over  bool
 }
 
@@ -175,7 +175,7 @@ func startTimes(s *Session, grant auth.Grant) *times {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.a.asked = s.board == nil // nobody is there to be told
-	t.timer = time.AfterFunc(time.Hour, t.look)
+	t.alarm.ring = func() { s.run(t.look) }
 	t.arm(now)
 	return t
 }
@@ -194,17 +194,17 @@ func (t *times) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
-	t.timer.Stop()
+	t.alarm.stop()
 }
 
-// arm sets the timer; t.mu is held.
+// arm sets the alarm; t.mu is held.
 func (t *times) arm(now time.Time) {
 	next := t.a.next(now)
 	if t.over || next.IsZero() {
-		t.timer.Stop()
+		t.alarm.stop()
 		return
 	}
-	t.timer.Reset(max(next.Sub(now), 0))
+	t.alarm.set(t.s.alarms(), next)
 }
 
 // warn tells the page; t.mu is held.

@@ -38,10 +38,9 @@ type heartbeat struct {
 	once        sync.Once
 	stop, ended chan struct{}
 
-	waiting     bool   // since limit was set nothing has been seen
-	heard, sent uint64 // what had been counted then
-	stuck       bool   // a Write was under way then, and no ping went out
-	limit       *time.Timer
+	pulse   Pulse
+	waiting bool // since limit was set nothing has been seen
+	limit   *time.Timer
 }
 
 func (h *heartbeat) end() {
@@ -63,7 +62,7 @@ func (h *heartbeat) run(every time.Duration, dead func()) {
 		case <-tick.C:
 			h.beat()
 		case <-h.limit.C:
-			if !h.alive() {
+			if !h.pulse.Alive() {
 				dead()
 				return
 			}
@@ -74,20 +73,33 @@ func (h *heartbeat) run(every time.Duration, dead func()) {
 
 // beat sends a ping, and begins to wait unless it waits already.
 func (h *heartbeat) beat() {
-	if h.waiting && h.alive() {
-		h.waiting = false
-	}
-	heard, sent := h.c.heard.Load(), h.c.sent.Load()
-	pinged, _ := h.c.tryPing() // an error shows in the session's own Reads and Writes
-	if h.waiting {
+	if h.waiting && !h.pulse.Alive() {
+		_ = h.c.Ping()
 		return
 	}
-	h.waiting, h.heard, h.sent, h.stuck = true, heard, sent, !pinged
+	h.waiting = true
+	h.pulse.Beat(h.c)
 	h.limit.Reset(h.patience)
 }
 
-// alive reports whether something has come since the wait began. If that was
-// without a ping, because a Write was under way, its end is enough.
-func (h *heartbeat) alive() bool {
-	return h.c.heard.Load() != h.heard || h.stuck && h.c.sent.Load() != h.sent
+// Pulse is one beat of a Heartbeat, for whoever has a clock already: after Beat,
+// Alive says whether the peer has given a sign of life. It is for one goroutine at
+// a time; the zero value is ready for Beat.
+type Pulse struct {
+	c           *WebSocketConn
+	heard, sent uint64 // what had been counted at the beat
+	stuck       bool   // a Write was under way then, and no ping went out
+}
+
+// Beat sends c a ping, unless a Write is under way: its end is as good a sign. It
+// may take as long as a frame beside the stream may.
+func (p *Pulse) Beat(c *WebSocketConn) {
+	p.c, p.heard, p.sent = c, c.heard.Load(), c.sent.Load()
+	pinged, _ := c.tryPing() // an error shows in the session's own Reads and Writes
+	p.stuck = !pinged
+}
+
+// Alive reports whether something has come since the last Beat.
+func (p *Pulse) Alive() bool {
+	return p.c.heard.Load() != p.heard || p.stuck && p.c.sent.Load() != p.sent
 }
