@@ -118,6 +118,7 @@ func (g *Gateway) Message(match func(SessionInfo) bool, words string) int {
 	for _, s := range g.all() {
 		if info, ok := s.info(); ok && match(info) && s.board != nil {
 			s.board.post(Notice{Kind: NoticeMessage, Words: words})
+			s.emit(Event{Kind: SessionMessage, Words: words})
 			told++
 		}
 	}
@@ -160,7 +161,7 @@ func (s *Session) info() (SessionInfo, bool) {
 // held, under which all of this was there before the relay.
 func (s *Session) describeOpen(info *SessionInfo) {
 	r := s.traffic
-	info.Open = true
+	info.Open, info.Paused = true, r.isPaused()
 	info.Security, info.DisplaySecurity = methodOf(s.viewer.Secured), methodOf(s.display.Secured)
 	info.DisplayStack = layers.Describe(s.display.Conn)
 	info.BytesUp, info.BytesDown = r.up.moved.Load(), r.down.moved.Load()

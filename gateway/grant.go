@@ -135,7 +135,7 @@ func ipOf(c net.Conn) netip.Addr {
 func (s *Session) first(grant auth.Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.most, s.grant = true, grant, grant
+	s.held, s.most, s.grant, s.answer, s.left = true, grant, grant, grant, auth.EveryRight
 }
 
 // granted is what the session may do at the moment.
@@ -157,6 +157,7 @@ func (s *Session) narrow(left auth.Rights) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.most.Rights &= left
+	s.answer.Rights &= left
 	s.grant.Rights &= left
 }
 

@@ -153,7 +153,9 @@ const wordsNotProved = "Authentication failed"
 func (s *Session) hold(answer auth.Grant) {
 	s.mu.Lock()
 	before := s.grant
-	s.grant = within(s.most, answer)
+	s.answer = within(s.most, answer)
+	s.grant = s.answer
+	s.grant.Rights &= s.left
 	now, traffic := s.grant, s.traffic
 	s.mu.Unlock()
 	if traffic == nil { // it begins with what holds then

@@ -37,10 +37,12 @@ type Session struct {
 	stopEnd *ending // set by stop
 	onStop  func()  // what stop calls, once Serve runs
 	// These change while it is open.
-	held      bool       // there is a grant
-	most      auth.Grant // the first
-	grant     auth.Grant // as it is now
-	ticketEnd time.Time  // Front.Expires, or what it was renewed to
+	held      bool        // there is a grant
+	most      auth.Grant  // the first
+	grant     auth.Grant  // as it is now: answer, with no more rights than left
+	answer    auth.Grant  // of Authorize, the last time
+	left      auth.Rights // by HoldTo
+	ticketEnd time.Time   // Front.Expires, or what it was renewed to
 	traffic   *relay
 	times     *times
 	class     *class
