@@ -186,3 +186,98 @@ func (b *Backend) sessionMessage(_ context.Context, call *Call, m Message) (Met,
 	}
 	return Met{told}, nil
 }
+
+// Pause are the arguments of session-pause and session-resume.
+type Pause struct {
+	Which
+	Words string `json:"words,omitempty" doc:"what the viewer is told"`
+}
+
+func (b *Backend) sessionPause(_ context.Context, _ *Call, p Pause) (Met, error) {
+	if err := p.check(); err != nil {
+		return Met{}, err
+	}
+	n := b.Gateway.Pause(func(s gateway.SessionInfo) bool { return p.fits(&s) }, p.Words)
+	return p.met(n)
+}
+
+func (b *Backend) sessionResume(_ context.Context, _ *Call, p Pause) (Met, error) {
+	if err := p.check(); err != nil {
+		return Met{}, err
+	}
+	n := b.Gateway.Resume(func(s gateway.SessionInfo) bool { return p.fits(&s) }, p.Words)
+	if n == 0 {
+		return Met{}, NotFound("no session that fits is paused; query-sessions shows their states")
+	}
+	return Met{n}, nil
+}
+
+// SetRights are the arguments of session-set-rights: exactly one of Rights,
+// Without and Restore.
+type SetRights struct {
+	Which
+	Rights  []string `json:"rights,omitempty" doc:"all that is left of what was granted" of:"right"`
+	Without []string `json:"without,omitempty" doc:"what is taken of what was granted" of:"right"`
+	Restore bool     `json:"restore,omitempty" doc:"all that was granted"`
+}
+
+// mask is what is left.
+func (r *SetRights) mask() (auth.Rights, error) {
+	given := 0
+	for _, one := range []bool{r.Rights != nil, r.Without != nil, r.Restore} {
+		if one {
+			given++
+		}
+	}
+	if given != 1 {
+		return 0, Wrong("say by one of rights, without and restore what the viewer may do")
+	}
+	named, err := auth.ParseRights(slices.Concat(r.Rights, r.Without))
+	if err != nil {
+		return 0, Wrong("%s", strings.TrimPrefix(err.Error(), "auth: "))
+	}
+	if r.Rights == nil {
+		named = auth.EveryRight &^ named
+	}
+	if !named.Has(auth.View) {
+		return 0, Wrong("without view nobody sees anything: session-kill ends a session, session-pause stops it")
+	}
+	return named, nil
+}
+
+// RightsSet says how many sessions a change of rights has met.
+type RightsSet struct {
+	Sessions int `json:"sessions" doc:"how many are held to it now"`
+	Cannot   int `json:"cannot,omitempty" doc:"how many go on as before: what is to be withheld of what their displays send (clipboard-out, bell, audio) cannot be from the middle on"`
+}
+
+func (b *Backend) sessionSetRights(_ context.Context, _ *Call, r SetRights) (RightsSet, error) {
+	if err := r.check(); err != nil {
+		return RightsSet{}, err
+	}
+	mask, err := r.mask()
+	if err != nil {
+		return RightsSet{}, err
+	}
+	held := b.Gateway.HoldTo(func(s gateway.SessionInfo) bool { return r.fits(&s) }, mask)
+	switch {
+	case held.Sessions == 0 && held.Cannot > 0:
+		return RightsSet{}, &Error{Class: ClassGeneric, Desc: "clipboard-out, bell and audio cannot be taken in the middle of this session: leave them (without: keyboard, pointer, …), or end it with session-kill"}
+	case held.Sessions == 0:
+		return RightsSet{}, r.none()
+	}
+	return RightsSet{held.Sessions, held.Cannot}, nil
+}
+
+// SetClass are the arguments of session-set-class.
+type SetClass struct {
+	ID    string `json:"id" doc:"ID of the session" of:"session"`
+	Class string `json:"class" doc:"in which it is to run" of:"class"`
+}
+
+func (b *Backend) setClass(_ context.Context, _ *Call, a SetClass) (struct{}, error) {
+	if b.SetClass == nil {
+		return struct{}{}, unavailable("there are no classes: classes: in the configuration makes some")
+	}
+	return struct{}{}, b.SetClass(a.ID, a.Class)
+}
