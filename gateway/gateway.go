@@ -22,6 +22,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -143,8 +144,8 @@ func (g *Gateway) ServeConn(ctx context.Context, c net.Conn, front Front) error 
 	return s.Serve(ctx, c)
 }
 
-// Admit takes a place for a viewer that is about to come in: ErrFull and
-// ErrDraining say that there is none. The Session must be served or released.
+// Admit takes a place for a viewer that is about to come in: ErrFull, ErrMemory
+// and ErrDraining say that there is none. The Session must be served or released.
 func (g *Gateway) Admit(front Front) (*Session, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,7 +162,7 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 }
 
 // Ready says whether Admit would find a place, without taking one: ErrFull,
-// ErrDraining or nil.
+// ErrMemory, ErrDraining or nil.
 func (g *Gateway) Ready() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -169,7 +170,7 @@ func (g *Gateway) Ready() error {
 	if g.closed() {
 		return ErrDraining
 	}
-	return g.slots.full()
+	return g.slots.room()
 }
 
 // Shutdown stops accepting, waits until every session has ended by itself, and
@@ -310,6 +311,13 @@ func (g *Gateway) all() []*Session {
 	return list
 }
 
+// locate notes where s comes from, for the count of those of one address.
+func (g *Gateway) locate(s *Session, addr netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slots.locate(s, addr)
+}
+
 // forget gives back the place of s.
 func (g *Gateway) forget(s *Session) {
 	g.mu.Lock()
@@ -334,8 +342,11 @@ func (g *Gateway) turnedAway(front Front, c net.Conn, err error) {
 		g.log().Warn("viewer turned away", "listener", front.Name, "viewer", addressOf(c), "reason", err)
 	})
 	end := endFull
-	if errors.Is(err, ErrDraining) {
+	switch {
+	case errors.Is(err, ErrDraining):
 		end = g.away()
+	case errors.Is(err, ErrMemory):
+		end = endMemory
 	}
 	select {
 	case g.farewells <- struct{}{}:

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 )
@@ -14,9 +15,10 @@ type Limits struct {
 	// to come up (1000).
 	Sessions int
 	// Handshakes is the number of viewers between accept and ServerInit
-	// (256). When they are all taken, the oldest that has not proved who it
-	// is loses its place to the newcomer, so that a thousand silent
-	// connections do not keep a good viewer out.
+	// (256). When they are all taken, of those that have not proved who they
+	// are the address with most of them (IPv6: the /64) loses its oldest to the
+	// newcomer, so that a thousand silent connections do not keep a good viewer
+	// out.
 	Handshakes int
 	// HandshakeTimeout is the time from accept to ServerInit, within which a
 	// person may have to type a password (60 s).
@@ -36,6 +38,9 @@ type Limits struct {
 	// KickTime is how long a viewer that was kicked is kept out, from its last
 	// try on (30 s).
 	KickTime time.Duration
+	// Memory is how many bytes the process should hold at most. When four fifths
+	// are in use, newcomers are refused (0: however much it is).
+	Memory int64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -60,14 +65,15 @@ func orDefault[T int | time.Duration](v, def T) T {
 // slots counts who is in. The lock is the gateway's.
 type slots struct {
 	limits      Limits
-	handshakes  list.List // of *Session, oldest first
+	handshakes  list.List            // of *Session, oldest first
+	from        map[netip.Prefix]int // how many of them an address has
 	established int
+	memory      memory
 }
 
-// enter gives s a place among the handshakes; a stranger that has waited
-// longest makes room.
+// enter gives s a place among the handshakes; a stranger makes room.
 func (t *slots) enter(s *Session) error {
-	if err := t.full(); err != nil {
+	if err := t.room(); err != nil {
 		return err
 	}
 	if t.handshakes.Len() >= t.limits.Handshakes && !t.evict() {
@@ -84,17 +90,59 @@ func (t *slots) full() error {
 	return nil
 }
 
+// room is full, and says ErrMemory where there would be a place but nothing to
+// hold it with.
+func (t *slots) room() error {
+	if err := t.full(); err != nil {
+		return err
+	}
+	if t.memory.short(t.limits.Memory, time.Now()) {
+		return ErrMemory
+	}
+	return nil
+}
+
+// evict ends the oldest stranger of the address that has most of them.
 func (t *slots) evict() bool {
+	var loser *Session
+	most := 0
 	for e := t.handshakes.Front(); e != nil; e = e.Next() {
 		s := e.Value.(*Session)
-		if !s.proved.Load() {
-			t.handshakes.Remove(e)
-			s.place = nil
-			s.stop(endEvicted)
-			return true
+		if n := max(t.from[s.origin], 1); n > most && !s.proved.Load() {
+			loser, most = s, n
 		}
 	}
-	return false
+	if loser == nil {
+		return false
+	}
+	t.leaveHandshakes(loser)
+	loser.stop(endEvicted)
+	return true
+}
+
+// locate notes where a session that is in the handshakes comes from; nobody is
+// told apart by a unix socket.
+func (t *slots) locate(s *Session, addr netip.Addr) {
+	if s.place == nil {
+		return
+	}
+	t.uncount(s)
+	if s.origin = prefixOf(addr); s.origin.IsValid() {
+		if t.from == nil {
+			t.from = map[netip.Prefix]int{}
+		}
+		t.from[s.origin]++
+	}
+}
+
+func (t *slots) uncount(s *Session) {
+	if !s.origin.IsValid() {
+		return
+	}
+	if t.from[s.origin]--; t.from[s.origin] <= 0 {
+		delete(t.from, s.origin)
+	}
+	s.origin = netip.Prefix{}
 }
 
 // establish moves s over to the sessions. One that was evicted meanwhile is
@@ -121,6 +169,7 @@ func (t *slots) leaveHandshakes(s *Session) {
 	if s.place != nil {
 		t.handshakes.Remove(s.place)
 		s.place = nil
+		t.uncount(s)
 	}
 }
 

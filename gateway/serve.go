@@ -28,6 +28,7 @@ func (s *Session) Serve(ctx context.Context, c net.Conn) error {
 func (s *Session) Start(ctx context.Context, c net.Conn, done func(error)) {
 	s.done = done
 	s.from, s.address = addressOf(c), ipOf(c)
+	s.g.locate(s, s.address)
 	s.stages = newStages(s.begun)
 	s.g.boards.open(s)
 	shaking, cancel := context.WithCancelCause(ctx)

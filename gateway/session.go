@@ -30,6 +30,7 @@ type Session struct {
 	begun time.Time
 
 	place       *list.Element // in slots.handshakes; the gateway's lock
+	origin      netip.Prefix  // what it is counted under there; the gateway's lock
 	established bool          // counted in slots.established; the gateway's lock
 	proved      atomic.Bool   // the viewer has shown who it is
 
@@ -168,6 +169,7 @@ func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error)
 		return nil, timedOut(ctx, err)
 	}
 	s.from, s.address = addressOf(stacked), ipOf(stacked)
+	s.g.locate(s, s.address)
 	return stacked, nil
 }
 

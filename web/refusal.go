@@ -25,6 +25,8 @@ func admission(err error) *Refusal {
 	switch {
 	case errors.Is(err, gateway.ErrFull):
 		return &Refusal{http.StatusServiceUnavailable, "The gateway is full. Try again later."}
+	case errors.Is(err, gateway.ErrMemory):
+		return &Refusal{http.StatusServiceUnavailable, "The gateway is short of memory. Try again later."}
 	case errors.Is(err, gateway.ErrDraining):
 		return &Refusal{http.StatusServiceUnavailable, "The gateway is shutting down."}
 	}
