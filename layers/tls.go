@@ -27,6 +27,8 @@ type TLSConn struct {
 	*tls.Conn
 	under *tlsUnder
 	close sync.Once
+
+	writing sync.Mutex // held by a Write
 }
 
 // TLSServer answers the handshake with config, at TLS 1.2 or better unless
@@ -62,6 +64,17 @@ func RelaxedEOF(_ context.Context, below net.Conn) (net.Conn, error) {
 	return t, nil
 }
 
+// ownTLS is the TLSConn that c was before a Split gave net/http the *tls.Conn
+// alone that it knows; any other c stays as it is.
+func ownTLS(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		if under, ok := t.NetConn().(*tlsUnder); ok {
+			return &TLSConn{Conn: t, under: under}
+		}
+	}
+	return c
+}
+
 // TLSState finds the topmost TLS of the stack under c, be it ours or a bare
 // *tls.Conn of net/http.
 func TLSState(c net.Conn) (tls.ConnectionState, bool) {
@@ -94,6 +107,8 @@ func (t *TLSConn) Close() error {
 // CloseWrite sends close_notify: the peer reads io.EOF, we go on reading. The
 // connection below stays open in both directions.
 func (t *TLSConn) CloseWrite() error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	if err := t.Conn.CloseWrite(); err != nil {
 		return fmt.Errorf("layers: tls: close_notify: %w", err)
 	}
@@ -162,6 +177,7 @@ type tlsUnder struct {
 	stuck    atomic.Bool // the peer has let a Write miss its deadline
 	closeErr error       // written inside TLSConn.close
 	closed   sync.Once
+	gather   gather
 }
 
 // Read is only asked for more when no close_notify has come, so an io.EOF from
@@ -170,14 +186,6 @@ func (u *tlsUnder) Read(b []byte) (int, error) {
 	n, err := u.Conn.Read(b)
 	if err == io.EOF && !u.relaxed.Load() {
 		err = ErrTruncated
-	}
-	return n, err
-}
-
-func (u *tlsUnder) Write(b []byte) (int, error) {
-	n, err := u.Conn.Write(b)
-	if isTimeout(err) {
-		u.stuck.Store(true)
 	}
 	return n, err
 }

@@ -51,7 +51,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, config WebSocketConfig) (*W
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "websocket: "))
 	}
-	return newWebSocket(g.NetConn(), false, g.Subprotocol()), nil
+	return newWebSocket(ownTLS(g.NetConn()), false, g.Subprotocol()), nil
 }
 
 // checkUpgrade refuses what gorilla would let pass or answer less precisely.
