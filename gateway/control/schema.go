@@ -11,16 +11,17 @@ import (
 // names are numbers.
 func (t *Table) querySchema(_ context.Context, call *Call, _ struct{}) ([]SchemaInfo, error) {
 	s := &schema{names: map[string]string{}}
+	var list []SchemaInfo
 	for _, c := range t.Commands(call.Role) {
 		info := SchemaInfo{Name: c.Name, Meta: "command", OOB: &c.OOB}
 		info.Arg, info.Ret = s.object(c.Args), s.typeOf(reflect.TypeOf(c.Returns), nil)
-		s.list = append(s.list, info)
+		list = append(list, info)
 	}
 	data := s.object(EventData{})
 	for _, e := range eventDocs {
-		s.list = append(s.list, SchemaInfo{Name: e.Name, Meta: "event", Arg: data})
+		list = append(list, SchemaInfo{Name: e.Name, Meta: "event", Arg: data})
 	}
-	return append(s.list, s.types...), nil
+	return append(list, s.types...), nil
 }
 
 // SchemaInfo is one entry of query-qmp-schema.
