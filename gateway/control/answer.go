@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -19,10 +20,7 @@ func answer(id json.RawMessage, result any, err error) []byte {
 		err = generic("the answer is too long for a line; ask for less (limit)")
 	}
 	told := ErrorOf(err)
-	line, _ := line(id, "error", struct {
-		Class string `json:"class"`
-		Desc  string `json:"desc"`
-	}{told.Class, clip(told.Desc)})
+	line, _ := line(id, "error", Error{Class: told.Class, Desc: clip(told.Desc)})
 	return line
 }
 
@@ -31,7 +29,7 @@ const maxDesc = 4 << 10
 
 func clip(text string) string {
 	if len(text) > maxDesc {
-		return text[:maxDesc] + "…"
+		return strings.ToValidUTF8(text[:maxDesc], "") + "…"
 	}
 	return text
 }

@@ -104,9 +104,9 @@ var (
 
 // Error is an answer that is not the one that was asked for.
 type Error struct {
-	Class string // one of the classes above
-	Desc  string // for people: what is wrong, and what to do
-	Err   error  // the cause, or a sentinel; nil
+	Class string `json:"class"` // one of the classes above
+	Desc  string `json:"desc"`  // for people: what is wrong, and what to do
+	Err   error  `json:"-"`     // the cause, or a sentinel; nil
 }
 
 func (e *Error) Error() string { return e.Desc }
