@@ -64,11 +64,11 @@ func (s *ServerFilter) message(head []byte) (more int, err error) {
 	case MsgFence:
 		return s.fence(head)
 	}
-	n, pass, more, err := s.plainMessage(head)
+	n, more, err := ServerMessageLen(head)
 	if err != nil || more > 0 {
 		return more, err
 	}
-	s.pass(pass)
+	s.pass(s.passes(head[0]))
 	s.part, s.skip = partEnd, n-int64(len(head))
 	return 0, nil
 }
@@ -93,22 +93,36 @@ var serverHeads = [256]uint8{
 	MsgGii: 4, MsgQEMU: 4,
 }
 
-// plainMessage returns the length of a message and whether it passes, or how
-// much more it has to see of it.
-func (s *ServerFilter) plainMessage(head []byte) (n int64, pass bool, more int, err error) {
+// passes reports whether messages of a type are let through.
+func (s *ServerFilter) passes(t uint8) bool {
+	switch t {
+	case MsgBell:
+		return s.policy.Bell
+	case MsgFileListRequest, MsgFileDownloadRequest, MsgFileUploadRequest, MsgFileUploadData:
+		return s.policy.FileTransfer
+	case MsgQEMU:
+		return s.policy.Audio
+	}
+	return true
+}
+
+// ServerMessageLen returns the length of the message of a display that begins
+// with head, or that more bytes in all must be seen to tell. It is for the
+// messages that say nothing of pixels or clipboards: of MsgFramebufferUpdate,
+// MsgServerCutText and MsgFence it knows nothing, like of what is unknown, and
+// returns a *StreamError. head has a byte at least.
+func ServerMessageLen(head []byte) (n int64, more int, err error) {
 	need := int(serverHeads[head[0]])
 	if need == 0 {
-		return 0, false, 0, &StreamError{Message: head[0], Why: "unknown"}
+		return 0, 0, &StreamError{Message: head[0], Why: "unknown"}
 	}
 	if len(head) < need {
-		return 0, false, need, nil
+		return 0, need, nil
 	}
-	n, pass = int64(len(head)), true
+	n = int64(need)
 	switch head[0] {
 	case MsgSetColourMapEntries:
 		n = 6 + 6*int64(be.Uint16(head[4:]))
-	case MsgBell:
-		pass = s.policy.Bell
 	case MsgTextChat:
 		n, err = chatLen(head)
 	case MsgGii:
@@ -119,12 +133,11 @@ func (s *ServerFilter) plainMessage(head []byte) (n int64, pass bool, more int, 
 		}
 		n = 4 + int64(order.Uint16(head[2:]))
 	case MsgFileListRequest, MsgFileDownloadRequest, MsgFileUploadRequest, MsgFileUploadData:
-		n, pass = serverFileLen(head), s.policy.FileTransfer
+		n = serverFileLen(head)
 	case MsgQEMU:
-		pass = s.policy.Audio
 		n, more, err = audioLen(head)
 	}
-	return n, pass, more, err
+	return n, more, err
 }
 
 // chatLen returns the length of UltraVNC's TextChat, some of whose lengths are

@@ -137,15 +137,15 @@ func TestSnapshotRefuses(t *testing.T) {
 		{"copy from outside", rect(0, 0, 2, 2, rfb.EncodingCopyRect, 0, 3, 0, 0), "outside"},
 		{"copy to outside", rect(3, 0, 2, 2, rfb.EncodingCopyRect, 0, 0, 0, 0), "outside"},
 		{"copy cut short", rect(0, 0, 2, 2, rfb.EncodingCopyRect, 0, 0), "source: unexpected EOF"},
-		{"unasked encoding", rect(0, 0, 4, 3, rfb.EncodingZRLE), "ZRLE, which was not asked for"},
+		{"unknown encoding", rect(0, 0, 4, 3, rfb.EncodingH264), "H264, which is not understood"},
 		{"too large", rect(0, 0, 65535, 65535, rfb.EncodingDesktopSize), "65535×65535 pixels is more than"},
 		{"no screen left", rect(0, 0, 0, 7, rfb.EncodingExtendedDesktopSize, 0, 0, 0, 0), "no picture"},
 		{"screens cut short", rect(0, 0, 4, 3, rfb.EncodingExtendedDesktopSize, 9, 0, 0, 0), "screens: unexpected EOF"},
 		{"large cursor", rect(0, 0, 1025, 1, rfb.EncodingCursor), "at most 1024"},
-		{"cursor cut short", rect(0, 0, 2, 2, rfb.EncodingCursor, 1), "cursor: unexpected EOF"},
+		{"cursor cut short", rect(0, 0, 2, 2, rfb.EncodingCursor, 1), "Cursor (0,0)-(2,2): unexpected EOF"},
 		{"long clipboard", []byte{rfb.MsgServerCutText, 0, 0, 0, 0x7f, 0, 0, 0}, "more than"},
 		{"long extended clipboard", []byte{rfb.MsgServerCutText, 0, 0, 0, 0x80, 0, 0, 0}, "more than"},
-		{"unknown message", []byte{99}, "unknown type 99"},
+		{"unknown message", []byte{99}, "type 99: unknown"},
 		{"never whole", bytes.Repeat(update(), 100), "not whole after 64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,7 +190,8 @@ func TestSnapshotAsks(t *testing.T) {
 	}
 	want := [][]byte{
 		rfb.AppendSetPixelFormat(nil, rfb.Format32()),
-		rfb.AppendSetEncodings(nil, rfb.EncodingCopyRect, rfb.EncodingRaw, rfb.EncodingExtendedDesktopSize, rfb.EncodingDesktopSize, rfb.EncodingCursor),
+		rfb.AppendSetEncodings(nil, rfb.EncodingCopyRect, rfb.EncodingZRLE, rfb.EncodingHextile, rfb.EncodingRaw,
+			rfb.EncodingExtendedDesktopSize, rfb.EncodingDesktopSize, rfb.EncodingCursor),
 		rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, 4, 3),
 		rfb.AppendFramebufferUpdateRequest(nil, true, 0, 0, 4, 3),
 		rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, 2, 2),

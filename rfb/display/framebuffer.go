@@ -1,22 +1,14 @@
 package display
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
-
-	"vncgate/rfb"
 )
 
 // errOutside is a rectangle of pixels that the framebuffer has no place for.
 var errOutside = errors.New("it reaches outside the framebuffer")
-
-// pixelLen is the length of a pixel in the one format that we ask for.
-const pixelLen = 4
-
-// pixelFormat is asked of every display, so that pixels need no conversion but
-// of the order of their bytes: blue, green, red and one that means nothing.
-func pixelFormat() rfb.PixelFormat { return rfb.Format32() }
 
 // A framebuffer is the display's screen as far as it is known: what has not
 // arrived yet is transparent.
@@ -40,12 +32,23 @@ func (f *framebuffer) resize(w, h int) error {
 // has reports whether r lies inside.
 func (f *framebuffer) has(r image.Rectangle) bool { return r.In(f.Rect) }
 
-// setRow draws pixels in pixelFormat from (x, y) on; they have been checked to
-// fit.
-func (f *framebuffer) setRow(x, y int, pixels []byte) {
-	to := f.Pix[f.PixOffset(x, y):]
-	for len(pixels) >= pixelLen {
-		to[0], to[1], to[2], to[3] = pixels[2], pixels[1], pixels[0], 0xff
-		to, pixels = to[4:], pixels[pixelLen:]
+// line is n pixels from (x, y) on, which have been checked to fit.
+func (f *framebuffer) line(x, y, n int) []byte {
+	at := f.PixOffset(x, y)
+	return f.Pix[at : at+4*n]
+}
+
+// fill gives all of r, which has been checked to fit, one colour.
+func (f *framebuffer) fill(r image.Rectangle, colour uint32) {
+	if r.Empty() {
+		return
+	}
+	first := f.line(r.Min.X, r.Min.Y, r.Dx())
+	binary.LittleEndian.PutUint32(first, colour)
+	for done := 4; done < len(first); done *= 2 {
+		copy(first[done:], first[:done])
+	}
+	for y := r.Min.Y + 1; y < r.Max.Y; y++ {
+		copy(f.line(r.Min.X, y, r.Dx()), first)
 	}
 }

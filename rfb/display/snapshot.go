@@ -1,10 +1,10 @@
 package display
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"image"
+	"io"
 	"net"
 	"time"
 
@@ -13,6 +13,14 @@ import (
 
 // maxRequests bounds how often the rest of the screen is asked for.
 const maxRequests = 64
+
+// snapshotEncodings are without loss, in the order in which they are asked for:
+// what the display likes best of them, it sends. The cursor is among them, so
+// that it stays out of the picture.
+var snapshotEncodings = []rfb.Encoding{
+	rfb.EncodingCopyRect, rfb.EncodingZRLE, rfb.EncodingHextile, rfb.EncodingRaw,
+	rfb.EncodingExtendedDesktopSize, rfb.EncodingDesktopSize, rfb.EncodingCursor,
+}
 
 // past is a deadline that has been missed already.
 var past = time.Unix(1, 0)
@@ -36,28 +44,27 @@ func Snapshot(ctx context.Context, c *rfb.Conn, init rfb.ServerInit) (image.Imag
 }
 
 func snapshot(c net.Conn, init rfb.ServerInit) (image.Image, error) {
-	s := &stream{in: bufio.NewReader(c)}
-	order, known := decoders()
-	s.decode = known
-	if err := s.fb.resize(int(init.Width), int(init.Height)); err != nil {
-		return nil, fmt.Errorf("display: %w", err)
+	init.Format = rfb.Format32() // which is asked for: pixels need no conversion but of the order of their bytes
+	d, err := NewDecoder(c, init)
+	if err != nil {
+		return nil, err
 	}
-	hello := rfb.AppendSetEncodings(rfb.AppendSetPixelFormat(nil, pixelFormat()), order...)
+	hello := rfb.AppendSetEncodings(rfb.AppendSetPixelFormat(nil, init.Format), snapshotEncodings...)
 	if _, err := c.Write(hello); err != nil {
 		return nil, fmt.Errorf("display: %w", err)
 	}
 	var asked image.Rectangle
 	for range maxRequests {
-		screen := s.fb.Rect
+		screen := d.fb.Rect
 		if err := request(c, screen, screen == asked); err != nil {
 			return nil, err
 		}
 		asked = screen
-		if err := s.untilUpdate(); err != nil {
+		if err := d.untilUpdate(); err != nil {
 			return nil, err
 		}
-		if s.fb.Opaque() {
-			return s.fb.RGBA, nil
+		if d.fb.Opaque() {
+			return d.fb.RGBA, nil
 		}
 	}
 	return nil, fmt.Errorf("display: the screen was not whole after %d updates", maxRequests)
@@ -73,10 +80,13 @@ func request(c net.Conn, screen image.Rectangle, incremental bool) error {
 }
 
 // untilUpdate reads up to the end of the next FramebufferUpdate.
-func (s *stream) untilUpdate() error {
+func (d *Decoder) untilUpdate() error {
 	for {
-		update, err := s.next()
-		if update || err != nil {
+		message, err := d.Next()
+		if err == io.EOF {
+			return fmt.Errorf("display: read message: %w", err)
+		}
+		if err != nil || message.Type == rfb.MsgFramebufferUpdate {
 			return err
 		}
 	}
