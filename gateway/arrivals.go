@@ -129,6 +129,16 @@ func (a *Arrivals) next(ctx context.Context, target string) (*arrival, error) {
 	return d, nil
 }
 
+// Add takes a display in that somebody has connected for us, as if it had dialled
+// in for target. It owns c, also after an error.
+func (a *Arrivals) Add(target string, c net.Conn) error {
+	err := a.keep(&arrival{watched: &watched{Conn: c}, target: target})
+	if err != nil {
+		_ = c.Close()
+	}
+	return err
+}
+
 // Waiting returns how many displays wait for a viewer.
 func (a *Arrivals) Waiting() int {
 	a.mu.Lock()

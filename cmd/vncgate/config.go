@@ -27,6 +27,7 @@ type config struct {
 	Capabilities *capabilitiesConfig     `yaml:"capabilities,omitempty"`
 	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
+	Control      *controlConfig          `yaml:"control,omitempty"`
 	Log          logConfig               `yaml:"log,omitempty"`
 }
 

@@ -31,6 +31,7 @@ type serveFlags struct {
 	origins         []string
 	logLevel        string
 	logFormat       string
+	control         string
 }
 
 func newServeCommand() *cobra.Command {
@@ -85,6 +86,7 @@ has changed, which takes effect at the next start. A mistake changes nothing.`,
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with our certificate (PEM)")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with its key (PEM)")
 	flags.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of foreign pages that may connect, such as https://portal.example")
+	flags.StringVar(&f.control, "control", "", "`PATH` of the socket for 'vncgate ctl'")
 	flags.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	flags.StringVar(&f.logFormat, "log-format", "", "text or json (default text)")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
@@ -104,7 +106,7 @@ func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	log := slog.New(handler)
+	log := slog.New(newAdjustable(handler))
 	if f.check {
 		return printConfig(ctx, out, errOut, cfg)
 	}
@@ -126,7 +128,7 @@ func (f *serveFlags) besideFile(flags *pflag.FlagSet) error {
 	var extra []string
 	flags.Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "config", "check", "log-level", "log-format":
+		case "config", "check", "log-level", "log-format", "control":
 		default:
 			extra = append(extra, givenBy(fl))
 		}
@@ -166,6 +168,9 @@ func (f *serveFlags) configuration() (*config, error) {
 	}
 	if f.logLevel != "" {
 		cfg.Log.Level = f.logLevel
+	}
+	if err := f.controlled(cfg); err != nil {
+		return nil, err
 	}
 	if f.logFormat != "" {
 		cfg.Log.Format = f.logFormat
@@ -258,7 +263,7 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 		return err
 	}
 	dry := *cfg
-	dry.Listeners = nil
+	dry.Listeners, dry.Control = nil, nil
 	w, err := newWiring(ctx, &dry, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type wiring struct {
 	gate         *gateway.Gateway
 	events       events // of the gate and of ours
 	doors        []door
+	controls     *controls // nil: nobody steers
 }
 
 // newWiring opens what the configuration names: users, certificates, and last
@@ -82,6 +83,11 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 			return nil, fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
 	}
+	if err := w.openControl(ctx); err != nil {
+		w.closeDoors()
+		w.closeSources()
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -108,6 +114,11 @@ func (w *wiring) reporter(what, path string) func(error) {
 // serve lets viewers in until ctx ends or a listener fails, then gives the
 // sessions their time and returns when all have ended.
 func (w *wiring) serve(ctx context.Context) error {
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	if w.controls != nil {
+		w.controls.quit = quit
+	}
 	failed := make(chan error, len(w.doors))
 	var running sync.WaitGroup
 	for _, d := range w.doors {
@@ -116,6 +127,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(context.Background())
 	running.Go(func() { w.watch(watching) })
 	running.Go(func() { w.follow(watching) })
+	running.Go(w.serveControl)
 	var err error
 	select {
 	case <-w.single:
@@ -124,6 +136,7 @@ func (w *wiring) serve(ctx context.Context) error {
 		w.log.Info("shutting down", "sessions", w.gate.Sessions(), "timeout", w.cfg.Limits.shutdownTimeout().String())
 	}
 	w.shutdown()
+	w.closeControl()
 	stopWatching()
 	running.Wait()
 	return err
