@@ -58,8 +58,10 @@ type Front struct {
 	Limits auth.Limits
 	// Expires ends sessions, and lets none begin any more; zero: never.
 	Expires time.Time
-	// Renewable says that Gateway.Extend may move Expires.
-	Renewable bool
+	// Renewable says that Gateway.Extend may move Expires, as far as RenewUntil;
+	// zero: nobody knows how far.
+	Renewable  bool
+	RenewUntil time.Time
 	// Valid says whether the ticket or the log-in that a viewer came by is
 	// still good. It is asked before each Authorize, at the beginning and at
 	// every review, so it should answer at once. Nil: always.

@@ -99,19 +99,24 @@ func (g *Gateway) Renew(ctx context.Context, key string) error {
 	s.mu.Lock()
 	s.ticketEnd = end
 	s.mu.Unlock()
+	s.board.renew(end)
 	s.logger().Info("grant renewed", "expires", end)
 	s.review(endWithdrawn)
 	return nil
 }
 
+// renewable reports whether a renewal would move the end of the ticket.
 func (s *Session) renewable() bool {
-	return s.g.Extend != nil && s.front.Renewable && !s.front.Expires.IsZero()
+	most := s.front.RenewUntil
+	return s.g.Extend != nil && s.front.Renewable && !s.front.Expires.IsZero() && (most.IsZero() || s.board.ends(s.front).Before(most))
 }
 
 // tellRights has the page know what holds.
 func (s *Session) tellRights(grant *auth.Grant) {
 	if s.board != nil {
-		s.board.post(Notice{Kind: NoticeRights, Rights: grant.Rights, Expires: grant.Expires, Renewable: s.renewable()})
+		// What ends before the ticket does is not put off by renewing that.
+		first := grant.Expires.Equal(s.board.ends(s.front))
+		s.board.post(Notice{Kind: NoticeRights, Rights: grant.Rights, Expires: grant.Expires, Renewable: first && s.renewable()})
 	}
 }
 
@@ -164,8 +169,27 @@ type board struct {
 	mu       sync.Mutex
 	rights   *Notice
 	warning  *Notice
+	renewed  time.Time // the end of the ticket; zero: as it was
 	listener chan Notice
 	closed   bool
+}
+
+// renew notes where a renewal has moved the end of the ticket.
+func (b *board) renew(end time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.renewed = end
+}
+
+// ends is when the ticket of a front ends, as renewed last. Whoever tells the page
+// may hold the session's own lock.
+func (b *board) ends(f Front) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.renewed.IsZero() {
+		return f.Expires
+	}
+	return b.renewed
 }
 
 // post never blocks.

@@ -85,17 +85,15 @@ func (a *agenda) saw(inputs uint64, now time.Time) {
 	}
 }
 
-// due are how many warnings are due now of an end at the stated time. Those that
-// lie in the first half of the time there is are left out: nobody is greeted by
-// a warning.
+// due are how many warnings are due now of an end at the stated time; where little
+// time is left from the start, the first is due at once. Those of idleness that
+// lie in the first half of the time for it are left out: nobody is greeted by
+// what the first movement takes back.
 func (a *agenda) due(end time.Time, why ending, now time.Time) int {
-	whole := end.Sub(a.opened)
-	if why.reason == endIdle.reason {
-		whole = a.grant.Limits.Idle
-	}
+	idle := why.reason == endIdle.reason
 	n := 0
 	for i, before := range warnings {
-		if before <= whole/2 && !now.Before(end.Add(-before)) {
+		if (!idle || before <= a.grant.Limits.Idle/2) && !now.Before(end.Add(-before)) {
 			n = i + 1
 		}
 	}
@@ -176,6 +174,7 @@ func startTimes(s *Session, grant auth.Grant) *times {
 	defer t.mu.Unlock()
 	t.a.asked = s.board == nil // nobody is there to be told
 	t.alarm.ring = func() { s.run(t.look) }
+	t.warn(now)
 	t.arm(now)
 	return t
 }

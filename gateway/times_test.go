@@ -67,8 +67,9 @@ func TestAgendaWarnings(t *testing.T) {
 		want   []told
 	}{
 		{name: "long", limits: auth.Limits{Session: 10 * m}, until: 10*m - s, want: []told{{9 * m, m}, {10*m - 10*s, 10 * s}}},
-		{name: "short", limits: auth.Limits{Session: m}, until: m - s, want: []told{{50 * s, 10 * s}}},
-		{name: "very short", limits: auth.Limits{Session: 15 * s}, until: 15*s - 1},
+		{name: "short", limits: auth.Limits{Session: m}, until: m - s, want: []told{{0, m}, {50 * s, 10 * s}}},
+		{name: "very short", limits: auth.Limits{Session: 15 * s}, until: 15*s - 1, want: []told{{0, 15 * s}, {5 * s, 10 * s}}},
+		{name: "short idle", limits: auth.Limits{Idle: m}, until: m - s, want: []told{{50 * s, 10 * s}}},
 		{name: "idle", limits: auth.Limits{Idle: 3 * m}, until: 3*m - s, want: []told{{2 * m, m}, {3*m - 10*s, 10 * s}}},
 		{name: "idle until it moves", limits: auth.Limits{Idle: 3 * m}, busyAt: 2*m + 30*s, until: 4 * m, want: []told{{2 * m, m}, {2*m + 30*s, 0}}},
 		{name: "renewed", limits: auth.Limits{Session: 10 * m}, renew: 9*m + 30*s, until: 15 * m, want: []told{{9 * m, m}, {9*m + 30*s, 0}}},
@@ -77,7 +78,7 @@ func TestAgendaWarnings(t *testing.T) {
 			a := agenda{opened: at(0), active: at(0), grant: auth.Grant{Limits: test.limits}}
 			var got []told
 			var inputs uint64
-			next := a.next(at(0))
+			next := at(0)
 			for now := time.Duration(0); now < test.until; now += s {
 				if test.busyAt > 0 && now == test.busyAt {
 					inputs++

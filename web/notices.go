@@ -39,7 +39,8 @@ type notice struct {
 	Key       string   `json:"key,omitempty"`
 	Rights    []string `json:"rights,omitempty"`
 	Renewable bool     `json:"renewable,omitempty"`
-	Shareable []string `json:"shareable,omitempty"` // rights that may be passed on
+	Shareable []string `json:"shareable,omitempty"`  // rights that may be passed on …
+	ShareTime int      `json:"share_time,omitempty"` // … and for how many seconds at most
 }
 
 // secondsTo is nil for the zero time.
@@ -58,8 +59,8 @@ func (e *endpoint) noticeFor(key string, n gateway.Notice, now time.Time) notice
 		told.Key, told.Left = key, secondsTo(n.Expires, now)
 		told.Rights = strings.Split(n.Rights.String(), ",")
 		told.Renewable = n.Renewable && e.cfg.Renew != nil
-		if e.cfg.Sharing != nil {
-			told.Shareable = e.cfg.Sharing.May(key)
+		if may, longest, err := e.mayShare(key); err == nil {
+			told.Shareable, told.ShareTime = may, int(longest/time.Second)
 		}
 	}
 	return told

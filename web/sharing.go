@@ -18,9 +18,9 @@ const (
 // named by its key (gateway.Front.NoticeKey); an error that is a *Refusal is
 // answered as it is.
 type Sharing struct {
-	// May returns the names of the rights that a session may pass on; none says
-	// that it may not share.
-	May func(key string) []string
+	// May returns the names of the rights that a session may pass on, and for how
+	// long at most; no rights say that it may not share.
+	May func(key string) (rights []string, longest time.Duration)
 	// Make makes a token for the display of a session. The rights it is asked
 	// for are among those of May; whatever bounds the session should bound the
 	// token as well.
@@ -84,7 +84,7 @@ func (e *endpoint) share(ctx context.Context, key string, body shareBody) (*shar
 
 // allowedShare checks what a page wants against what its session may pass on.
 func (e *endpoint) allowedShare(key string, body shareBody) (ShareRequest, error) {
-	may, err := e.mayShare(key)
+	may, _, err := e.mayShare(key)
 	switch {
 	case err != nil:
 		return ShareRequest{}, err
@@ -97,15 +97,15 @@ func (e *endpoint) allowedShare(key string, body shareBody) (ShareRequest, error
 	return ShareRequest{body.Rights, time.Duration(body.Seconds) * time.Second, body.Uses}, nil
 }
 
-func (e *endpoint) mayShare(key string) ([]string, error) {
+func (e *endpoint) mayShare(key string) ([]string, time.Duration, error) {
 	if e.cfg.Sharing == nil {
-		return nil, errNoSharing
+		return nil, 0, errNoSharing
 	}
-	may := e.cfg.Sharing.May(key)
-	if len(may) == 0 {
-		return nil, errNoSharing
+	may, longest := e.cfg.Sharing.May(key)
+	if len(may) == 0 || longest < time.Second {
+		return nil, 0, errNoSharing
 	}
-	return may, nil
+	return may, min(longest, maxShareTime), nil
 }
 
 // unshare takes a link back, also for a session that may not make any more.

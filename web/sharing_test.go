@@ -24,10 +24,10 @@ type shares struct {
 
 func (s *shares) sharing() *web.Sharing {
 	return &web.Sharing{
-		May: func(string) []string {
+		May: func(string) ([]string, time.Duration) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.may
+			return s.may, 2 * time.Hour
 		},
 		Make: func(_ context.Context, key string, want web.ShareRequest) (web.Share, error) {
 			s.mu.Lock()

@@ -106,7 +106,7 @@ func covers(patterns []string, target string) bool {
 // Ticket is what the token is good for, for those who find displays.
 func (t Token) Ticket() tickets.Ticket {
 	ticket := tickets.Ticket{
-		ID: t.ID, Rights: t.Rights, Limits: t.Limits, Issued: t.Issued, Expires: t.Expires, Renewable: t.Renew > 0,
+		ID: t.ID, Rights: t.Rights, Limits: t.Limits, Issued: t.Issued, Expires: t.Expires, Renewable: t.Renew > 0, RenewUntil: t.RenewUntil,
 		MustBe: t.User, From: t.From, Identity: auth.Identity{Name: t.User, Method: "token"},
 	}
 	if len(t.Targets) == 1 && !strings.ContainsAny(t.Targets[0], `*?[\`) {

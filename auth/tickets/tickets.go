@@ -58,8 +58,10 @@ type Ticket struct {
 	Rights auth.Rights
 	// Expires is when the session must end; zero: the token does not say.
 	Expires time.Time
-	// Renewable says that Expires can be moved by whoever issued the token.
-	Renewable bool
+	// Renewable says that Expires can be moved by whoever issued the token, as
+	// far as RenewUntil.
+	Renewable  bool
+	RenewUntil time.Time
 
 	// ID names the token for revocations and lists; it is no secret. "": it
 	// cannot be revoked.

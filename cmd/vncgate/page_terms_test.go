@@ -79,11 +79,11 @@ func openDoor(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{
 
 func (h *termsHouse) sharing() *web.Sharing {
 	return &web.Sharing{
-		May: func(key string) []string {
+		May: func(key string) ([]string, time.Duration) {
 			if info, ok := h.gate.SessionOf(key); !ok || info.Ticket != "" {
-				return nil
+				return nil, 0
 			}
-			return []string{"view", "keyboard", "pointer"}
+			return []string{"view", "keyboard", "pointer"}, 2 * time.Hour
 		},
 		Make: func(_ context.Context, _ string, want web.ShareRequest) (web.Share, error) {
 			h.mu.Lock()

@@ -119,7 +119,7 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, l *lease, s *sourc
 		token.Targets = []string{ticket.Target}
 	}
 	front.Claims = map[string]any{"jti": ticket.ID, "sub": ticket.MustBe, "iat": ticket.Issued.Unix(), "exp": ticket.Expires.Unix()}
-	front.Renewable = ticket.Renewable
+	front.Renewable, front.RenewUntil = ticket.Renewable, ticket.RenewUntil
 	front.Valid = l.valid
 	front.Layers = append(front.Layers[:len(front.Layers):len(front.Layers)], l.layer)
 	front.Find = func(ctx context.Context, name string) (*gateway.Target, error) {
@@ -290,7 +290,7 @@ func (w *wiring) extend(_ context.Context, session gateway.SessionInfo) (time.Ti
 	}
 	text, token, err := w.capabilities.Renew(text)
 	switch {
-	case errors.Is(err, capability.ErrNoRenewal):
+	case errors.Is(err, capability.ErrNoRenewal), errors.Is(err, tickets.ErrUnknown): // its end has come meanwhile
 		return time.Time{}, gateway.ErrNotRenewable
 	case err != nil:
 		return time.Time{}, err

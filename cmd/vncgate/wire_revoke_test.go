@@ -151,6 +151,12 @@ func (p clientPKI) crl() string { return filepath.Join(p.dir, "revoked.crl") }
 // revoke writes the list of the certificates that are revoked.
 func (p clientPKI) revoke(t *testing.T, revoked ...*x509.Certificate) {
 	t.Helper()
+	p.list(t, time.Now().Add(time.Hour), revoked...)
+}
+
+// signer is the authority's key.
+func (p clientPKI) signer(t *testing.T) crypto.Signer {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.dir, "ca.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -160,11 +166,17 @@ func (p clientPKI) revoke(t *testing.T, revoked ...*x509.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	return key.(crypto.Signer)
+}
+
+// list writes the list, of which the next is due then.
+func (p clientPKI) list(t *testing.T, next time.Time, revoked ...*x509.Certificate) {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: next}
 	for _, cert := range revoked {
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: cert.SerialNumber, RevocationTime: time.Now()})
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, p.ca.Certificate(), key.(crypto.Signer))
+	der, err := x509.CreateRevocationList(rand.Reader, list, p.ca.Certificate(), p.signer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,18 +43,19 @@ func (l *listenerConfig) opensLinks() bool {
 	return !asks && slices.Contains(l.Sources, capabilitySource) && (l.Token == tokenOptional || slices.Contains(*l.types(browsers), "none"))
 }
 
-// mayShare names the rights that a session may pass on. One that came by a token
+// mayShare names the rights that a session may pass on, and for how long. One that came by a token
 // itself passes nothing on: whoever gave it decides who else gets one.
-func (w *wiring) mayShare(key string) []string {
+func (w *wiring) mayShare(key string) ([]string, time.Duration) {
 	session, ok := w.gate.SessionOf(key)
 	if !ok || session.Ticket != "" || cameByTicket(session) {
-		return nil
+		return nil, 0
 	}
 	most, err := w.capabilities.share.rights()
 	if rights := session.Rights & most; err == nil && rights.Has(auth.View) {
-		return strings.Split(rights.String(), ",")
+		now := time.Now()
+		return strings.Split(rights.String(), ","), shareEnd(session, now.Add(w.capabilities.share.time())).Sub(now)
 	}
-	return nil
+	return nil, 0
 }
 
 // cameByTicket reports whether a token of a source led to the display, which
