@@ -33,6 +33,9 @@ func checkShape(b []byte) error {
 			at := v.found.Key.GetToken()
 			return fmt.Errorf("[%d:%d] %s: has no value; give it one or leave the key out", at.Position.Line, at.Position.Column, at.Value)
 		}
+		if err := checkViewerLimits(doc.Body); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type policyFlags struct {
 
 	cfg       *config // nil where --policy names the rules
 	decisions *auth.Policy
+	notes     []string // what whoever asks may not have meant
 }
 
 func newPolicyCommand() *cobra.Command {
@@ -208,9 +209,12 @@ func (f *policyFlags) lookUp(id *auth.Identity) error {
 	if err != nil {
 		return fmt.Errorf("users: %w\ngive the groups yourself: --as '%s[GROUP,…]'", err, id.Name)
 	}
-	if known, ok := users.Identity(id.Name); ok {
-		id.Groups = known.Groups
+	known, ok := users.Identity(id.Name)
+	if !ok {
+		f.notes = append(f.notes, fmt.Sprintf("note: there is no user %q in %s, so no groups were looked up", id.Name, f.cfg.Users.File))
+		return nil
 	}
+	id.Groups = known.Groups
 	return nil
 }
 
@@ -307,10 +311,19 @@ func names(ids []auth.Identity) string {
 // hint says that a target is not in the configuration, which may be right where
 // sources name others.
 func (f *policyFlags) hint(out io.Writer, target string) {
+	f.say(out)
 	if f.cfg == nil || f.cfg.Targets[target].known() || len(f.cfg.Sources) > 0 || f.cfg.Free != nil {
 		return
 	}
 	fmt.Fprintf(out, "note: there is no target %q%s\n", target, didYouMean(target, keys(f.cfg.Targets)))
+}
+
+// say writes the notes, once.
+func (f *policyFlags) say(out io.Writer) {
+	for _, note := range f.notes {
+		fmt.Fprintln(out, note)
+	}
+	f.notes = nil
 }
 
 // known tells a target from the zero value.
@@ -342,6 +355,7 @@ func (f *policyFlags) explainAll(out io.Writer, req auth.Request) error {
 	if f.cfg == nil {
 		return usagef("which target? a file of rules does not list them; give --target NAME")
 	}
+	f.say(out)
 	for _, name := range keys(f.cfg.Targets) {
 		req.Target = name
 		fmt.Fprintf(out, "%s: %s\n", name, f.decided(f.decisions.Decide(req)))

@@ -30,7 +30,7 @@ type tokenFlags struct {
 	renewUntil            string
 	uses                  int
 	user, note, link      string
-	json, all             bool
+	json, everything      bool
 }
 
 func newTokenCommand() *cobra.Command {
@@ -106,9 +106,38 @@ func completeLimits(*cobra.Command, []string, string) ([]string, cobra.ShellComp
 	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
+// errNoStore says that no token has been issued yet.
+var errNoStore = errors.New("there are no tokens yet")
+
+// existing is open for those who have nothing to put into a store: errNoStore
+// where there is none, which is not made then.
+func (s *storeFlags) existing() (*capability.Authority, error) {
+	settings, _, err := s.settings()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(settings.Store); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s does not exist; 'vncgate token issue' makes it", errNoStore, settings.Store)
+	}
+	authority, _, err := s.open()
+	return authority, err
+}
+
 // open opens what the configuration, or --store, says; cfg is nil for the
 // latter.
 func (s *storeFlags) open() (*capability.Authority, *config, error) {
+	settings, cfg, err := s.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	authority, err := settings.open(nil, func(string, string) func(error) { return nil })
+	if errors.Is(err, os.ErrPermission) {
+		return nil, nil, fmt.Errorf("%w\nrun it as the gateway's user or as root (sudo vncgate token …)", err)
+	}
+	return authority, cfg, err
+}
+
+func (s *storeFlags) settings() (*capabilitiesConfig, *config, error) {
 	settings := &capabilitiesConfig{Store: s.store, Keys: s.keys}
 	var cfg *config
 	if s.store == "" {
@@ -123,14 +152,24 @@ func (s *storeFlags) open() (*capability.Authority, *config, error) {
 		}
 		settings = cfg.Capabilities
 	}
-	authority, err := settings.open(nil, func(string, string) func(error) { return nil })
-	if errors.Is(err, os.ErrPermission) {
-		return nil, nil, fmt.Errorf("%w\nrun it as the gateway's user or as root (sudo vncgate token …)", err)
+	return settings, cfg, nil
+}
+
+// given are the flags that say where tokens are kept, for a hint.
+func (s *storeFlags) given(cmd *cobra.Command) string {
+	text := ""
+	for _, name := range []string{"config", "store", "keys"} {
+		if flag := cmd.Flag(name); flag != nil && flag.Changed {
+			text += " --" + name + " " + flag.Value.String()
+		}
 	}
-	return authority, cfg, err
+	return text
 }
 
 func (f *tokenFlags) issue(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("uses") && f.uses < 1 {
+		return usagef("--uses: is a number from 1 to %d; leave it out for any number", capability.MaxUses)
+	}
 	token, err := f.token()
 	if err != nil {
 		return usageOf(err)
@@ -159,8 +198,11 @@ func (f *tokenFlags) issue(cmd *cobra.Command) error {
 	if f.json {
 		return writeJSON(cmd.OutOrStdout(), result)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s may %s on %s until %s; 'vncgate token revoke %s' takes it back\n",
-		orText(issued.User, "whoever has this"), issued.Rights, strings.Join(issued.Targets, ", "), issued.Expires.Format(time.RFC3339), issued.ID)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s may %s on %s until %s; 'vncgate token revoke%s %s' takes it back\n",
+		orText(issued.User, "whoever has this"), issued.Rights, strings.Join(issued.Targets, ", "), issued.Expires.Format(time.RFC3339), f.given(cmd), issued.ID)
+	if link != nil && issued.Ticket().Target == "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "the link is for several displays: put ?target=NAME before its # to say which")
+	}
 	return say(cmd, "%s", orText(result.Link, text))
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vncgate/auth"
 	"vncgate/auth/capability"
+	"vncgate/auth/tickets"
 )
 
 func newListCommand(s *storeFlags) *cobra.Command {
@@ -58,12 +61,10 @@ func listed(t capability.Issued) listedToken {
 }
 
 func (f *tokenFlags) list(cmd *cobra.Command) error {
-	authority, _, err := f.open()
+	all, failed, err := f.all()
 	if err != nil {
 		return err
 	}
-	defer authority.Store.Close()
-	all, failed := authority.Store.List()
 	out := make([]listedToken, 0, len(all))
 	for _, t := range all {
 		if t.Expires.After(time.Now()) {
@@ -83,6 +84,20 @@ func (f *tokenFlags) list(cmd *cobra.Command) error {
 			t.Expires.Local().Format("2006-01-02 15:04"), t.used(), t.state(), orText(t.Note, "-"))
 	}
 	return errors.Join(w.Flush(), failed)
+}
+
+// all are the tokens that are kept; failed is about those that cannot be read.
+func (f *tokenFlags) all() (list []capability.Issued, failed, err error) {
+	authority, err := f.existing()
+	if errors.Is(err, errNoStore) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer authority.Store.Close()
+	list, failed = authority.Store.List()
+	return list, failed, nil
 }
 
 func (t listedToken) bearer() string {
@@ -123,14 +138,14 @@ second.`,
 		ValidArgsFunction: f.completeIDs,
 	}
 	cmd.Flags().StringVar(&f.user, "user", "", "`NAME` whose tokens are revoked")
-	cmd.Flags().BoolVar(&f.all, "all", false, "revoke all tokens that were issued so far")
+	cmd.Flags().BoolVar(&f.everything, "all", false, "revoke all tokens that were issued so far")
 	cmd.Flags().StringVar(&f.note, "note", "", "`TEXT` that says why")
 	return cmd
 }
 
 func (f *tokenFlags) revoke(cmd *cobra.Command, ids []string) error {
 	ways := 0
-	for _, given := range []bool{len(ids) > 0, f.user != "", f.all} {
+	for _, given := range []bool{len(ids) > 0, f.user != "", f.everything} {
 		if given {
 			ways++
 		}
@@ -138,18 +153,21 @@ func (f *tokenFlags) revoke(cmd *cobra.Command, ids []string) error {
 	if ways != 1 {
 		return usagef("what is to be revoked? give IDs, or --user NAME, or --all\n'vncgate token list' shows the IDs")
 	}
-	authority, _, err := f.open()
+	authority, err := f.existing()
 	if err != nil {
 		return err
 	}
 	defer authority.Store.Close()
 	switch {
-	case f.all:
+	case f.everything:
 		if err := authority.Store.Revoke(capability.Revocation{Before: time.Now(), Note: f.note}); err != nil {
 			return err
 		}
 		return say(cmd, "revoked all tokens that were issued so far")
 	case f.user != "":
+		if err := knowsUser(authority.Store, f.user); err != nil {
+			return err
+		}
 		if err := authority.Store.Revoke(capability.Revocation{User: f.user, Note: f.note}); err != nil {
 			return err
 		}
@@ -167,27 +185,37 @@ func (f *tokenFlags) revokeIDs(cmd *cobra.Command, store *capability.Store, ids 
 			failed = errors.Join(failed, usagef("that is a token and not its ID: 'vncgate token list' shows the IDs"))
 			continue
 		}
-		_, unknown := store.Get(id)
+		if _, err := store.Get(id); errors.Is(err, tickets.ErrUnknown) {
+			failed = errors.Join(failed, fmt.Errorf("nothing is revoked: there is no token %q here ('vncgate token list' shows them)", id))
+			continue
+		}
 		if err := store.Revoke(capability.Revocation{ID: id, Note: f.note}); err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		text := "revoked %s"
-		if unknown != nil {
-			text = "revoked %s, which this store does not know: is it the right one? 'vncgate token list' shows them"
-		}
-		failed = errors.Join(failed, say(cmd, text, id))
+		failed = errors.Join(failed, say(cmd, "revoked %s", id))
 	}
 	return failed
 }
 
+// knowsUser refuses a name that is on no token: a slip would look like success.
+func knowsUser(store *capability.Store, name string) error {
+	all, failed := store.List()
+	of := func(t capability.Issued) bool {
+		made := func(id auth.Identity) bool { return id.Name == name }
+		return t.User == name || t.Maker != nil && slices.ContainsFunc(t.Maker.Identities, made)
+	}
+	if failed != nil || slices.ContainsFunc(all, of) {
+		return nil // what cannot be read may be of that user
+	}
+	return fmt.Errorf("nothing is revoked: no token is for user %q or was made by one ('vncgate token list' shows them)", name)
+}
+
 func (f *tokenFlags) completeIDs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	authority, _, err := f.open()
+	all, _, err := f.all()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	defer authority.Store.Close()
-	all, _ := authority.Store.List()
 	var ids []string
 	for _, t := range all {
 		ids = append(ids, t.ID+"\t"+strings.Join(t.Targets, ",")+" "+t.Note)

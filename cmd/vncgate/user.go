@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -47,13 +48,14 @@ A password is asked for at the terminal, or read from a pipe with
 		Example: `  vncgate user add alice --group ops --group dev
   vncgate user list
   vncgate user passwd alice
+  vncgate user groups alice ops night
   pwgen 20 1 | tee build.password | vncgate user add build --password-stdin
   vncgate user remove alice`,
 		Args: subcommandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.file, "users-file", defaultUsersFile, "`FILE` of the users")
-	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.removeCommand(), f.listCommand())
+	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.groupsCommand(), f.removeCommand(), f.listCommand())
 	return cmd
 }
 
@@ -93,6 +95,36 @@ func (f *userFlags) passwdCommand() *cobra.Command {
 
 func (f *userFlags) passwordFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.stdin, "password-stdin", false, "read the password, one line, from standard input")
+}
+
+func (f *userFlags) groupsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "groups NAME [GROUP…]",
+		Short: "Put a user into groups, and out of all others",
+		Long: `groups puts a user into the stated groups and out of all others; without any, the
+user is in none. A gateway that is running holds the sessions of the user to what
+the policy says of the new groups within a second.`,
+		Example: `  vncgate user groups alice ops night
+  vncgate user groups alice ops,night
+  vncgate user groups alice`,
+		Args: func(cmd *cobra.Command, args []string) error { return oneName(cmd, args[:min(1, len(args))]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.setGroups(cmd, args[0], args[1:]) },
+	}
+}
+
+func (f *userFlags) setGroups(cmd *cobra.Command, name string, lists []string) error {
+	var groups []string
+	for _, list := range lists {
+		for _, group := range strings.Split(list, ",") {
+			if group = strings.TrimSpace(group); group != "" && !slices.Contains(groups, group) {
+				groups = append(groups, group)
+			}
+		}
+	}
+	if err := f.users().SetGroups(name, groups...); err != nil {
+		return f.explain(err, name)
+	}
+	return say(cmd, "%s in %s is in: %s", name, f.file, orText(strings.Join(groups, ", "), "no group"))
 }
 
 func (f *userFlags) removeCommand() *cobra.Command {
