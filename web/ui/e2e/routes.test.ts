@@ -111,11 +111,11 @@ describe.skipIf(given === undefined)('a display is named', () => {
 
   it('by a token that is not good, and says so', async () => {
     const page = await open(`${routes.gateway}/#token=wrong-7d1e`);
-    await page.getByRole('heading', { name: 'The link was not accepted' }).waitFor();
+    await page.getByRole('heading', { name: 'This link is not good' }).waitFor();
     await page.getByText('Ask for a new one', { exact: false }).first().waitFor();
     expect(page.url()).not.toContain('7d1e');
     const again = await open(`${routes.gateway}/vnc.html?autoconnect=1&path=websockify%3Ftoken%3Dwrong-7d1e`);
-    await again.getByRole('heading', { name: 'The link was not accepted' }).waitFor();
+    await again.getByRole('heading', { name: 'This link is not good' }).waitFor();
   });
 
   it('twice, differently, and is not guessed', async () => {

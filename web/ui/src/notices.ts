@@ -17,6 +17,8 @@ export interface Standing {
   renewable: boolean;
   /** The rights that may be passed on; none: no links can be made. */
   shareable: ReadonlySet<string>;
+  /** For how many seconds a link may be good at most; a gateway that does not say takes what it is asked for. */
+  shareTime?: number;
 }
 
 /** Warning is something that is about to happen. */
@@ -51,7 +53,8 @@ export function readNotice(text: string): Notice | undefined {
     case 'rights': {
       const key = typeof of['key'] === 'string' ? of['key'] : '';
       const renewable = of['renewable'] === true;
-      return { kind, key, rights: names(of['rights']), end: end(of), renewable, shareable: names(of['shareable']) };
+      const shareTime = typeof of['share_time'] === 'number' ? { shareTime: of['share_time'] } : {};
+      return { kind, key, rights: names(of['rights']), end: end(of), renewable, shareable: names(of['shareable']), ...shareTime };
     }
     case 'warning':
       return { kind, words: words(of), end: end(of) };

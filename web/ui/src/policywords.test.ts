@@ -10,7 +10,11 @@ const sources = bare(
   readdirSync(gateway)
     .filter((name) => name.endsWith('.go') && !name.endsWith('_test.go'))
     .map((name) => join(gateway, name))
-    .concat(join(gateway, '../cmd/vncgate/wire_capability.go'))
+    .concat(
+      ['cmd/vncgate/wire_capability.go', 'cmd/vncgate/wire_tickets.go', 'cmd/vncgate/wire_share.go', 'web/route.go'].map((name) =>
+        join(gateway, '..', name),
+      ),
+    )
     .map((path) => readFileSync(path, 'utf8'))
     .join('\n'),
 );

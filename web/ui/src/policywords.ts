@@ -85,10 +85,12 @@ export const known: Readonly<Record<string, Words>> = {
   'this link was taken back': {
     title: 'This link was taken back',
     text: 'Whoever gave it to you, or looks after this gateway, has ended it. Ask them for a new one.',
+    over: true,
   },
   'this link has been used as often as it may be ask for a new one': {
     title: 'This link is used up',
     text: 'It is good for so many sessions, and has had them. Ask whoever gave it to you for a new one.',
+    over: true,
   },
   'this link is in use already close the other window, or ask for a new link': {
     title: 'This link is in use already',
@@ -98,6 +100,36 @@ export const known: Readonly<Record<string, Words>> = {
   'this link is too old ask for a new one': {
     title: 'This link has run out',
     text: 'It was good for a while only. Ask whoever gave it to you for a new one.',
+    over: true,
+  },
+  'this link is not good any more, or never was ask for a new one': {
+    title: 'This link is not good',
+    text: 'It has run out, was taken back or was not copied whole. Open the link that you were given once more, or ask for a new one.',
+    over: true,
+  },
+  'this link is not good any more, or not from where you are ask for a new one': {
+    title: 'This link is not good here',
+    text: 'It has run out, or may be used from other networks only. Ask whoever gave it to you.',
+  },
+  'this link lets you do nothing here ask for another one': {
+    title: 'This link gives you no rights here',
+    text: 'It is genuine, but nothing that it allows is allowed by this address of the gateway. Ask whoever gave it to you for another one.',
+    over: true,
+  },
+  'this browser does not have the token any more open the link that you were given once more, or ask for a new one': {
+    title: 'Open your link once more',
+    text: 'This browser does not have what the link gave it any more. Open the link that you were given, or ask for a new one.',
+    over: true,
+  },
+  'a token is needed here open the link that you were given once more, or ask for a new one': {
+    title: 'A link is needed here',
+    text: 'This address opens with a link only. Open the one that you were given, or ask for one.',
+    over: true,
+  },
+  'whoever made this link may not use the display any more ask somebody else for a new one': {
+    title: 'The maker of this link has no access any more',
+    text: 'A link goes as far as whoever made it. Ask somebody else for a new one.',
+    over: true,
   },
   'you may not use this display': {
     title: 'Not allowed',
@@ -115,4 +147,9 @@ export function policyWords(said: string): (Words & Pick<Explanation, 'said'>) |
   const words = Object.hasOwn(known, bare(said)) ? known[bare(said)] : undefined;
   if (words !== undefined) return { ...words, said: '' };
   return bare(said).startsWith('you were sent away') ? { ...kicked, said } : undefined;
+}
+
+/** isTimeOver tells whether the gateway said that what somebody came by has run out. */
+export function isTimeOver(said: string): boolean {
+  return bare(said) === 'your time on this display is over';
 }

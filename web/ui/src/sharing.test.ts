@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { choices, linkURL, readLink, rightsOf } from './sharing.ts';
+import { choices, lifetimes, lifetimesUpTo, linkURL, readLink, rightsOf } from './sharing.ts';
 
 describe('scopes', () => {
   const all = new Set(['view', 'keyboard', 'pointer', 'clipboard-in']);
@@ -44,4 +44,13 @@ describe('a link', () => {
 
   it.each([[null], [{}], [{ id: 7, token: 't' }], [{ id: '7', token: '' }], ['words']])('is not made of %j', (body) =>
     expect(readLink(body, new URL('https://gate.example/'), 'watch')).toBeUndefined());
+});
+
+describe('how long a link may be good for', () => {
+  it('is what the gateway gives', () => {
+    expect(lifetimesUpTo(undefined)).toEqual(lifetimes);
+    expect(lifetimesUpTo(3600).map(([seconds]) => seconds)).toEqual([900, 3600]);
+    expect(lifetimesUpTo(1800)).toEqual([[900, '15 minutes'], [1800, '30 minutes, the longest there is']]);
+    expect(lifetimesUpTo(40)).toEqual([[40, '40 seconds, the longest there is']]);
+  });
 });

@@ -47,6 +47,24 @@ export const lifetimes: [seconds: number, words: string][] = [
   [604_800, '7 days'],
 ];
 
+/** lifetimesUpTo are those that the gateway will give, in seconds, and the longest it gives if that is none of them. */
+export function lifetimesUpTo(longest: number | undefined): [seconds: number, words: string][] {
+  if (longest === undefined) return lifetimes;
+  const given = lifetimes.filter(([seconds]) => seconds <= longest);
+  if (given.at(-1)?.[0] !== longest) given.push([longest, `${span(longest)}, the longest there is`]);
+  return given;
+}
+
+/** span is a time in words: "45 seconds", then minutes. */
+export function span(seconds: number): string {
+  if (seconds < 100) return seconds === 1 ? '1 second' : `${seconds} seconds`;
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.round(minutes / 60);
+  if (minutes < 120 && minutes !== 60) return `${minutes} minutes`;
+  if (hours === 1) return '1 hour';
+  return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
+}
+
 /** uses are how many viewers can come by a link; 0 is any number. */
 export const uses: [count: number, words: string][] = [
   [1, 'One person'],

@@ -1,7 +1,7 @@
 // What the page tells its user when a connection cannot be made or has ended: what happened, and what to do next.
 
 import { closeCode, type Ending } from './ending.ts';
-import { bare, policyWords } from './policywords.ts';
+import { bare, isTimeOver, policyWords } from './policywords.ts';
 import { upgradeRequired, type Refusal } from './refusal.ts';
 import { shown } from './url.ts';
 
@@ -18,6 +18,8 @@ export interface Explanation {
   again: boolean;
   /** Other credentials may help: ask for them next time. */
   ask: boolean;
+  /** Connecting again cannot help, whoever does it: the link is over. */
+  over: boolean;
 }
 
 type Words = Partial<Explanation> & Pick<Explanation, 'title' | 'text'>;
@@ -30,7 +32,7 @@ const ended: Words = {
 
 /** explain puts an ending into words; secure is whether the page came by https. */
 export function explain(ending: Ending, secure: boolean): Explanation {
-  const words = { said: '', calm: false, again: false, ask: false, ...pick(ending, secure) };
+  const words = { said: '', calm: false, again: false, ask: false, over: false, ...pick(ending, secure) };
   return bare(words.said) === bare(words.title) ? { ...words, said: '' } : words;
 }
 
@@ -170,6 +172,8 @@ const notLookedUp: Words = {
 
 function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
   const { status: code, words: said, byToken = false } = refusal;
+  const policy = byToken && code === 403 ? policyWords(said) : undefined;
+  if (policy !== undefined) return policy;
   if (byToken && code === 403) return said === '' ? badLink : { ...badLink, text: 'The gateway gave this reason:' };
   if (code === 400 && said !== '') return wrongLink;
   if (byToken && code === 502 && said !== '') return notLookedUp; // a proxy's 502 has no words of ours
@@ -277,11 +281,17 @@ const unreachable: Words = {
   again: true,
 };
 
+// A link whose time is over opens nothing again; an account may.
+function byLink(ending: Ending): boolean {
+  const query = ending.url?.searchParams;
+  return query !== undefined && (query.has('pass') || query.has('token'));
+}
+
 // The WebSocket was open and is closed now.
 function closed(ending: Ending): Words {
   const said = ending.reason;
   const policy = policyWords(said);
-  if (policy !== undefined) return policy;
+  if (policy !== undefined) return isTimeOver(said) && byLink(ending) ? { ...policy, over: true } : policy;
   const gateways = ofGateway(ending, said);
   if (gateways !== undefined) return { ...gateways, said };
   switch (ending.code) {

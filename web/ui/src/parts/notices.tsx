@@ -4,6 +4,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { isOfEnd, restriction, type Warning } from '../notices.ts';
+import { span } from '../sharing.ts';
 import { ClockIcon, CloseIcon, EyeIcon, MessageIcon } from './icons.tsx';
 import { useFocusBack, usePage, useStateOf } from './use.ts';
 
@@ -29,15 +30,7 @@ export function Notices(): JSX.Element {
   );
 }
 
-/** clock is a time in words: "45 seconds", then minutes. */
-export function clock(seconds: number): string {
-  if (seconds < 100) return seconds === 1 ? '1 second' : `${seconds} seconds`;
-  const minutes = Math.round(seconds / 60);
-  const hours = Math.round(minutes / 60);
-  if (minutes < 120 && minutes !== 60) return `${minutes} minutes`;
-  if (hours === 1) return '1 hour';
-  return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
-}
+export { span as clock };
 
 function useLeft(end: number): number {
   const left = (): number => Math.max(0, Math.ceil((end - Date.now()) / 1000));
@@ -63,7 +56,7 @@ function Warned({ warning }: { warning: Warning }): JSX.Element {
       <div>
         <p>{warning.words}</p>
         <p class="countdown" role="timer" aria-live="off">
-          <strong>{clock(left)}</strong> left
+          <strong>{span(left)}</strong> left
         </p>
         {renewal !== '' && !asking && <p class="fault">{renewal}</p>}
       </div>

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { choices, lifetimes, scopes, uses, type Link, type Scope } from '../sharing.ts';
+import { choices, lifetimesUpTo, scopes, uses, type Link, type Scope } from '../sharing.ts';
 import { clock } from './notices.tsx';
 import { usePage, useStateOf } from './use.ts';
 
@@ -49,7 +49,7 @@ function Making(): JSX.Element {
       }}
     >
       <Choice name="scope" label="Whoever has the link may" options={offered.map((scope) => [scope, scopes[scope]])} />
-      <Choice name="seconds" label="It works for" options={lifetimes} chosen={3600} />
+      <Choice name="seconds" label="It works for" options={lifetimesUpTo(standing?.shareTime)} chosen={3600} />
       <Choice name="uses" label="Number of people" options={uses} />
       <button type="submit" class="primary" disabled={busy || offered.length === 0}>Make a link</button>
     </form>

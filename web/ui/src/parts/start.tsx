@@ -51,9 +51,11 @@ export function Start(): JSX.Element {
           </button>
         </header>
         {explanation === undefined ? <p class="lead">A remote display, in your browser.</p> : <Ended explanation={explanation} />}
-        <button ref={button} type="submit" class="primary">
-          {explanation === undefined ? 'Connect' : bad ? 'Try again' : 'Connect again'}
-        </button>
+        {explanation?.over !== true && (
+          <button ref={button} type="submit" class="primary">
+            {explanation === undefined ? 'Connect' : bad ? 'Try again' : 'Connect again'}
+          </button>
+        )}
         <Where />
         {!isSecureContext && (
           <p class="hint insecure">
