@@ -31,6 +31,8 @@ type Filter struct {
 	keys    bucket
 	moves   bucket
 	pressed pressed
+	gii     giiPressed
+	listed  bool // EncodingExtendedMouseButtons has gone to the display
 
 	held    []byte // the start of a message, until it is whole
 	skip    int    // bytes to come of a message that is withheld
@@ -49,6 +51,7 @@ type Filter struct {
 	// What SetPolicy has to know at once.
 	opaque   atomic.Bool // the rest is forwarded unread
 	extended atomic.Bool // a seven-byte PointerEvent was sent, and nobody knows whether it was understood
+	giiLost  atomic.Bool // gii.lost
 
 	forwarded, withheld, acted uint64 // published when a Write ends
 	passed, dropped, inputs    atomic.Uint64

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vncgate/rfb"
@@ -110,6 +111,7 @@ func withholdsNothing(p rfb.Policy) bool {
 func expected(p rfb.Policy, in []byte) (out []byte, broken bool) {
 	framing := rfb.ClientFraming{Tight: true}
 	full := withholdsNothing(p)
+	var hand heldKeys
 	for len(in) > 0 {
 		n, err := framing.Len(in)
 		if err != nil {
@@ -135,10 +137,54 @@ func expected(p rfb.Policy, in []byte) (out []byte, broken bool) {
 		}
 		framing.Saw(msg)
 		if needs(msg)(p) {
-			out = append(out, msg...)
+			out = append(append(out, hand.takes(msg)...), msg...)
 		}
 	}
 	return out, false
+}
+
+// heldKeys are the keys that are down, oldest first: no hand holds more than 64.
+type heldKeys []heldKey
+
+type heldKey struct {
+	qemu         bool
+	symbol, code uint32
+}
+
+// takes returns the release of the key that one more makes room for.
+func (h *heldKeys) takes(msg []byte) []byte {
+	var k heldKey
+	down := false
+	switch {
+	case msg[0] == rfb.MsgKeyEvent:
+		k, down = heldKey{symbol: binary.BigEndian.Uint32(msg[4:])}, msg[1] != 0
+	case msg[0] == rfb.MsgQEMU && msg[1] == rfb.QEMUKeyEvent:
+		k, down = heldKey{true, binary.BigEndian.Uint32(msg[4:]), binary.BigEndian.Uint32(msg[8:])}, msg[2]|msg[3] != 0
+	default:
+		return nil
+	}
+	at := slices.IndexFunc(*h, func(other heldKey) bool {
+		return k.qemu == other.qemu && k.code == other.code && (k.code != 0 || k.symbol == other.symbol)
+	})
+	var release []byte
+	switch {
+	case !down && at >= 0:
+		*h = slices.Delete(*h, at, at+1)
+	case down && at < 0:
+		if len(*h) == 64 {
+			release = (*h)[0].release()
+			*h = slices.Delete(*h, 0, 1)
+		}
+		*h = append(*h, k)
+	}
+	return release
+}
+
+func (k heldKey) release() []byte {
+	if k.qemu {
+		return rfb.AppendQEMUKeyEvent(nil, false, k.symbol, k.code)
+	}
+	return rfb.AppendKeyEvent(nil, false, k.symbol)
 }
 
 // inPieces filters in, cut into pieces by cut, and returns what came out.
@@ -368,6 +414,11 @@ func TestFilterWritesRuns(t *testing.T) {
 func FuzzFilter(f *testing.F) {
 	f.Add(session(f, rfb.Policy{}), uint8(0), uint64(1))
 	f.Add(session(f, everything), uint8(63), uint64(2))
+	var fingers []byte // more than there are
+	for i := range uint32(70) {
+		fingers = join(fingers, key(true, i), qkey(true, i%3, i))
+	}
+	f.Add(fingers, uint8(255), uint64(4))
 	for _, tt := range clientMessages {
 		f.Add(unhex(f, tt.msg), uint8(31), uint64(3))
 	}

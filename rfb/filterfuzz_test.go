@@ -2,6 +2,7 @@ package rfb_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -15,6 +16,7 @@ import (
 func FuzzFilterPolicies(f *testing.F) {
 	busy := join(key(true, 'a'), move(1, 2, 3), qkey(true, 'b', 0x30), key(false, 'a'), rfb.AppendClientCutText(nil, "text"),
 		move(5, 4, 4), []byte{255, 1, 0, 0}, key(true, 'c'), move(0, 1, 1), rfb.AppendXvp(nil, 2))
+	busy = join(busy, giiKey(true, 0x80, 1, 2), giiButton(true, 0, 1, 3), giiKey(false, 0x80, 1, 2))
 	f.Add(bytes.Repeat(busy, 5), uint64(1))
 	for _, tr := range transcripts(f) {
 		f.Add(tr.viewer, uint64(2))
@@ -44,7 +46,8 @@ func FuzzFilterPolicies(f *testing.F) {
 			_, err = filter.Write(nil) // waits for what SetPolicy has begun
 			watch(t, held, &framing, display.take(), rfb.Policy{Keyboard: true, Pointer: true})
 			for what := range held {
-				if what[0] == rfb.MsgPointerEvent && !p.Pointer || what[0] != rfb.MsgPointerEvent && !p.Keyboard {
+				gii := what[0] == 'g'
+				if (gii || what[0] == rfb.MsgPointerEvent) && !p.Pointer || (gii || what[0] != rfb.MsgPointerEvent) && !p.Keyboard {
 					t.Fatalf("%x is down without the right to it", what)
 				}
 			}
@@ -84,6 +87,9 @@ func watch(t *testing.T, held map[string]bool, framing *rfb.ClientFraming, out [
 			down, what = msg[2]|msg[3] != 0, "key"+string(msg[4:12])
 		case msg[0] == rfb.MsgPointerEvent:
 			down, what = msg[1] != 0 || len(msg) == 7 && msg[6] != 0, string([]byte{rfb.MsgPointerEvent})
+		case msg[0] == rfb.MsgGii && msg[1]&0x7f == 0:
+			watchGii(held, msg)
+			continue
 		default:
 			continue
 		}
@@ -91,6 +97,27 @@ func watch(t *testing.T, held map[string]bool, framing *rfb.ClientFraming, out [
 			held[what] = true
 		} else {
 			release(held, what)
+		}
+	}
+}
+
+// watchGii keeps track of what is held on devices of the viewer's.
+func watchGii(held map[string]bool, msg []byte) {
+	for e := msg[4:]; len(e) > 1 && e[0] > 1 && int(e[0]) <= len(e); e = e[e[0]:] {
+		device, which := "", ""
+		switch {
+		case (e[1] == 5 || e[1] == 6) && e[0] >= 24:
+			device, which = string(e[4:8]), "key"+string(e[16:24])
+		case (e[1] == 10 || e[1] == 11) && e[0] >= 12:
+			device, which = string(e[4:8]), "button"+string(e[8:12])
+		default:
+			continue
+		}
+		what := fmt.Sprintf("gii %x %q %q", msg[1]&0x80, device, which)
+		if e[1] == 5 || e[1] == 10 {
+			held[what] = true
+		} else {
+			delete(held, what)
 		}
 	}
 }

@@ -20,6 +20,11 @@ func (f *Filter) judge(msg []byte) (pass bool, err error) {
 		pass = f.policy.allows(msg, len(msg)) && f.cutText(msg)
 	case MsgSetEncodings:
 		pass = f.encodings(msg)
+	case MsgGii:
+		if pass = f.policy.allows(msg, len(msg)); pass && msg[1]&0x7f == giiEvents {
+			f.gii.saw(msg)
+			f.giiLost.Store(f.gii.lost)
+		}
 	default:
 		pass = f.policy.allows(msg, len(msg))
 	}
@@ -137,6 +142,11 @@ func (f *Filter) encodings(msg []byte) (unchanged bool) {
 	for at := 4; at < len(msg); at += 4 {
 		e := Encoding(be.Uint32(msg[at:]))
 		instead, keep := f.policy.entry(e, f.formats != nil)
+		if e == EncodingExtendedMouseButtons && f.listed {
+			// It may have been confirmed, and the viewer then sends seven
+			// bytes whatever it lists later: they have to be read as such.
+			instead, keep = e, true
+		}
 		if rewritten == nil {
 			if keep && instead == e {
 				continue
@@ -147,12 +157,11 @@ func (f *Filter) encodings(msg []byte) (unchanged bool) {
 			rewritten = be.AppendUint32(rewritten, uint32(instead))
 		}
 	}
-	if rewritten == nil {
-		f.framing.Saw(msg)
-		return true
+	if rewritten != nil {
+		be.PutUint16(rewritten[2:], uint16(len(rewritten)/4-1))
+		f.instead, msg = rewritten, rewritten
 	}
-	be.PutUint16(rewritten[2:], uint16(len(rewritten)/4-1))
-	f.framing.Saw(rewritten)
-	f.instead = rewritten
-	return false
+	f.framing.Saw(msg)
+	f.listed = f.listed || f.framing.ExtendedPointer
+	return rewritten == nil
 }

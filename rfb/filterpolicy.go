@@ -13,7 +13,7 @@ func (f *Filter) SetPolicy(p Policy) error {
 	f.wanted.Store(&p)
 	f.changed.Store(true)
 	switch {
-	case f.opaque.Load() && !p.open(), f.extended.Load() && !p.unbounded():
+	case !f.canEnforce(&p):
 		return ErrNotFiltered
 	case !f.turn.TryLock():
 		return nil // whoever has it will see
@@ -44,9 +44,14 @@ func (f *Filter) settle() {
 	}
 }
 
+// canEnforce reports whether what has passed so far leaves p a meaning.
+func (f *Filter) canEnforce(p *Policy) bool {
+	return !(f.opaque.Load() && !p.open() || f.extended.Load() && !p.unbounded() || f.giiLost.Load() && !p.allowsGii(giiEvents))
+}
+
 // wouldWrite reports whether p takes away something that is down.
 func (f *Filter) wouldWrite(p *Policy) bool {
-	return !p.Keyboard && f.pressed.n > 0 || !p.Pointer && f.pressed.buttons != 0
+	return !p.Keyboard && f.pressed.n > 0 || !p.Pointer && f.pressed.buttons != 0 || !p.allowsGii(giiEvents) && len(f.gii.held) > 0
 }
 
 // apply makes the policy that is wanted the one that holds.
@@ -54,10 +59,10 @@ func (f *Filter) apply() error {
 	f.changed.Store(false)
 	p := f.wanted.Load()
 	f.adopt(p)
-	if f.opaque.Load() && !p.open() || f.extended.Load() && !p.unbounded() {
+	if !f.canEnforce(p) {
 		return ErrNotFiltered
 	}
-	return f.release(!p.Keyboard, !p.Pointer)
+	return f.release(!p.Keyboard, !p.Pointer, !p.allowsGii(giiEvents))
 }
 
 func (f *Filter) adopt(p *Policy) {
@@ -67,7 +72,7 @@ func (f *Filter) adopt(p *Policy) {
 }
 
 // release writes the releases of what is down.
-func (f *Filter) release(keys, buttons bool) error {
+func (f *Filter) release(keys, buttons, gii bool) error {
 	if f.broken || f.opaque.Load() {
 		return nil
 	}
@@ -82,6 +87,9 @@ func (f *Filter) release(keys, buttons bool) error {
 		b = f.pressed.appendPointerRelease(b)
 		f.late = nil
 	}
+	if gii {
+		b = f.gii.appendReleases(b)
+	}
 	return f.flush(b)
 }
 
@@ -92,7 +100,7 @@ func (f *Filter) Lift() error {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	if f.err == nil {
-		f.err = f.release(true, true)
+		f.err = f.release(true, true, true)
 	}
 	return f.err
 }
@@ -103,7 +111,7 @@ func (f *Filter) Lift() error {
 func (f *Filter) Release() error {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	err := f.release(true, true)
+	err := f.release(true, true, true)
 	if f.err == nil {
 		f.err = io.ErrClosedPipe
 	}

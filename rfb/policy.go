@@ -37,8 +37,8 @@ type Policy struct {
 	// nevertheless is dropped whole.
 	ClipboardFormats uint32
 
-	// KeyRate and PointerRate are how many events a second pass, and as many
-	// at once after a pause; 0 is no limit. A key press too many is dropped
+	// KeyRate and PointerRate are how many presses and how many pointer events
+	// a second pass, and as many at once after a pause; 0 is no limit. A key press too many is dropped
 	// with its release, a motion too many gives way to the next one, a button
 	// passes always. Where there is a rate, gii events, which hide many in
 	// one, are dropped.
