@@ -28,6 +28,7 @@ type config struct {
 	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
 	Control      *controlConfig          `yaml:"control,omitempty"`
+	Admin        *adminConfig            `yaml:"admin,omitempty"`
 	Log          logConfig               `yaml:"log,omitempty"`
 }
 

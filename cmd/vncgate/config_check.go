@@ -62,6 +62,9 @@ func (c *config) validate() error {
 	if err := c.Control.validate(); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
+	if err := c.Admin.validate(); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
 	if _, err := c.Log.handler(os.Stderr); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -104,6 +107,9 @@ func (c *config) secretsReadable(ctx context.Context) error {
 				return fmt.Errorf("listener %s: api: token: %w", c.Listeners[i].Address, err)
 			}
 		}
+	}
+	if err := c.Admin.secretsReadable(ctx); err != nil {
+		return fmt.Errorf("admin: %w", err)
 	}
 	for _, name := range keys(c.Targets) {
 		t := c.Targets[name]

@@ -165,6 +165,11 @@ func (c *config) eachSecret(f func(*secret)) {
 			show(api.Token)
 		}
 	}
+	if c.Admin != nil {
+		for _, t := range c.Admin.Tokens {
+			show(t.Token)
+		}
+	}
 	for _, t := range c.Targets {
 		for _, s := range t.secrets() {
 			show(s)

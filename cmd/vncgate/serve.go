@@ -263,12 +263,17 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 		return err
 	}
 	dry := *cfg
-	dry.Listeners, dry.Control = nil, nil
+	dry.Listeners, dry.Control, dry.Admin = nil, nil, nil
 	w, err := newWiring(ctx, &dry, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	defer w.closeSources()
+	if a := cfg.Admin; a != nil && a.TLS != nil {
+		if _, err := w.adminTLS(a.TLS); err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+	}
 	for i := range cfg.Listeners {
 		if _, err := w.prepare(&cfg.Listeners[i]); err != nil {
 			return fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)

@@ -34,7 +34,8 @@ type wiring struct {
 	arrivals     *gateway.Arrivals
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
-	events       events // of the gate and of ours
+	events       events       // of the gate and of ours
+	admin        *adminServer // nil: none is configured
 	doors        []door
 	controls     *controls // nil: nobody steers
 }
@@ -76,9 +77,14 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, err
 		w.closeSources()
 		return nil, err
 	}
+	if err := w.openAdmin(ctx, cfg.Admin); err != nil {
+		w.closeSources()
+		return nil, err
+	}
 	for i := range cfg.Listeners {
 		if err := w.openDoor(ctx, &cfg.Listeners[i]); err != nil {
 			w.closeDoors()
+			w.closeAdmin()
 			w.closeSources()
 			return nil, fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
@@ -119,10 +125,13 @@ func (w *wiring) serve(ctx context.Context) error {
 	if w.controls != nil {
 		w.controls.quit = quit
 	}
-	failed := make(chan error, len(w.doors))
+	failed := make(chan error, len(w.doors)+1)
 	var running sync.WaitGroup
 	for _, d := range w.doors {
 		running.Go(func() { failed <- d.serve(w.gate) })
+	}
+	if w.admin != nil {
+		running.Go(func() { failed <- w.admin.serve() })
 	}
 	watching, stopWatching := context.WithCancel(context.Background())
 	running.Go(func() { w.watch(watching) })
@@ -164,5 +173,8 @@ func (w *wiring) shutdown() {
 		w.arrivals.Close()
 	}
 	servers.Wait()
+	if w.admin != nil { // last: until then it can be seen how it goes
+		w.admin.close()
+	}
 	w.closeSources()
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"vncgate/gateway"
+)
+
+// stuckAfter is how long the gateway may take to say how many are in before it
+// counts as stuck.
+const stuckAfter = 5 * time.Second
+
+// adminHealth adds the pages for those who watch over processes.
+//
+// /livez says that the process works: it takes the gateway's lock, without which
+// nobody comes in or out. /readyz says that a viewer would be let in now, so that
+// a load balancer sends one here. Neither says anything of displays: a display
+// that is down must not have the gateway restarted.
+func (w *wiring) adminHealth(a *adminServer) {
+	alive := &liveness{ask: func() { w.gate.Sessions() }, patience: stuckAfter}
+	a.mux.HandleFunc("GET /livez", func(rw http.ResponseWriter, _ *http.Request) {
+		answerHealth(rw, alive.check())
+	})
+	a.mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) {
+		answerHealth(rw, w.ready())
+	})
+}
+
+// ready says why no viewer would be let in.
+func (w *wiring) ready() error {
+	switch err := w.gate.Ready(); {
+	case errors.Is(err, gateway.ErrFull):
+		return errors.New("all places for sessions are taken")
+	case errors.Is(err, gateway.ErrDraining):
+		return errors.New("the gateway is draining or shutting down")
+	default:
+		return err
+	}
+}
+
+// answerHealth is for programs, which look at the status, and for people.
+func answerHealth(rw http.ResponseWriter, err error) {
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	rw.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(rw, err)
+		return
+	}
+	fmt.Fprintln(rw, "ok")
+}
+
+// liveness asks something that must be answered soon. One question at a time: a
+// gateway that is stuck is not buried under those who ask whether it is.
+type liveness struct {
+	ask      func()
+	patience time.Duration
+
+	mu    sync.Mutex
+	under chan struct{} // closed when the question under way is answered
+}
+
+var errStuck = errors.New("the gateway is stuck: it has not answered for too long; restart it, and report what 'vncgate ctl' or a SIGQUIT shows")
+
+func (l *liveness) check() error {
+	l.mu.Lock()
+	answered := l.under
+	if answered == nil {
+		answered = make(chan struct{})
+		l.under = answered
+		go l.question(answered)
+	}
+	l.mu.Unlock()
+	late := time.NewTimer(l.patience)
+	defer late.Stop()
+	select {
+	case <-answered:
+		return nil
+	case <-late.C:
+		return errStuck
+	}
+}
+
+// question ends with its answer; nobody can wait for it longer than that.
+func (l *liveness) question(answered chan struct{}) {
+	l.ask()
+	l.mu.Lock()
+	l.under = nil
+	l.mu.Unlock()
+	close(answered)
+}
