@@ -13,7 +13,7 @@ type Drain struct {
 	// Since is when it began, Until when the sessions that are left are ended;
 	// the zero time is never.
 	Since, Until time.Time
-	// Words are for the viewers, the page's at once and the others' at the end.
+	// Words are for the viewers: on pages at once, and at the end.
 	Words string
 }
 
@@ -26,7 +26,7 @@ const reasonDrained = "drained"
 // Drain lets nobody in from now on: Admit and Ready say ErrDraining. Listeners stay
 // open, so that whoever comes is told. Who is in is told the words, and ended with
 // them when until has come; a zero until ends nobody. Called again, the later call
-// counts. Undrain takes it back; Shutdown may follow.
+// counts. Undrain takes it back; Shutdown may follow, whose deadline counts then.
 func (g *Gateway) Drain(until time.Time, words string) {
 	words = cmp.Or(words, wordsDrain)
 	g.mu.Lock()
@@ -123,6 +123,14 @@ func (g *Gateway) announce(n Notice) {
 func (g *Gateway) away() ending {
 	d, _ := g.Draining()
 	return ending{"draining", cmp.Or(d.Words, endShutdown.words), layers.CloseGoingAway, ErrDraining}
+}
+
+// shutdownEnd is the end of those who are left when the gateway shuts down.
+func (g *Gateway) shutdownEnd() ending {
+	d, _ := g.Draining()
+	end := endShutdown
+	end.words = cmp.Or(d.Words, end.words)
+	return end
 }
 
 // closed reports whether nobody is let in any more; g.mu is held.

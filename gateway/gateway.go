@@ -184,8 +184,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	end := g.shutdownEnd()
 	for _, s := range g.all() {
-		s.stop(endShutdown)
+		s.stop(end)
 	}
 	<-idle
 	g.stopLaunched(ctx)
@@ -275,6 +276,7 @@ func (g *Gateway) startDraining() (idle <-chan struct{}) {
 	g.prepare()
 	if !g.draining {
 		g.draining = true
+		g.drain.stop() // the deadline is that of Shutdown now
 		for ln := range g.listeners {
 			_ = ln.Close()
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -91,7 +92,9 @@ type limitsConfig struct {
 	GreetTimeout     time.Duration `yaml:"greet_timeout,omitempty"`
 	Stall            time.Duration `yaml:"stall,omitempty"`
 	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout,omitempty"`
-	KickTime         time.Duration `yaml:"kick_time,omitempty"` // how long one who was kicked is kept out, from its last try on
+	ShutdownDelay    time.Duration `yaml:"shutdown_delay,omitempty"`  // how long viewers still come in after a signal to end
+	UpgradeTimeout   time.Duration `yaml:"upgrade_timeout,omitempty"` // how long sessions may go on in the process before
+	KickTime         time.Duration `yaml:"kick_time,omitempty"`       // how long one who was kicked is kept out, from its last try on
 }
 
 type logConfig struct {
@@ -132,6 +135,10 @@ func (l limitsConfig) limits() gateway.Limits {
 		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, GreetTimeout: l.GreetTimeout, Stall: l.Stall, KickTime: l.KickTime,
 	}
 }
+
+// upgradeTimeout is how long sessions may go on in the old process after an
+// upgrade.
+func (l limitsConfig) upgradeTimeout() time.Duration { return cmp.Or(l.UpgradeTimeout, 24*time.Hour) }
 
 // shutdownTimeout is how long sessions may go on after a signal to end.
 func (l limitsConfig) shutdownTimeout() time.Duration {

@@ -83,6 +83,8 @@ func (l limitsConfig) validate() error {
 		{"greet_timeout", l.GreetTimeout < 0},
 		{"stall", l.Stall < 0},
 		{"shutdown_timeout", l.ShutdownTimeout < 0},
+		{"shutdown_delay", l.ShutdownDelay < 0},
+		{"upgrade_timeout", l.UpgradeTimeout < 0},
 		{"kick_time", l.KickTime < 0},
 	} {
 		if limit.negative {

@@ -32,6 +32,7 @@ type serveFlags struct {
 	logLevel        string
 	logFormat       string
 	control         string
+	pidFile         string
 }
 
 func newServeCommand() *cobra.Command {
@@ -89,11 +90,23 @@ has changed, which takes effect at the next start. A mistake changes nothing.`,
 	flags.StringVar(&f.control, "control", "", "`PATH` of the socket for 'vncgate ctl'")
 	flags.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	flags.StringVar(&f.logFormat, "log-format", "", "text or json (default text)")
+	flags.StringVar(&f.pidFile, "pid-file", "", "`FILE` to keep the number of the process in that lets viewers in")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd
 }
 
 func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
+	before, err := newHeir()
+	if err != nil {
+		return err
+	}
+	err = f.serve(ctx, out, errOut, before)
+	before.failed(err)
+	return err
+}
+
+// serve is run beside the process before, if there is one.
+func (f *serveFlags) serve(ctx context.Context, out, errOut io.Writer, before *heir) error {
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP)
 	defer signal.Stop(hangUps)
@@ -110,11 +123,13 @@ func (f *serveFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if f.check {
 		return printConfig(ctx, out, errOut, cfg)
 	}
-	w, err := newWiring(ctx, cfg, log)
+	w, err := newWiring(ctx, cfg, log, func(w *wiring) { w.lives.heir = before })
 	if err != nil {
 		return err
 	}
-	w.file = file
+	w.file, w.pidFile = file, pidFile(f.pidFile)
+	w.notify = &notifier{log: log, figures: w.figures, healthy: w.selfSession}
+	defer w.upgradeOnSignal()()
 	w.announce(ctx)
 	return w.serve(ctx)
 }
@@ -128,7 +143,7 @@ func (f *serveFlags) besideFile(flags *pflag.FlagSet) error {
 	var extra []string
 	flags.Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "config", "check", "log-level", "log-format", "control":
+		case "config", "check", "log-level", "log-format", "control", "pid-file":
 		default:
 			extra = append(extra, givenBy(fl))
 		}

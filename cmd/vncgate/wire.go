@@ -38,12 +38,21 @@ type wiring struct {
 	admin        *adminServer // nil: none is configured
 	doors        []door
 	controls     *controls // nil: nobody steers
+	lives        lives     // the process before, and the one after
+	notify       *notifier // nil: nobody is told how we are
+	pidFile      pidFile
+	leaving      atomic.Bool
 }
 
 // newWiring opens what the configuration names: users, certificates, and last
 // the listeners, so that nobody comes in before everything is there.
-func newWiring(ctx context.Context, cfg *config, log *slog.Logger) (*wiring, error) {
+// options set what does not come from it.
+func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...func(*wiring)) (*wiring, error) {
 	w := &wiring{cfg: cfg, log: log}
+	w.lives.handed = make(chan struct{})
+	for _, set := range options {
+		set(w)
+	}
 	if err := cfg.secretsReadable(ctx); err != nil {
 		return nil, err
 	}
@@ -137,12 +146,23 @@ func (w *wiring) serve(ctx context.Context) error {
 	running.Go(func() { w.watch(watching) })
 	running.Go(func() { w.follow(watching) })
 	running.Go(w.serveControl)
+	running.Go(func() { w.notify.run(watching) })
+	w.succeeds()
+	if err := w.pidFile.write(); err != nil {
+		w.log.Error("pid file not written", "error", err)
+	}
+	defer w.pidFile.remove()
+	w.notify.serving()
 	var err error
 	select {
 	case <-w.single:
 	case err = <-failed:
+	case <-w.lives.handed:
+		w.outlive(ctx)
 	case <-ctx.Done():
-		w.log.Info("shutting down", "sessions", w.gate.Sessions(), "timeout", w.cfg.Limits.shutdownTimeout().String())
+	}
+	if err == nil {
+		w.sayGoodbye(ctx)
 	}
 	w.shutdown()
 	w.closeControl()
@@ -154,8 +174,22 @@ func (w *wiring) serve(ctx context.Context) error {
 // shutdown ends everything within the configured time. HTTP connections that
 // were upgraded are the gateway's, not the server's.
 func (w *wiring) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.Limits.shutdownTimeout())
+	ctx, cancel := context.WithTimeout(context.Background(), w.now().cfg.Limits.shutdownTimeout())
 	defer cancel()
+	var servers sync.WaitGroup
+	servers.Go(func() { w.stopServers(ctx) })
+	if err := w.gate.Shutdown(ctx); err != nil {
+		w.log.Info("sessions were ended", "reason", "shutdown timeout")
+	}
+	if w.arrivals != nil {
+		w.arrivals.Close()
+	}
+	servers.Wait()
+	w.closeSources()
+}
+
+// stopServers ends what belongs to net/http, once it has answered.
+func (w *wiring) stopServers(ctx context.Context) {
 	var servers sync.WaitGroup
 	for _, d := range w.doors {
 		if d.server != nil {
@@ -165,12 +199,6 @@ func (w *wiring) shutdown() {
 				}
 			})
 		}
-	}
-	if err := w.gate.Shutdown(ctx); err != nil {
-		w.log.Info("sessions were ended", "reason", "shutdown timeout")
-	}
-	if w.arrivals != nil {
-		w.arrivals.Close()
 	}
 	servers.Wait()
 	if w.admin != nil { // last: until then it can be seen how it goes

@@ -24,6 +24,7 @@ type door struct {
 	front    gateway.Front
 	server   *http.Server      // of browsers
 	arrivals *gateway.Arrivals // of displays
+	split    *layers.Split     // that the connections come through, or nil
 }
 
 // openDoor opens one listener of the configuration.
@@ -126,7 +127,7 @@ func (w *wiring) webDoors(ln net.Listener, l *listenerConfig, p *prepared) {
 		cfg.TLSOnly = !l.mixed() || l.TLS.Implicit
 	}
 	split := layers.NewSplit(ln, cfg)
-	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: w.webServer(l, p.web)})
+	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: w.webServer(l, p.web), split: split})
 	if l.mixed() {
 		w.doors = append(w.doors, door{ln: split.Raw(), l: l, front: p.fronts[natives]})
 	}

@@ -16,7 +16,7 @@ import (
 // also be a connection, as inetd has it with "nowait": there is one viewer then,
 // and serve ends with it.
 func (w *wiring) listen(ctx context.Context, l *listenerConfig) (net.Listener, error) {
-	ln, err := layers.Listen(ctx, l.Address, l.listening(w))
+	ln, err := w.open(ctx, l.Address, l.listening(w))
 	number, ok := strings.CutPrefix(l.Address, "fd:")
 	if err == nil || !ok {
 		return ln, err

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vncgate/gateway"
+)
+
+// wordsDown are for the viewers of a gateway that was told to end.
+const wordsDown = "The gateway is shutting down."
+
+// drain lets nobody in any more, and ends those who are in when the time is over;
+// 0 ends nobody. It returns at once.
+func (w *wiring) drain(timeout time.Duration, words string) {
+	until := time.Time{}
+	if timeout > 0 {
+		until = time.Now().Add(timeout)
+	}
+	w.gate.Drain(until, words)
+	d, _ := w.gate.Draining()
+	w.log.Info("draining: nobody is let in any more", "sessions", w.gate.Sessions(), "timeout", timeout.String(), "words", d.Words)
+	w.notify.status(w.figures())
+}
+
+var errNotDraining = errors.New("the gateway does not drain, so that there is nothing to take back")
+
+// undrain lets viewers in again.
+func (w *wiring) undrain() error {
+	if w.successor() != nil {
+		return errors.New("another process has taken over; this one only serves those it has")
+	}
+	if !w.gate.Undrain() {
+		return errNotDraining
+	}
+	w.log.Info("viewers are let in again")
+	w.notify.serving()
+	return nil
+}
+
+// ready says why no viewer should be sent here; nil: let them come.
+func (w *wiring) ready() error {
+	switch _, draining := w.gate.Draining(); {
+	case w.successor() != nil:
+		return errors.New("another process has taken over")
+	case w.leaving.Load():
+		return errors.New("the gateway is shutting down")
+	case draining:
+		return gateway.ErrDraining
+	}
+	return nil
+}
+
+// sayGoodbye tells balancers first, who take a moment to send viewers elsewhere,
+// and then the viewers.
+func (w *wiring) sayGoodbye(ctx context.Context) {
+	w.leaving.Store(true)
+	limits := w.now().cfg.Limits
+	timeout := limits.shutdownTimeout()
+	w.notify.stopping()
+	if delay := limits.ShutdownDelay; delay > 0 && ctx.Err() != nil && w.successor() == nil {
+		w.log.Info("shutting down soon; viewers still come in", "delay", delay.String())
+		time.Sleep(delay)
+	}
+	w.log.Info("shutting down", "sessions", w.gate.Sessions(), "timeout", timeout.String())
+	if w.gate.Sessions() > 0 {
+		d, _ := w.gate.Draining()
+		w.gate.Drain(time.Now().Add(timeout), cmp.Or(d.Words, wordsDown))
+	}
+}
+
+// isShuttingDown reports whether the end has begun.
+func (w *wiring) isShuttingDown() bool { return w.leaving.Load() }
+
+// figures are for systemctl status.
+func (w *wiring) figures() string {
+	n := w.gate.Sessions()
+	d, draining := w.gate.Draining()
+	switch next := w.successor(); {
+	case next != nil:
+		return fmt.Sprintf("process %d has taken over; %s left here", next.pid, sessions(n))
+	case w.leaving.Load():
+		return fmt.Sprintf("shutting down; %s left", sessions(n))
+	case draining && !d.Until.IsZero():
+		return fmt.Sprintf("draining until %s; %s left", d.Until.Format(time.TimeOnly), sessions(n))
+	case draining:
+		return fmt.Sprintf("draining; %s left", sessions(n))
+	}
+	return fmt.Sprintf("serving %s at %d listeners", sessions(n), len(w.lives.sockets))
+}
+
+func sessions(n int) string {
+	if n == 1 {
+		return "1 session"
+	}
+	return fmt.Sprintf("%d sessions", n)
+}
