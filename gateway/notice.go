@@ -63,12 +63,15 @@ func (g *Gateway) Notices(key string) (notices <-chan Notice, cancel func(), ok 
 	return c, func() { s.board.leave(c) }, true
 }
 
-// Notices returns what is to be shown on the page of this session, as
-// Gateway.Notices does by its key. It may be called before Serve, so that
-// nothing is missed.
-func (s *Session) Notices() (notices <-chan Notice, cancel func(), ok bool) {
+// Tell has f called with what is to be shown on the page of this session, one
+// notice after the other, in a goroutine that is there only for that. Where f is
+// slow, the oldest notices are lost. It does nothing where the session's front
+// has no key, and comes before Start, so that nothing is missed.
+func (s *Session) Tell(f func(Notice)) {
 	s.g.boards.open(s)
-	return s.g.Notices(s.front.NoticeKey)
+	if s.board != nil {
+		s.board.tell(f, s.run)
+	}
 }
 
 // SessionOf returns what there is to know of the session that has key
@@ -171,6 +174,7 @@ type board struct {
 	warning  *Notice
 	renewed  time.Time // the end of the ticket; zero: as it was
 	listener chan Notice
+	told     *told // by Tell, or nil
 	closed   bool
 }
 
@@ -207,6 +211,9 @@ func (b *board) post(n Notice) {
 		b.warning = &n
 	}
 	b.send(n)
+	if b.told != nil {
+		b.put(n)
+	}
 }
 
 // send makes room by dropping the oldest; b.mu is held.

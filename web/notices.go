@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"vncgate/gateway"
@@ -74,29 +73,23 @@ func (e *endpoint) noticeKey(r *http.Request) string {
 	return rand.Text()
 }
 
-// serve runs a session, and tells its page what the gateway says of it.
-func (e *endpoint) serve(ctx context.Context, session *gateway.Session, from client, ws *layers.WebSocketConn, key string) {
-	var telling sync.WaitGroup
-	if notices, cancel, ok := session.Notices(); ok {
-		defer cancel()
-		telling.Go(func() { e.tell(ws, key, notices) })
-	}
-	_ = session.Serve(ctx, from.over(ws))
-	telling.Wait()
+// serve runs a session, and tells its page what the gateway says of it. It
+// returns when the handshakes are over: what net/http keeps for a request is not
+// kept for as long as a session lasts.
+func (e *endpoint) serve(session *gateway.Session, from client, ws *layers.WebSocketConn, key string) {
+	session.Tell(func(n gateway.Notice) { e.tell(ws, key, n) })
+	session.Start(context.Background(), from.over(ws), nil)
 }
 
-// tell ends with the session, which ends its notices.
-func (e *endpoint) tell(ws *layers.WebSocketConn, key string, notices <-chan gateway.Notice) {
-	for n := range notices {
-		if n.Kind == gateway.NoticeEnding {
-			continue // the close frame has said so
-		}
-		b, err := json.Marshal(e.noticeFor(key, n, time.Now()))
-		if err != nil {
-			continue // it holds nothing that cannot be marshalled
-		}
-		_ = ws.WriteText(b) // a page that takes nothing is the relay's to give up
+func (e *endpoint) tell(ws *layers.WebSocketConn, key string, n gateway.Notice) {
+	if n.Kind == gateway.NoticeEnding {
+		return // the close frame says so
 	}
+	b, err := json.Marshal(e.noticeFor(key, n, time.Now()))
+	if err != nil {
+		return // it holds nothing that cannot be marshalled
+	}
+	_ = ws.WriteText(b) // a page that takes nothing is the relay's to give up
 }
 
 // errNoSession is also for keys of others: they exist for nobody else.

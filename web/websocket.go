@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"net/http"
@@ -61,9 +60,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.cfg.Log.Debug("upgrade failed", "listener", front.Name, "viewer", from.address, "error", err)
 		return
 	}
-	// The request's context ends with this handler, not with the connection,
-	// and the session ends by itself.
-	e.serve(context.WithoutCancel(r.Context()), session, from, ws, front.NoticeKey)
+	e.serve(session, from, ws, front.NoticeKey)
 }
 
 // front says how this browser comes in, or why it may not.
