@@ -185,6 +185,9 @@ func (w *wiring) shutdown() {
 		w.arrivals.Close()
 	}
 	servers.Wait()
+	if w.admin != nil { // last: until then it can be seen how it goes
+		w.admin.close()
+	}
 	w.closeSources()
 }
 
@@ -201,8 +204,4 @@ func (w *wiring) stopServers(ctx context.Context) {
 		}
 	}
 	servers.Wait()
-	if w.admin != nil { // last: until then it can be seen how it goes
-		w.admin.close()
-	}
-	w.closeSources()
 }

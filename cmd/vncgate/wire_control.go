@@ -210,11 +210,7 @@ func (w *wiring) controlRevoke(ctx context.Context, r control.Revocation) (int, 
 // controlDrain begins to drain. With Quit the program ends when the last one has
 // left.
 func (w *wiring) controlDrain(d control.Draining) error {
-	var until time.Time
-	if d.Timeout > 0 {
-		until = time.Now().Add(time.Duration(d.Timeout))
-	}
-	w.gate.Drain(until, d.Words)
+	w.drain(time.Duration(d.Timeout), d.Words)
 	if d.Quit {
 		w.controls.added.Go(w.quitWhenEmpty)
 	}
@@ -238,8 +234,8 @@ func (w *wiring) quitWhenEmpty() {
 }
 
 func (w *wiring) controlUndrain() error {
-	if !w.gate.Undrain() {
-		return control.Wrong("the gateway does not drain, or it shuts down already")
+	if err := w.undrain(); err != nil {
+		return control.Wrong("%s", err)
 	}
 	return nil
 }

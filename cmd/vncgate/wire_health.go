@@ -32,6 +32,9 @@ func (w *wiring) adminHealth(a *adminServer) {
 
 // ready says why no viewer would be let in.
 func (w *wiring) ready() error {
+	if err := w.goingAway(); err != nil {
+		return err
+	}
 	switch err := w.gate.Ready(); {
 	case errors.Is(err, gateway.ErrFull):
 		return errors.New("all places for sessions are taken")

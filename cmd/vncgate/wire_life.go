@@ -22,6 +22,7 @@ func (w *wiring) drain(timeout time.Duration, words string) {
 	}
 	w.gate.Drain(until, words)
 	d, _ := w.gate.Draining()
+	w.gate.Emit(gateway.Event{Kind: gateway.Draining, Words: d.Words, Duration: timeout})
 	w.log.Info("draining: nobody is let in any more", "sessions", w.gate.Sessions(), "timeout", timeout.String(), "words", d.Words)
 	w.notify.status(w.figures())
 }
@@ -37,19 +38,19 @@ func (w *wiring) undrain() error {
 		return errNotDraining
 	}
 	w.log.Info("viewers are let in again")
+	w.gate.Emit(gateway.Event{Kind: gateway.Undrained})
 	w.notify.serving()
 	return nil
 }
 
-// ready says why no viewer should be sent here; nil: let them come.
-func (w *wiring) ready() error {
-	switch _, draining := w.gate.Draining(); {
+// goingAway says why no viewer should be sent here though one would be let in;
+// nil: let them come.
+func (w *wiring) goingAway() error {
+	switch {
 	case w.successor() != nil:
 		return errors.New("another process has taken over")
 	case w.leaving.Load():
 		return errors.New("the gateway is shutting down")
-	case draining:
-		return gateway.ErrDraining
 	}
 	return nil
 }
