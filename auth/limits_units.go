@@ -174,6 +174,12 @@ var bitUnits = []struct {
 
 var sizeText = regexp.MustCompile(`^([0-9]{1,15})(?:\.([0-9]{1,3}))? ?([A-Za-z]*)$`)
 
+// ParseSize reads a number of bytes as limits have it: 4096, 500kB, 1MiB.
+func ParseSize(text string) (int64, error) { return parseSize(text, false) }
+
+// FormatSize is n as ParseSize reads it.
+func FormatSize(n int64) string { return formatSize(n) }
+
 // parseSize reads a number of bytes, with up to three places after the point.
 func parseSize(text string, bits bool) (int64, error) {
 	m := sizeText.FindStringSubmatch(text)

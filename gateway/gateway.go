@@ -241,7 +241,7 @@ func (g *Gateway) prepare() {
 		return
 	}
 	g.ready = true
-	g.Limits = g.Limits.withDefaults()
+	g.Limits = g.Limits.WithDefaults()
 	g.slots.limits = g.Limits
 	g.class.park = defaultPark
 	g.listeners = map[net.Listener]struct{}{}

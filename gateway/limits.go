@@ -43,7 +43,8 @@ type Limits struct {
 	Memory int64
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults is l as it is in force.
+func (l Limits) WithDefaults() Limits {
 	l.Sessions = orDefault(l.Sessions, 1000)
 	l.Handshakes = orDefault(l.Handshakes, 256)
 	l.HandshakeTimeout = orDefault(l.HandshakeTimeout, 60*time.Second)

@@ -35,7 +35,7 @@ type PipeResult struct {
 // one end of which takes no bytes for so long; 0 is the default of
 // Limits.Stall.
 func Pipe(ctx context.Context, viewer, other net.Conn, stall time.Duration) PipeResult {
-	r := newPipe(viewer, other, orDefault(stall, Limits{}.withDefaults().Stall))
+	r := newPipe(viewer, other, orDefault(stall, Limits{}.WithDefaults().Stall))
 	unhook := context.AfterFunc(ctx, func() {
 		r.cut(ending{reason: "cancelled", err: context.Cause(ctx)})
 	})

@@ -7,7 +7,7 @@ import (
 
 // crowdIn has places for n handshakes, and who is in them, oldest first.
 func crowdIn(n int, addresses ...string) (*slots, []*Session) {
-	t := &slots{limits: Limits{Handshakes: n}.withDefaults()}
+	t := &slots{limits: Limits{Handshakes: n}.WithDefaults()}
 	var list []*Session
 	for _, address := range addresses {
 		s := &Session{}

@@ -44,7 +44,9 @@ func (t *Turns) handshake(ctx context.Context, c *tls.Conn, under *tlsUnder) (ne
 	defer turn.give()
 	under.Conn = turn
 	made, err := tlsHandshake(ctx, c, under, "server")
-	under.Conn = turn.Conn // crypto/tls has ended what it ran beside the handshake
+	if err == nil { // else crypto/tls may still be closing what is below
+		under.Conn = turn.Conn
+	}
 	return made, err
 }
 

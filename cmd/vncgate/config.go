@@ -95,6 +95,10 @@ type limitsConfig struct {
 	ShutdownDelay    time.Duration `yaml:"shutdown_delay,omitempty"`  // how long viewers still come in after a signal to end
 	UpgradeTimeout   time.Duration `yaml:"upgrade_timeout,omitempty"` // how long sessions may go on in the process before
 	KickTime         time.Duration `yaml:"kick_time,omitempty"`       // how long one who was kicked is kept out, from its last try on
+	HandshakeCores   int           `yaml:"handshake_cores,omitempty"`
+	AcceptRate       acceptRate    `yaml:"accept_rate,omitempty"`
+	AcceptExempt     []string      `yaml:"accept_exempt,omitempty"`
+	Memory           memoryCeiling `yaml:"memory,omitempty"`
 }
 
 type logConfig struct {
@@ -133,6 +137,7 @@ func (l limitsConfig) limits() gateway.Limits {
 	return gateway.Limits{
 		Sessions: l.Sessions, Handshakes: l.Handshakes,
 		HandshakeTimeout: l.HandshakeTimeout, DialTimeout: l.DialTimeout, GreetTimeout: l.GreetTimeout, Stall: l.Stall, KickTime: l.KickTime,
+		Memory: l.memory(),
 	}
 }
 

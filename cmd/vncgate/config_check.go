@@ -94,7 +94,7 @@ func (l limitsConfig) validate() error {
 	if l.HandshakeTimeout > 0 && l.DialTimeout > 0 && l.HandshakeTimeout <= l.DialTimeout {
 		return errors.New("handshake_timeout: must be longer than dial_timeout, which is part of it")
 	}
-	return nil
+	return l.validateNewcomers()
 }
 
 // secretsReadable names the first secret that cannot be had, or is empty: with

@@ -307,6 +307,7 @@ func (w *wiring) announce(ctx context.Context) {
 		w.doors[i].announce(w)
 	}
 	w.warnOfOpen()
+	w.announceLimits()
 	for _, warning := range w.cfg.warnings() {
 		w.log.Warn("configuration: " + warning)
 	}

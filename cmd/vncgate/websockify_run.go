@@ -80,7 +80,7 @@ func (r *bridgeRun) run(ctx context.Context, out io.Writer) error {
 	if r.server, err = r.newServer(out); err != nil {
 		return err
 	}
-	r.split = layers.NewSplit(ln, layers.SplitConfig{TLS: secure, TLSOnly: r.o.sslOnly, NoRaw: true, Log: r.log.Logger})
+	r.split = layers.NewSplit(ln, layers.SplitConfig{TLS: secure, TLSOnly: r.o.sslOnly, NoRaw: true, Turns: layers.NewTurns(0), Log: r.log.Logger})
 	r.served.Go(r.serve)
 	defer r.served.Wait()
 	defer func() { r.closing.Store(true); _ = r.split.Close() }()

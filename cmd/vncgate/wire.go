@@ -12,6 +12,7 @@ import (
 	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
+	"vncgate/layers"
 )
 
 // wiring turns a checked configuration into a running gateway. It is the one
@@ -27,6 +28,8 @@ type wiring struct {
 	guard        auth.Guard
 	pairs        []*certs.KeyPair // for warnings about their age
 	lists        []*certs.CRLs    // of revoked client certificates
+	turns        *layers.Turns    // of TLS handshakes
+	ration       *gateway.Ration  // of connections by address
 	capabilities *capabilities    // nil: no tokens are issued here
 	certEnds     certificateEnds
 	sources      map[string]*source
@@ -48,7 +51,7 @@ type wiring struct {
 // the listeners, so that nobody comes in before everything is there.
 // options set what does not come from it.
 func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...func(*wiring)) (*wiring, error) {
-	w := &wiring{cfg: cfg, log: log}
+	w := &wiring{cfg: cfg, log: log, turns: layers.NewTurns(cfg.Limits.HandshakeCores)}
 	w.lives.handed = make(chan struct{})
 	for _, set := range options {
 		set(w)
@@ -68,6 +71,9 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		w.users = users
 	}
 	var err error
+	if w.ration, err = cfg.Limits.newRation(log); err != nil {
+		return nil, err
+	}
 	if w.tokens, err = cfg.Tokens.verifier(ctx, w.reporter); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}

@@ -42,6 +42,9 @@ func (w *wiring) bind(ctx context.Context, l *listenerConfig, p *prepared) error
 	if err != nil {
 		return err
 	}
+	if ln, err = w.rationed(ln, l); err != nil {
+		return err
+	}
 	switch {
 	case l.Arrivals != nil:
 		w.arrivalsDoor(ln, l, p)
@@ -69,6 +72,7 @@ type prepared struct {
 	fronts map[kind]gateway.Front
 	web    web.Config
 	proxy  layers.Layer // nil without PROXY headers
+	turns  *layers.Turns
 }
 
 func (w *wiring) prepare(l *listenerConfig) (*prepared, error) {
@@ -80,7 +84,7 @@ func (w *wiring) prepare(l *listenerConfig) (*prepared, error) {
 }
 
 func (w *wiring) prepareWith(l *listenerConfig, cert *serverCertificate) (p *prepared, err error) {
-	p = &prepared{cert: cert, fronts: map[kind]gateway.Front{}}
+	p = &prepared{cert: cert, fronts: map[kind]gateway.Front{}, turns: w.turns}
 	if l.Proxy != nil {
 		if p.proxy, err = l.Proxy.layer(); err != nil {
 			return nil, fmt.Errorf("proxy: %w", err)
@@ -112,7 +116,7 @@ func (p *prepared) below(l *listenerConfig) []layers.Layer {
 		stack = append(stack, p.proxy)
 	}
 	if l.TLS != nil && l.TLS.Implicit {
-		stack = append(stack, layers.TLSServer(p.cert.config))
+		stack = append(stack, p.turns.TLSServer(p.cert.config))
 	}
 	return stack
 }
@@ -121,7 +125,7 @@ func (p *prepared) below(l *listenerConfig) []layers.Layer {
 // or for browsers alone. net/http could not read a PROXY header, and has no limit
 // of TLS handshakes.
 func (w *wiring) webDoors(ln net.Listener, l *listenerConfig, p *prepared) {
-	cfg := layers.SplitConfig{NoRaw: !l.mixed(), Silence: l.Silence, Below: p.proxy, Log: w.log}
+	cfg := layers.SplitConfig{NoRaw: !l.mixed(), Silence: l.Silence, Below: p.proxy, Turns: w.turns, Log: w.log}
 	if p.cert != nil {
 		cfg.TLS = p.cert.config
 		cfg.TLSOnly = !l.mixed() || l.TLS.Implicit

@@ -13,7 +13,6 @@ import (
 	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
-	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -251,7 +250,7 @@ func (e *entry) offer(_ net.Conn, target string) []rfb.Security {
 			return e.security(inner, target, overTLS || e.l.private(e.kind))
 		},
 		x509: func(inner rfb.Security) rfb.Security {
-			return rfb.ServerX509{TLS: rfb.Upgrade(layers.TLSServer(e.cert.config)), Inner: inner}
+			return rfb.ServerX509{TLS: rfb.Upgrade(e.w.turns.TLSServer(e.cert.config)), Inner: inner}
 		},
 		venCrypt: func(list []rfb.Security) rfb.Security { return rfb.ServerVeNCrypt{Subtypes: list} },
 		tight:    func(list []rfb.Security) rfb.Security { return rfb.ServerTight{Auths: list} },
