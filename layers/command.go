@@ -154,7 +154,8 @@ func (c *CommandConn) CloseWrite() error {
 }
 
 // Close closes the command's input and output, asks its process group to end,
-// kills what is left of it after half a second, and waits. A command that had
+// kills what is left of it after half a second, and waits, for its last words on
+// standard error too. A command that had
 // failed by itself is an error with its exit status.
 func (c *CommandConn) Close() error {
 	c.close.Do(func() {
@@ -168,6 +169,10 @@ func (c *CommandConn) Close() error {
 		case <-time.After(commandGrace):
 			kill(c.cmd)
 			c.err = <-done
+		}
+		select {
+		case <-c.logged: // its last words
+		case <-time.After(commandGrace): // a process that has left the group holds the other end
 		}
 		closeAll(c.log)
 		<-c.logged
