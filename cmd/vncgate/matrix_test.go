@@ -108,7 +108,8 @@ func (m *matrix) wire(t *testing.T, users string, targets map[string]*gateway.Ta
 		t.Fatal(err)
 	}
 	w := &wiring{cfg: &config{Users: &usersConfig{File: users}}, users: u, log: slog.New(slog.DiscardHandler)}
-	w.gate = &gateway.Gateway{Resolve: resolver(targets), Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	patient := gateway.Limits{HandshakeTimeout: 2 * time.Minute, LayerTimeout: time.Minute, DialTimeout: time.Minute, GreetTimeout: time.Minute}
+	w.gate = &gateway.Gateway{Resolve: resolver(targets), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Limits: patient}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

@@ -47,7 +47,7 @@ func (l *lockedBuffer) String() string {
 // waitFor polls until f is true.
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
 		}
@@ -90,7 +90,7 @@ func (b *bridgeTest) end(t *testing.T) {
 		if err != nil {
 			t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it does not end\n%s", b.log)
 	}
 }
@@ -101,7 +101,7 @@ func (b *bridgeTest) open(t *testing.T, path string) (*websocket.Conn, error) {
 	if strings.HasPrefix(b.address, "/") {
 		network = "unix"
 	}
-	d := websocket.Dialer{HandshakeTimeout: 10 * time.Second, NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, b.address)
 	}}

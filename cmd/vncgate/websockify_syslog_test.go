@@ -17,7 +17,7 @@ import (
 // receive reads one datagram.
 func receive(t *testing.T, c net.PacketConn) string {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 1<<16)
 	n, _, err := c.ReadFrom(b)
 	if err != nil {

@@ -95,7 +95,7 @@ func (g *gate) logs(texts ...string) {
 }
 
 // patience bounds each visit; nothing waits for it but failures.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func visit(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -16,7 +16,7 @@ import (
 
 // patience is how long anything may take that happens at once on an idle
 // machine. Everything is polled, so only failures ever wait that long.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // A scope owns processes and folders until it is closed: those of one test, or
 // those that the whole suite shares.
