@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"strings"
 	"time"
+
+	"vncgate/gateway"
 )
 
 // configFile is the file that a configuration came from, to look at again. A
@@ -16,11 +19,24 @@ type configFile struct {
 	load    func() (*config, error)
 	hangUps <-chan os.Signal // ask for a reload
 	taken   string           // stamp of what was loaded last
+	asked   chan reloadCall  // by those who wait for the outcome
 }
+
+// reloadCall asks for a reload; done has room for what it comes to.
+type reloadCall struct{ done chan reloadOutcome }
+
+// reloadOutcome is what a reload came to.
+type reloadOutcome struct {
+	changes, later, warnings []string
+	err                      error
+}
+
+// errNoFile is for a configuration of flags.
+var errNoFile = errors.New("the configuration is not in a file; start with --config FILE to have one")
 
 // newConfigFile is made before the first load, so that no change is missed.
 func newConfigFile(path string, load func() (*config, error), hangUps <-chan os.Signal) *configFile {
-	f := &configFile{path: path, load: load, hangUps: hangUps}
+	f := &configFile{path: path, load: load, hangUps: hangUps, asked: make(chan reloadCall)}
 	f.taken = f.stamp()
 	return f
 }
@@ -57,6 +73,9 @@ func (w *wiring) follow(ctx context.Context) {
 		case <-f.hangUps:
 			f.taken = f.stamp()
 			w.reload(ctx)
+		case call := <-f.asked:
+			f.taken = f.stamp()
+			call.done <- w.reload(ctx)
 		case <-tick.C:
 			// One that is being written, or replaced by way of none, changes
 			// once more until the next look.
@@ -71,32 +90,40 @@ func (w *wiring) follow(ctx context.Context) {
 }
 
 // reload puts in force what the file says now. A mistake in it changes nothing.
-func (w *wiring) reload(ctx context.Context) {
+func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 	if w.file.stamp() == "" {
-		w.log.Info("nothing to reload: the configuration is not in a file; start with --config FILE to have one")
-		return
+		w.log.Info("nothing to reload: " + errNoFile.Error())
+		return reloadOutcome{err: errNoFile}
 	}
 	before := w.now()
 	next, err := w.loadAgain(ctx, before)
 	if ctx.Err() != nil {
-		return
+		return reloadOutcome{err: ctx.Err()}
 	}
 	if err != nil {
 		w.reporter("configuration", w.file.path)(err)
-		return
+		w.gate.Emit(gateway.Event{Kind: gateway.ConfigRejected, Err: err})
+		return reloadOutcome{err: err}
 	}
 	w.live.Store(next)
 	w.gate.Review()
-	w.log.Info("configuration reloaded", next.changes(before)...)
-	if later := w.cfg.later(next.cfg); len(later) > 0 {
-		w.log.Warn("configuration: what has changed of " + strings.Join(later, ", ") + " takes effect at the next start")
+	changes := next.changes(before)
+	for i := 0; i+1 < len(changes); i += 2 {
+		out.changes = append(out.changes, fmt.Sprintf("%v: %v", changes[i], changes[i+1]))
+	}
+	w.log.Info("configuration reloaded", changes...)
+	w.gate.Emit(gateway.Event{Kind: gateway.ConfigReloaded, Details: map[string]string{"changes": strings.Join(out.changes, "; ")}})
+	if out.later = w.cfg.later(next.cfg); len(out.later) > 0 {
+		w.log.Warn("configuration: what has changed of " + strings.Join(out.later, ", ") + " takes effect at the next start")
 	}
 	if before.cfg.hasPolicy() {
 		w.warnOfOpen()
 	}
-	for _, warning := range next.cfg.warnings() {
+	out.warnings = next.cfg.warnings()
+	for _, warning := range out.warnings {
 		w.log.Warn("configuration: " + warning)
 	}
+	return out
 }
 
 // loadAgain checks the file as it is at the start, and wires what can be

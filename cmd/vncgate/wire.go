@@ -106,6 +106,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	}
 	if err := w.openControl(ctx); err != nil {
 		w.closeDoors()
+		w.closeAdmin()
 		w.closeSources()
 		return nil, err
 	}

@@ -95,8 +95,8 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 	b := &control.Backend{
 		Gateway: w.gate, Version: version,
 		Targets: w.controlTargets, Listeners: w.controlListeners, Stats: w.controlStats,
-		Probe: w.controlProbe, Revoke: w.controlRevoke,
-		Drain: w.controlDrain, Undrain: w.controlUndrain, Quit: w.controlQuit,
+		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload,
+		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
@@ -200,6 +200,26 @@ func (w *wiring) controlProbe(ctx context.Context, name string) (control.Probe, 
 	return p, nil
 }
 
+// controlReload has the one that follows the file reload it, and waits for what
+// that comes to.
+func (w *wiring) controlReload(ctx context.Context) (control.Reloaded, error) {
+	if w.file == nil {
+		return control.Reloaded{}, errNoFile
+	}
+	call := reloadCall{make(chan reloadOutcome, 1)}
+	select {
+	case w.file.asked <- call:
+	case <-ctx.Done():
+		return control.Reloaded{}, context.Cause(ctx)
+	}
+	select {
+	case got := <-call.done:
+		return control.Reloaded{Changes: append([]string{}, got.changes...), Later: got.later, Warnings: got.warnings}, got.err
+	case <-ctx.Done():
+		return control.Reloaded{}, context.Cause(ctx)
+	}
+}
+
 func (w *wiring) controlRevoke(ctx context.Context, r control.Revocation) (int, error) {
 	if r.Token != "" && w.capabilities == nil {
 		return 0, control.Wrong("no tokens are issued here (capabilities: in the configuration); revoke a user or a session")
@@ -231,13 +251,6 @@ func (w *wiring) quitWhenEmpty() {
 			return
 		}
 	}
-}
-
-func (w *wiring) controlUndrain() error {
-	if err := w.undrain(); err != nil {
-		return control.Wrong("%s", err)
-	}
-	return nil
 }
 
 func (w *wiring) controlQuit() {
