@@ -22,11 +22,12 @@ import (
 const (
 	// defaultPark is how long nothing moves before a direction rests.
 	defaultPark = 2 * time.Second
-	// parkTick is how often it is looked whether something has moved.
-	parkTick = time.Second
 	// glance is how long a direction that was woken waits for bytes of the
 	// stream: a pong brings none, and must not keep a goroutine for long.
 	glance = 20 * time.Millisecond
+	// leastTick is the least read deadline: one that has passed before the Read
+	// begins has it read nothing, and the socket wakes the direction again.
+	leastTick = time.Millisecond
 )
 
 // errResting is how pump.run says that nothing moves, or nothing should.

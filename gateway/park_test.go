@@ -185,8 +185,11 @@ func TestRestsInsideOfRecords(t *testing.T) {
 			client := append([]layers.Layer{drip.layer}, stack[1]...)
 			class := &class{park: time.Microsecond}
 			r := newParkedRelay(t, class, stack[0], client)
-			drip.rest = func() { eventuallyTrue(t, "the viewer's direction rests", func() bool { return r.resting(&r.up) }) }
-			sent := pointers(30)
+			drip.rest = func() {
+				time.Sleep(3 * time.Millisecond) // the byte before has woken it by then, as a rule
+				eventuallyTrue(t, "the viewer's direction rests", func() bool { return r.resting(&r.up) })
+			}
+			sent := pointers(18)
 			if _, err := r.viewer.Write(sent); err != nil {
 				t.Fatal(err)
 			}

@@ -145,7 +145,7 @@ func (p *pump) begin() {
 		return
 	}
 	p.quiet = after
-	p.setReadDeadline(time.Now().Add(min(glance, after)))
+	p.setReadDeadline(time.Now().Add(max(min(glance, after), leastTick)))
 }
 
 // borrow takes a bulk buffer. From then on a read deadline ticks, if none did
@@ -169,7 +169,7 @@ func (p *pump) tick(err error) error {
 		return errResting
 	}
 	after, rests := p.canRest()
-	next := min(tickEvery, after)
+	next := max(min(tickEvery, after), leastTick)
 	if moved := p.moved.Load(); moved != p.ticked {
 		p.ticked, p.quiet = moved, 0
 	} else {
