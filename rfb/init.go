@@ -3,6 +3,7 @@ package rfb
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/bits"
 	"strings"
 )
@@ -94,6 +95,12 @@ type ServerInit struct {
 	Name          string // UTF-8 in practice, at most MaxNameLen bytes
 }
 
+// Append appends s as it is on the wire. A name beyond MaxNameLen is cut.
+func (s ServerInit) Append(b []byte) []byte {
+	b = s.Format.Append(appendU16s(b, s.Width, s.Height))
+	return appendCounted(b, s.Name[:min(len(s.Name), MaxNameLen)])
+}
+
 // ReadClientInit reads a viewer's ClientInit: whether it would share the
 // desktop with others (RFC 6143, 7.3.1).
 func (c *Conn) ReadClientInit(ctx context.Context) (shared bool, err error) {
@@ -123,7 +130,17 @@ func (c *Conn) ReadServerInit(ctx context.Context) (ServerInit, error) {
 }
 
 func (c *Conn) readServerInit() (ServerInit, error) {
-	b, err := readN(c.Conn, serverInitLen-4, "ServerInit")
+	init, err := ReadServerInitFrom(c.Conn)
+	if err == nil && c.Secured.Tight {
+		err = skipInteraction(c.Conn)
+	}
+	return init, err
+}
+
+// ReadServerInitFrom reads a ServerInit from r, and no byte more: that of a
+// recording, as Conn.ReadServerInit reads that of a display.
+func ReadServerInitFrom(r io.Reader) (ServerInit, error) {
+	b, err := readN(r, serverInitLen-4, "ServerInit")
 	if err != nil {
 		return ServerInit{}, err
 	}
@@ -131,14 +148,9 @@ func (c *Conn) readServerInit() (ServerInit, error) {
 	if err != nil {
 		return ServerInit{}, fmt.Errorf("rfb: ServerInit: %w", err)
 	}
-	name, err := readCounted(c.Conn, MaxNameLen, "desktop name")
+	name, err := readCounted(r, MaxNameLen, "desktop name")
 	if err != nil {
 		return ServerInit{}, err
-	}
-	if c.Secured.Tight {
-		if err := skipInteraction(c.Conn); err != nil {
-			return ServerInit{}, err
-		}
 	}
 	return ServerInit{
 		Width: be.Uint16(b), Height: be.Uint16(b[2:]), Format: format,
@@ -151,11 +163,7 @@ func (c *Conn) WriteServerInit(ctx context.Context, s ServerInit) error {
 	if err := s.Format.Valid(); err != nil {
 		return fmt.Errorf("rfb: ServerInit: %w", err)
 	}
-	b := make([]byte, 0, serverInitLen+len(s.Name))
-	b = be.AppendUint16(b, s.Width)
-	b = be.AppendUint16(b, s.Height)
-	b = s.Format.Append(b)
-	b = appendCounted(b, s.Name[:min(len(s.Name), MaxNameLen)])
+	b := s.Append(make([]byte, 0, serverInitLen+len(s.Name)))
 	if c.Secured.Tight { // nothing that goes beyond the usual
 		b = append(b, make([]byte, interactionLen)...)
 	}

@@ -247,18 +247,21 @@ func (d *Decoder) chunk(n int) ([]byte, error) {
 	return d.packed, err
 }
 
-// appendBytes reads n bytes onto b: what was announced and does not come takes
-// no memory.
-func (d *Decoder) appendBytes(b []byte, n int) ([]byte, error) {
+// appendBytes reads n bytes onto b.
+func (d *Decoder) appendBytes(b []byte, n int) ([]byte, error) { return appendFrom(d.in, b, n) }
+
+// appendFrom reads n bytes of in onto b, or as many as there are: what was
+// announced and does not come takes no memory.
+func appendFrom(in io.Reader, b []byte, n int) ([]byte, error) {
 	const step = 256 << 10
 	for n > 0 {
 		piece := min(n, step)
 		b = slices.Grow(b, piece)
-		part := b[len(b) : len(b)+piece]
-		if _, err := io.ReadFull(d.in, part); err != nil {
+		got, err := io.ReadFull(in, b[len(b):len(b)+piece])
+		if b = b[:len(b)+got]; err != nil {
 			return b, short(err)
 		}
-		b, n = b[:len(b)+piece], n-piece
+		n -= piece
 	}
 	return b, nil
 }

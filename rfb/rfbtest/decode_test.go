@@ -171,6 +171,12 @@ func captured(r *recording) image.Image {
 
 // viewed looks at the whole screen in encodings, and tells which were used.
 func viewed(r *recording, f rfb.PixelFormat, encodings ...rfb.Encoding) (image.Image, map[rfb.Encoding]bool) {
+	return viewedBy(r, nil, f, encodings...)
+}
+
+// viewedBy is viewed, with a copy of what the display says behind ServerInit for
+// others.
+func viewedBy(r *recording, heard io.Writer, f rfb.PixelFormat, encodings ...rfb.Encoding) (image.Image, map[rfb.Encoding]bool) {
 	t := r.t
 	c := r.dial()
 	defer c.Close()
@@ -180,11 +186,18 @@ func viewed(r *recording, f rfb.PixelFormat, encodings ...rfb.Encoding) (image.I
 	}
 	init := v.Init
 	init.Format = f
-	d, err := display.NewDecoder(v, init)
+	in := io.Reader(v)
+	if heard != nil {
+		in = io.TeeReader(v, heard)
+	}
+	d, err := display.NewDecoder(in, init)
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked := append(encodings, rfb.EncodingLastRect, rfb.EncodingCursor, rfb.EncodingDesktopSize, rfb.EncodingDesktopName, rfb.EncodingExtendedDesktopSize)
+	asked := append(encodings, rfb.EncodingCursor)
+	if heard == nil { // vnc2video understands no more
+		asked = append(asked, rfb.EncodingLastRect, rfb.EncodingDesktopSize, rfb.EncodingDesktopName, rfb.EncodingExtendedDesktopSize)
+	}
 	d.SetEncodings(asked)
 	hello := rfb.AppendSetEncodings(rfb.AppendSetPixelFormat(nil, f), asked...)
 	ask := rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, init.Width, init.Height)
