@@ -46,7 +46,7 @@ const (
 	between  scanState = iota // values, or the parts of one
 	inString                  // behind a quote
 	inWord                    // a number or a keyword
-	lost                      // behind what makes no sense, until a control character
+	lost                      // behind what makes no sense, until a control character or a bracket
 )
 
 // scan takes all of b and calls emit for every value, as JSON, and every error,
@@ -60,11 +60,13 @@ func (s *scanner) scan(b []byte, emit func(value []byte, err error)) {
 func (s *scanner) step(c byte, emit func([]byte, error)) {
 	control := c < ' ' || c >= 0xfe
 	switch {
-	case s.state == lost:
+	case s.state == lost && !isBracket(c):
 		if control {
 			s.state = between
 		}
 		return
+	case s.state == lost:
+		s.state = between
 	case s.state == inString:
 		s.stepString(c, control, emit)
 		return
@@ -85,7 +87,7 @@ func (s *scanner) step(c byte, emit func([]byte, error)) {
 		s.state, s.quote = inString, c
 		s.foreign = s.foreign || c == '\''
 		s.keep(c, emit)
-	case c == '{' || c == '[' || c == '}' || c == ']':
+	case isBracket(c):
 		s.stepBracket(c, emit)
 	case c == ',' || c == ':':
 		s.keep(c, emit)
@@ -193,6 +195,8 @@ func (s *scanner) reset() {
 		s.value = nil
 	}
 }
+
+func isBracket(c byte) bool { return c == '{' || c == '[' || c == '}' || c == ']' }
 
 func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.'
