@@ -38,6 +38,7 @@ var house = map[string]struct {
 	"auth/tickets":          {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
 	"certs":                 {nil, "certificates are files and keys"},
 	"gateway":               {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
+	"gateway/audit":         {[]string{"gateway"}, "it writes down what a gateway tells"},
 	"gateway/control":       {[]string{"gateway", "auth", "layers"}, "it steers a gateway and asks the socket who is there"},
 	"web":                   {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
 	"web/bridge":            {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
