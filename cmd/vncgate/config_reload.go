@@ -95,6 +95,8 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 		w.log.Info("nothing to reload: " + errNoFile.Error())
 		return reloadOutcome{err: errNoFile}
 	}
+	w.notify.reloading()
+	defer w.notify.serving()
 	before := w.now()
 	next, err := w.loadAgain(ctx, before)
 	if ctx.Err() != nil {
@@ -114,7 +116,7 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 	w.log.Info("configuration reloaded", changes...)
 	w.gate.Emit(gateway.Event{Kind: gateway.ConfigReloaded, Details: map[string]string{"changes": strings.Join(out.changes, "; ")}})
 	if out.later = w.cfg.later(next.cfg); len(out.later) > 0 {
-		w.log.Warn("configuration: what has changed of " + strings.Join(out.later, ", ") + " takes effect at the next start")
+		w.log.Warn("configuration: what has changed of " + strings.Join(out.later, ", ") + " takes effect at the next start, or by an upgrade (SIGUSR2), which ends no session")
 	}
 	if before.cfg.hasPolicy() {
 		w.warnOfOpen()

@@ -54,7 +54,8 @@ func newRan(t *testing.T, more string, env ...string) *ran {
 		"  - {address: '127.0.0.1:0', network: tcp4, web: {}, tls: {certificate: %q, key: %q}, security: [none]}\n"+
 		"  - {address: 'localhost:0', security: [none]}\n"+
 		"  - {address: 'unix:%s/front', security: [none]}\n"+
-		"targets: {stream: {address: %q}}\nlimits: {sessions: 5000, shutdown_timeout: 2s}\n%s", ours.cert, ours.key, dir, r.display.address, more)
+		"targets: {stream: {address: %q}}\nlimits: {sessions: 5000, shutdown_timeout: 2s}\ncontrol: {socket: '%s/control'}\n%s",
+		ours.cert, ours.key, dir, r.display.address, dir, more)
 	r.start()
 	at := r.listening(4)
 	pool, err := certs.Pool(ours.ca)
@@ -231,6 +232,18 @@ func TestThreeUpgrades(t *testing.T) {
 			t.Errorf("process %d has ended under its sessions", pid)
 		}
 	}
+	for i, pid := range r.pids {
+		socket := fmt.Sprintf("unix:%s/control.%d", r.dir, pid)
+		if i == len(r.pids)-1 {
+			socket = "unix:" + r.path("control")
+		}
+		c, err := layers.Dial(visit(t), socket)
+		if err != nil {
+			t.Errorf("the control socket of process %d: %v", i+1, err)
+			continue
+		}
+		_ = c.Close()
+	}
 	bytes, keys := int64(0), int64(0)
 	for _, v := range viewers {
 		v.leave()
@@ -245,9 +258,9 @@ func TestThreeUpgrades(t *testing.T) {
 	}
 	must(t, syscall.Kill(r.pids[3], syscall.SIGTERM))
 	r.awaits("the last process ends", func() bool { return gone(r.pids[3]) })
-	for _, name := range []string{"front", "pid"} {
-		if _, err := os.Stat(r.path(name)); err == nil {
-			t.Errorf("%s is left", name)
+	for _, pattern := range []string{"front", "pid", "control*"} {
+		if left, _ := filepath.Glob(r.path(pattern)); len(left) > 0 {
+			t.Errorf("%s is left", left)
 		}
 	}
 	if c := r.display.complaints(); len(c) > 0 {
@@ -280,6 +293,9 @@ func TestUpgradeThatFails(t *testing.T) {
 	if r.pid() != r.pids[0] {
 		t.Error("the pid file names another process")
 	}
+	c, err := layers.Dial(visit(t), "unix:"+r.path("control"))
+	must(t, err)
+	_ = c.Close()
 	r.configure("%s", good)
 	r.upgrade()
 	v.goesOn(t)

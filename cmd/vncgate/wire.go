@@ -173,6 +173,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	}
 	w.shutdown()
 	w.closeControl()
+	w.tidyApart()
 	stopWatching()
 	running.Wait()
 	return err

@@ -95,7 +95,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 	b := &control.Backend{
 		Gateway: w.gate, Version: version,
 		Targets: w.controlTargets, Listeners: w.controlListeners, Stats: w.controlStats,
-		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload,
+		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload, Upgrade: w.controlUpgrade,
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
 	}
@@ -251,6 +251,15 @@ func (w *wiring) quitWhenEmpty() {
 			return
 		}
 	}
+}
+
+// controlUpgrade ends with ctx only while it has not begun.
+func (w *wiring) controlUpgrade(ctx context.Context) (control.Upgraded, error) {
+	if ctx.Err() != nil {
+		return control.Upgraded{}, context.Cause(ctx)
+	}
+	pid, err := w.upgrade()
+	return control.Upgraded{Process: pid, Left: w.gate.Sessions()}, err
 }
 
 func (w *wiring) controlQuit() {

@@ -11,8 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"vncgate/gateway"
 	"vncgate/layers"
 )
+
+// eventUpgraded: another process accepts viewers now, and this one serves those it
+// has. Details name it.
+const eventUpgraded gateway.EventKind = "UPGRADED"
 
 // settleTime bounds what was accepted before an upgrade and has not come in yet.
 const settleTime = 20 * time.Second
@@ -27,8 +32,7 @@ type socket struct {
 type lives struct {
 	heir    *heir // nil: nobody was there before
 	sockets []socket
-	// aside makes room for a successor, each in its way, and back undoes that.
-	aside []func() (back func(), err error)
+	apart   string // where the control socket is since then; "": where it was
 
 	upgrading sync.Mutex
 	mu        sync.Mutex
@@ -111,22 +115,24 @@ func (w *wiring) startNext() (next *successor, err error) {
 	return next, err
 }
 
-// stepAside makes room for what cannot be there twice.
+// stepAside has the control socket answer at PATH.PID, so that a new process can
+// have PATH and both can be asked.
 func (w *wiring) stepAside() (back func(), err error) {
-	var backs []func()
-	back = func() {
-		for _, f := range backs {
-			f()
-		}
+	if w.controls == nil || w.controls.ln == nil {
+		return func() {}, nil
 	}
-	for _, f := range w.lives.aside {
-		undo, err := f()
-		if err != nil {
-			return back, err
-		}
-		backs = append(backs, undo)
+	path := w.cfg.Control.Socket
+	apart := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := os.Rename(path, apart); err != nil {
+		return func() {}, err
 	}
-	return back, nil
+	layers.OwnFiles(w.controls.ln, false)
+	w.lives.apart = apart
+	return func() { // what a new process that has failed leaves there goes
+		_ = os.Rename(apart, path)
+		w.lives.apart = ""
+		layers.OwnFiles(w.controls.ln, true)
+	}, nil
 }
 
 func (w *wiring) duplicates() (list []handedSocket, err error) {
@@ -158,6 +164,7 @@ func (w *wiring) handOver(next *successor) {
 	w.lives.mu.Unlock()
 	w.log.Info("upgrade: the new process serves; this one goes on with the sessions it has", "process", next.pid, "sessions", w.gate.Sessions(),
 		"timeout", w.now().cfg.Limits.upgradeTimeout().String())
+	w.gate.Emit(gateway.Event{Kind: eventUpgraded, Details: map[string]string{"process": fmt.Sprint(next.pid)}})
 	close(w.lives.handed)
 }
 
@@ -263,5 +270,14 @@ func (w *wiring) upgradeOnSignal() (stop func()) {
 		signal.Stop(asked)
 		close(done)
 		<-ended
+	}
+}
+
+// tidyApart removes the file of a control socket that has stepped aside.
+func (w *wiring) tidyApart() {
+	w.lives.upgrading.Lock()
+	defer w.lives.upgrading.Unlock()
+	if w.lives.apart != "" {
+		_ = os.Remove(w.lives.apart)
 	}
 }

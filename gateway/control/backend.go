@@ -29,6 +29,9 @@ type Backend struct {
 	Revoke func(ctx context.Context, what Revocation) (ended int, err error)
 	// Reload puts in force what the configuration's file says now.
 	Reload func(ctx context.Context) (Reloaded, error)
+	// Upgrade starts the program anew, which takes the listening sockets over,
+	// and returns once it serves. An error says why nothing has changed.
+	Upgrade func(ctx context.Context) (Upgraded, error)
 	// Drain lets nobody in any more, and ends those who are in at a deadline. It
 	// returns at once. Undrain takes it back.
 	Drain   func(Draining) error
@@ -143,6 +146,12 @@ type Reloaded struct {
 	Changes  []string `json:"changes" doc:"what is in force now and was not"`
 	Later    []string `json:"later,omitempty" doc:"what has changed in the file and takes effect at the next start"`
 	Warnings []string `json:"warnings,omitempty" doc:"what is allowed and unwise"`
+}
+
+// Upgraded is what an upgrade came to.
+type Upgraded struct {
+	Process int `json:"process" doc:"number of the process that lets viewers in now"`
+	Left    int `json:"left" doc:"sessions that go on in the one before, until they end or limits.upgrade_timeout is over"`
 }
 
 // Draining is how a drain goes.

@@ -28,6 +28,7 @@ func Commands(b *Backend) *Table {
 	t.Add(
 		New("revoke", Admin, "Take back a token or a user's access, and end their sessions", b.revoke),
 		New("reload", Admin, "Put in force what the configuration's file says now", b.reload),
+		New("upgrade", Admin, "Start the program anew, as its file and its configuration are now, without dropping a session", b.upgrade),
 		New("drain", Admin, "Let nobody in any more", b.drain),
 		New("undrain", Admin, "Let viewers in again", b.undrain),
 		New("log-level", Admin, "Say or change what is logged", b.logLevel),

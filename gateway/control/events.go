@@ -73,6 +73,7 @@ var eventDocs = []EventDoc{
 	{string(gateway.Panicked), "A session met a fault in the program, which ended it alone"},
 	{string(gateway.AuditFailing), "Events cannot be written down"},
 	{string(gateway.AuditRecovered), "Events can be written down again"},
+	{"UPGRADED", "Another process accepts viewers now; this one serves those it has"},
 	{"EVENTS_LOST", "This client read too slowly: count events were lost here"},
 }
 

@@ -155,6 +155,13 @@ func (b *Backend) reload(ctx context.Context, _ *Call, _ struct{}) (Reloaded, er
 	return b.Reload(ctx)
 }
 
+func (b *Backend) upgrade(ctx context.Context, _ *Call, _ struct{}) (Upgraded, error) {
+	if b.Upgrade == nil {
+		return Upgraded{}, unavailable("this gateway cannot be upgraded while it serves")
+	}
+	return b.Upgrade(ctx)
+}
+
 func (b *Backend) drain(_ context.Context, _ *Call, d Draining) (struct{}, error) {
 	switch {
 	case b.Drain == nil:
