@@ -73,6 +73,9 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	s.stages.enter(stageAuthorize)
 	s.stack, s.proof = layers.Describe(secured.Conn), certified(secured.Conn)
 	s.rechoose(secured)
+	if err := s.g.refuses(); err != nil {
+		return refusal(err)
+	}
 	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
 		return err
 	}
@@ -151,6 +154,16 @@ func (s *Session) find(ctx context.Context) (*Target, error) {
 		return s.front.Find(ctx, s.name)
 	}
 	return s.g.resolve(ctx, s.name)
+}
+
+// Words are what a viewer may be told of an error of Admit or Ready, where that
+// has words for it.
+func Words(err error) (words string, ok bool) {
+	told, ok := errors.AsType[*rfb.Refusal](err)
+	if !ok {
+		return "", false
+	}
+	return told.Reason, true
 }
 
 // refusal makes an error of Authorize or Resolve one that a viewer can be told:

@@ -64,6 +64,10 @@ type Gateway struct {
 	// Extend says until when the ticket of a session lasts that is to be
 	// renewed, or why it does not last any longer. Nil renews nothing.
 	Extend func(ctx context.Context, session SessionInfo) (time.Time, error)
+	// Refuse says why nobody can be let in for now, in the words of a
+	// *rfb.Refusal. It is asked about each viewer that has proved who it is, and
+	// by Ready. Who is in already stays. Nil: there is no reason.
+	Refuse func() error
 	// Observe is told what happens. It is called where that is, by many
 	// goroutines at once, though never where bytes are moved, and has to return
 	// at once: what takes longer is the receiver's to queue. Nil: nobody.
@@ -164,6 +168,9 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 // Ready says whether Admit would find a place, without taking one: ErrFull,
 // ErrMemory, ErrDraining or nil.
 func (g *Gateway) Ready() error {
+	if err := g.refuses(); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.prepare()
@@ -171,6 +178,13 @@ func (g *Gateway) Ready() error {
 		return ErrDraining
 	}
 	return g.slots.room()
+}
+
+func (g *Gateway) refuses() error {
+	if g.Refuse == nil {
+		return nil
+	}
+	return g.Refuse()
 }
 
 // Shutdown stops accepting, waits until every session has ended by itself, and

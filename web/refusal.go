@@ -30,6 +30,9 @@ func admission(err error) *Refusal {
 	case errors.Is(err, gateway.ErrDraining):
 		return &Refusal{http.StatusServiceUnavailable, "The gateway is shutting down."}
 	}
+	if words, ok := gateway.Words(err); ok {
+		return &Refusal{http.StatusServiceUnavailable, words}
+	}
 	return &Refusal{http.StatusInternalServerError, "The gateway cannot serve this now."}
 }
 

@@ -30,6 +30,7 @@ type config struct {
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
 	Control      *controlConfig          `yaml:"control,omitempty"`
 	Admin        *adminConfig            `yaml:"admin,omitempty"`
+	Audit        *auditConfig            `yaml:"audit,omitempty"`
 	Log          logConfig               `yaml:"log,omitempty"`
 }
 

@@ -62,6 +62,9 @@ func (c *config) validate() error {
 	if err := c.Control.validate(); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
+	if err := c.Audit.validate(); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
 	if err := c.Admin.validate(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}

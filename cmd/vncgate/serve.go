@@ -278,7 +278,10 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 		return err
 	}
 	dry := *cfg
-	dry.Listeners, dry.Control, dry.Admin = nil, nil, nil
+	dry.Listeners, dry.Control, dry.Admin, dry.Audit = nil, nil, nil, nil
+	if err := cfg.Audit.writable(); err != nil {
+		return err
+	}
 	w, err := newWiring(ctx, &dry, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ const maxSyslogLine = 2048
 type syslogWriter struct {
 	facility int
 	legacy   bool
+	ident    string
+	max      int // of a line
 	host     string
 	stream   bool // of a local socket: lines then end with NUL
 
@@ -47,7 +49,7 @@ type syslogWriter struct {
 
 // dialSyslog connects to a local socket, or by UDP to host:port.
 func dialSyslog(server string, daemon, legacy bool) (*syslogWriter, error) {
-	w := &syslogWriter{facility: facilityUser, legacy: legacy, network: "udp", address: server}
+	w := &syslogWriter{facility: facilityUser, legacy: legacy, ident: syslogIdent, max: maxSyslogLine, network: "udp", address: server}
 	if daemon {
 		w.facility = facilityDaemon
 	}
@@ -109,15 +111,15 @@ func (w *syslogWriter) line(severity int, now time.Time, text []byte) []byte {
 	var b bytes.Buffer
 	priority := w.facility*8 + severity
 	if w.legacy {
-		fmt.Fprintf(&b, "<%d>%s[%d]: ", priority, syslogIdent, os.Getpid())
+		fmt.Fprintf(&b, "<%d>%s[%d]: ", priority, w.ident, os.Getpid())
 	} else {
 		host := w.host
 		if host == "" {
 			host = "-" // RFC 5424, NILVALUE
 		}
-		fmt.Fprintf(&b, "<%d>1 %s %s %s %d - - ", priority, now.UTC().Format(time.RFC3339), host, syslogIdent, os.Getpid())
+		fmt.Fprintf(&b, "<%d>1 %s %s %s %d - - ", priority, now.UTC().Format(time.RFC3339), host, w.ident, os.Getpid())
 	}
-	b.Write(text[:min(len(text), maxSyslogLine-b.Len())])
+	b.Write(text[:min(len(text), w.max-b.Len())])
 	if w.stream {
 		b.WriteByte(0)
 	}

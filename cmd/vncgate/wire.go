@@ -12,6 +12,7 @@ import (
 	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
+	"vncgate/gateway/audit"
 	"vncgate/layers"
 )
 
@@ -39,6 +40,8 @@ type wiring struct {
 	gate         *gateway.Gateway
 	events       events       // of the gate and of ours
 	admin        *adminServer // nil: none is configured
+	audit        *audit.Log   // the same
+	auditSyslog  *syslogWriter
 	doors        []door
 	controls     *controls // nil: nobody steers
 	lives        lives     // the process before, and the one after
@@ -92,7 +95,12 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		w.closeSources()
 		return nil, err
 	}
+	if err := w.openAudit(); err != nil {
+		w.closeSources()
+		return nil, err
+	}
 	if err := w.openAdmin(ctx, cfg.Admin); err != nil {
+		w.closeAudit()
 		w.closeSources()
 		return nil, err
 	}
@@ -100,6 +108,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		if err := w.openDoor(ctx, &cfg.Listeners[i]); err != nil {
 			w.closeDoors()
 			w.closeAdmin()
+			w.closeAudit()
 			w.closeSources()
 			return nil, fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
@@ -107,6 +116,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	if err := w.openControl(ctx); err != nil {
 		w.closeDoors()
 		w.closeAdmin()
+		w.closeAudit()
 		w.closeSources()
 		return nil, err
 	}
@@ -196,6 +206,7 @@ func (w *wiring) shutdown() {
 	if w.admin != nil { // last: until then it can be seen how it goes
 		w.admin.close()
 	}
+	w.closeAudit()
 	w.closeSources()
 }
 

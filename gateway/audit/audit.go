@@ -113,8 +113,9 @@ func (l *Log) put(r Record) {
 	select {
 	case l.queue <- r:
 	default:
-		if l.lost.Add(1) == 1 {
-			l.fail(ErrFull)
+		if l.lost.Add(1) == 1 && l.failing.TryLock() { // else somebody is telling of a failure, or of its end, by way of us
+			l.tell(ErrFull)
+			l.failing.Unlock()
 		}
 	}
 }
@@ -123,6 +124,9 @@ func (l *Log) put(r Record) {
 func (l *Log) Err() error {
 	if err := l.failure.Load(); err != nil {
 		return *err
+	}
+	if l.lost.Load() > 0 {
+		return ErrFull
 	}
 	if since := l.since.Load(); since != 0 && time.Since(time.Unix(0, since)) > patience {
 		return errSlow
@@ -140,6 +144,11 @@ var errSlow = errors.New("audit: the disk has not answered for too long")
 func (l *Log) fail(err error) {
 	l.failing.Lock()
 	defer l.failing.Unlock()
+	l.tell(err)
+}
+
+// tell is fail with l.failing held.
+func (l *Log) tell(err error) {
 	if before := l.failure.Load(); before != nil && (*before).Error() == err.Error() {
 		return
 	}

@@ -71,6 +71,21 @@ func (v *Verifier) File(name string, r io.Reader, each func(Record)) error {
 	}
 }
 
+// Parse reads a line, without its end. It does not check the hash.
+func Parse(line []byte) (r Record, err error) {
+	body, _, err := split(line)
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
+	if err != nil {
+		err = fmt.Errorf("audit: line %w", err)
+	}
+	return r, err
+}
+
+// Hash is that of the last line which was in order.
+func (v *Verifier) Hash() string { return v.at.hash() }
+
 // Summary is what has been checked so far.
 func (v *Verifier) Summary() Verified { return v.summary }
 
