@@ -15,7 +15,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # interop tests keep the list of theirs, and check it; Node is a tool and not a
 # peer.
 PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-packages)) \
-	gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
+	stunnel4 libnginx-mod-stream gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
 	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
 
 .PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean

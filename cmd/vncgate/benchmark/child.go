@@ -42,6 +42,9 @@ func start(log string, pipes bool, name string, args ...string) (*child, error) 
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
+	if !pipes { // else Wait would close what is still to be read
+		go c.wait()
+	}
 	return c, nil
 }
 
@@ -58,19 +61,25 @@ func (c *child) connect() error {
 	return nil
 }
 
+func (c *child) wait() {
+	_ = c.cmd.Wait()
+	close(c.gone)
+}
+
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
 // stop ends it and all that it has started, and waits for it.
 func (c *child) stop() {
 	family := family(c.pid())
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	ended := make(chan struct{})
-	go func() { _ = c.cmd.Wait(); close(ended) }()
+	if c.lines != nil {
+		go c.wait()
+	}
 	select {
-	case <-ended:
+	case <-c.gone:
 	case <-time.After(3 * time.Second):
 		_ = c.cmd.Process.Kill()
-		<-ended
+		<-c.gone
 	}
 	for _, pid := range family[1:] { // of a parent that leaves its children behind
 		if p, err := os.FindProcess(pid); err == nil {
@@ -103,6 +112,11 @@ func (c *child) answers(addresses ...string) error {
 			if err == nil {
 				_ = conn.Close()
 				break
+			}
+			select {
+			case <-c.gone:
+				return fmt.Errorf("%s has ended at once: see its log (-keep)", c.cmd.Args[0])
+			default:
 			}
 			if time.Now().After(end) {
 				return fmt.Errorf("%s does not listen on %s: %w", c.cmd.Args[0], address, err)

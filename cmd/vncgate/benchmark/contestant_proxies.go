@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 )
 
@@ -11,32 +13,54 @@ import (
 
 const cipher = "TLS_AES_128_GCM_SHA256"
 
-// streamModules is where distributions keep the part of nginx that pipes.
-const streamModules = "/usr/lib/nginx/modules/ngx_stream_module.so"
+// nginxStream says how nginx gets the part of it that pipes: by a directive of
+// its configuration, or by none; ok is false if it has none.
+func nginxStream(program string) (directive string, ok bool) {
+	for _, dir := range []string{"/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules"} {
+		path := dir + "/ngx_stream_module.so"
+		if _, err := os.Stat(path); err == nil {
+			return "load_module " + path + ";\n", true
+		}
+	}
+	b, _ := exec.Command(program, "-V").CombinedOutput()
+	return "", strings.Contains(string(b), "--with-stream ")
+}
 
 func startNginx(p *place) (*child, error) {
+	config, piping := nginxStream(p.program)
+	tls := fmt.Sprintf("  ssl_certificate %s; ssl_certificate_key %s; ssl_conf_command Ciphersuites %s; ssl_session_cache shared:%%s:10m;\n", p.pair.cert, p.pair.key, cipher)
+	config += fmt.Sprintf("daemon off; master_process on; worker_processes auto; user root; pid %s/nginx.pid; error_log %s/error.log;\n"+
+		"worker_rlimit_nofile 20000;\nevents { worker_connections 19000; }\n", p.dir, p.dir)
+	if piping {
+		config += "stream {\n" + fmt.Sprintf(tls, "pipes") + "  proxy_timeout 1h;\n" + p.nginxPipes() + "}\n"
+	}
+	config += "http {\n" + fmt.Sprintf(tls, "pages") + "  access_log off;\n"
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		config += fmt.Sprintf("  %s_temp_path %s/%s;\n", kind, p.dir, kind)
+	}
+	path, err := p.write("nginx.conf", config+p.nginxPages()+"}\n")
+	if err != nil {
+		return nil, err
+	}
+	return start(p.log("nginx"), false, p.program, "-p", p.dir, "-c", path, "-e", p.log("nginx-early"))
+}
+
+func (p *place) nginxPipes() string {
 	stream := ""
 	for _, via := range []string{viaTCP, viaTLS} {
 		stream += fmt.Sprintf("  server { listen %s%s; proxy_pass %s; }\n", p.listen[via], map[bool]string{true: " ssl"}[via == viaTLS], p.display.TCP)
 	}
+	return stream
+}
+
+func (p *place) nginxPages() string {
 	web := ""
 	for _, via := range []string{viaWS, viaWSS} {
 		web += fmt.Sprintf(`  server { listen %s%s; location / { proxy_pass http://%s; proxy_http_version 1.1;
     proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "Upgrade"; proxy_read_timeout 1h; } }
 `, p.listen[via], map[bool]string{true: " ssl"}[via == viaWSS], p.display.WS)
 	}
-	tls := fmt.Sprintf("  ssl_certificate %s; ssl_certificate_key %s; ssl_conf_command Ciphersuites %s; ssl_session_cache shared:bench%%s:10m;\n", p.pair.cert, p.pair.key, cipher)
-	config := fmt.Sprintf("load_module %s;\ndaemon off; master_process on; worker_processes auto; user root; pid %s/nginx.pid; error_log %s/error.log;\nworker_rlimit_nofile 20000;\nevents { worker_connections 19000; }\n", streamModules, p.dir, p.dir)
-	config += "stream {\n" + fmt.Sprintf(tls, "s") + "  proxy_timeout 1h;\n" + stream + "}\n"
-	config += "http {\n" + fmt.Sprintf(tls, "h") + "  access_log off;\n"
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		config += fmt.Sprintf("  %s_temp_path %s/%s;\n", kind, p.dir, kind)
-	}
-	path, err := p.write("nginx.conf", config+web+"}\n")
-	if err != nil {
-		return nil, err
-	}
-	return start(p.log("nginx"), false, p.program, "-p", p.dir, "-c", path, "-e", p.log("nginx-early"))
+	return web
 }
 
 func startHAProxy(p *place) (*child, error) {

@@ -20,6 +20,7 @@ type job struct {
 	Gateway  int  // process whose family is measured; 0: none
 	Resume   bool // TLS sessions
 	Stall    float64
+	WarmUp   float64
 	Source   int // first loopback address that connections come from: 127.0.0.Source
 }
 
@@ -56,7 +57,6 @@ const (
 )
 
 const (
-	warmUp      = 400 * time.Millisecond
 	floodBuffer = 512 << 10
 	clipboardMB = 1000000
 	framePiece  = 10 << 10 // what noVNC sends in one frame at most
@@ -90,6 +90,7 @@ func runLoad(in io.Reader, out io.Writer) error {
 	return nil
 }
 
+func (j *job) warmUp() time.Duration   { return time.Duration(j.WarmUp * float64(time.Second)) }
 func (j *job) duration() time.Duration { return time.Duration(j.Seconds * float64(time.Second)) }
 
 // span is what passed between warm-up and end, and what the gateway spent on it.
@@ -109,7 +110,7 @@ func (j *job) window(count *atomic.Int64, failed <-chan error) (span, error) {
 			return nil
 		}
 	}
-	if err := wait(warmUp); err != nil {
+	if err := wait(j.warmUp()); err != nil {
 		return span{}, err
 	}
 	begun, before, cpu := time.Now(), count.Load(), cpuOf(j.Gateway)
@@ -239,10 +240,10 @@ func ping(j *job, o *outcome) error {
 		}
 		got := time.Now()
 		since := got.Sub(begun)
-		if since > warmUp {
+		if since > j.warmUp() {
 			took = append(took, got.Sub(sent))
 		}
-		if since > warmUp+j.duration() {
+		if since > j.warmUp()+j.duration() {
 			break
 		}
 	}

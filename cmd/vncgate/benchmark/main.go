@@ -79,6 +79,7 @@ type options struct {
 	idle      []int
 	rounds    int
 	seconds   float64
+	warmUp    float64
 	stall     float64
 	settle    time.Duration
 	out       string
@@ -106,6 +107,7 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	f.Func("idle", "`NUMBERS` of idle sessions (default 500,5000); websockify gets 500 at most", numbers(&o.idle))
 	f.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
 	f.Float64Var(&o.seconds, "seconds", 2, "how long one measurement takes")
+	f.Float64Var(&o.warmUp, "warm-up", 0.4, "seconds before it that are not counted")
 	f.Float64Var(&o.stall, "stall", 5, "seconds for which a viewer stops reading")
 	f.DurationVar(&o.settle, "settle", 5*time.Second, "how long idle sessions are left alone before memory is looked at")
 	f.StringVar(&o.out, "out", "", "`FILE` that gets one JSON line for each measurement, behind what it has")

@@ -141,6 +141,10 @@ func (r *runner) present() ([]contestant, error) {
 				return nil, err
 			}
 		}
+		if _, pipes := nginxStream(c.program); c.name == "nginx" && !pipes {
+			fmt.Fprintln(r.progress, "nginx has no stream module: it is left out where it would be a pipe (tcp, tls)")
+			c.vias = []string{viaWS, viaWSS}
+		}
 		list = append(list, c)
 	}
 	if len(list) == 0 {

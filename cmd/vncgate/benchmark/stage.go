@@ -20,7 +20,7 @@ const firstSource = 10
 
 // begin starts a load client on a job.
 func (st *stage) begin(j job) (*child, error) {
-	j.At, j.Gateway, j.Stall = st.at, st.gateway, st.r.o.stall
+	j.At, j.Gateway, j.Stall, j.WarmUp = st.at, st.gateway, st.r.o.stall, st.r.o.warmUp
 	if j.Seconds == 0 {
 		j.Seconds = st.r.o.seconds
 	}
@@ -133,7 +133,7 @@ func (st *stage) stall() (outcome, error) {
 		return outcome{}, err
 	}
 	defer other.stop()
-	time.Sleep(warmUp)
+	time.Sleep(time.Duration(st.r.o.warmUp * float64(time.Second)))
 	before := pssOf(st.gateway)
 	c, err := st.begin(job{Kind: jobStall, Sessions: 1})
 	if err != nil {

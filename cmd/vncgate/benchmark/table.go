@@ -18,6 +18,7 @@ type row struct {
 	scenario
 	unit  string
 	cells map[string]*cell
+	tls   *row // of x509: the same with TLS from the first byte
 }
 
 // cell is what the rounds gave.
@@ -57,7 +58,7 @@ func rowsOf(list []measurement) (rows []*row, subjects []string) {
 			key := m.scenario.String() + unit
 			r := found[key]
 			if r == nil {
-				r = &row{m.scenario, unit, map[string]*cell{}}
+				r = &row{m.scenario, unit, map[string]*cell{}, nil}
 				found[key] = r
 				rows = append(rows, r)
 			}
@@ -65,6 +66,12 @@ func rowsOf(list []measurement) (rows []*row, subjects []string) {
 				r.cells[m.Subject] = &cell{}
 			}
 			r.cells[m.Subject].values = append(r.cells[m.Subject].values, m.Values[unit])
+		}
+	}
+	for _, r := range rows {
+		if s := r.scenario; s.Via == viaX509 {
+			s.Via = viaTLS
+			r.tls = found[s.String()+r.unit]
 		}
 	}
 	return rows, subjects
@@ -93,6 +100,11 @@ func printTable(out io.Writer, list []measurement) {
 		fmt.Fprintln(w)
 	}
 	_ = w.Flush()
+	for _, s := range subjects {
+		if s != direct && !slices.Contains(append(terminators, websockify...), s) {
+			printGoals(out, rows, s)
+		}
+	}
 	fmt.Fprintln(out, "Medians; ± is half of how far the rounds lay apart; × is to websockify where it takes part, else to the best other peer.")
 }
 
