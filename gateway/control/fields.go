@@ -183,12 +183,12 @@ func explain(err error, known []Field) error {
 	if !ok {
 		return Wrong("%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	name, _, _ := strings.Cut(wrong.Field, ".")
-	expected := wrong.Type.String()
-	if i := slices.IndexFunc(known, func(f Field) bool { return f.Name == name }); i >= 0 {
-		expected = known[i].Kind
+	for name := range strings.SplitSeq(wrong.Field, ".") { // embedded structs are part of the path
+		if i := slices.IndexFunc(known, func(f Field) bool { return f.Name == name }); i >= 0 {
+			return Wrong("Invalid parameter type for '%s', expected: %s", name, known[i].Kind)
+		}
 	}
-	return Wrong("Invalid parameter type for '%s', expected: %s", name, expected)
+	return Wrong("Invalid parameter type, expected: %s", wrong.Type)
 }
 
 // member is one of a JSON object, as it was written.

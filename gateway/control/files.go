@@ -46,7 +46,8 @@ func (f *Files) name(name string) error {
 	if old := f.named[name]; old != nil {
 		_ = old.Close()
 	}
-	f.named[name], f.come = f.come[0], slices.Delete(f.come, 0, 1)
+	f.named[name] = f.come[0]
+	f.come = slices.Delete(f.come, 0, 1)
 	return nil
 }
 

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -289,15 +291,16 @@ func TestFaultInACommand(t *testing.T) {
 }
 
 func TestPermit(t *testing.T) {
-	role := control.Viewer
-	path := serve(t, &control.Server{Table: echoTable(), Permit: func(layers.Credentials) control.Role { return role }})
+	var role atomic.Int32
+	role.Store(int32(control.Viewer))
+	path := serve(t, &control.Server{Table: echoTable(), Permit: func(layers.Credentials) control.Role { return control.Role(role.Load()) }})
 	p := connect(t, path)
 	p.begin(t, true)
 	p.send(t, `{"exec-oob":"steer"}`)
 	if got := p.next(t); !strings.Contains(got, "steer is for role operator, and yours is viewer") {
 		t.Error(got)
 	}
-	role = control.Nobody
+	role.Store(int32(control.Nobody))
 	_, err := control.Dial(t.Context(), path)
 	if err == nil || !strings.Contains(err.Error(), "may not use this control socket") {
 		t.Errorf("%v", err)
@@ -400,4 +403,96 @@ func TestSlowClientLosesEvents(t *testing.T) {
 	if seen+lost != many || lost == 0 || seen < control.MaxEvents {
 		t.Errorf("%d seen, %d lost", seen, lost)
 	}
+}
+
+// TestDescriptorsArePassed: one by each message, named in the order they came.
+func TestDescriptorsArePassed(t *testing.T) {
+	s := &control.Server{Table: control.Commands(&control.Backend{
+		AddDisplay: func(target string, file *os.File) error {
+			c, err := control.ConnOf(file)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			_, err = io.WriteString(c, target)
+			return err
+		},
+	})}
+	c, err := control.Dial(t.Context(), serve(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ours, theirs := socketPair(t)
+	defer ours.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := errors.Join(c.Pass(t.Context(), "display", theirs), c.Pass(t.Context(), "null", null)); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	if _, err := c.Run(t.Context(), "display-add", map[string]string{"fdname": "display", "target": "desk"}); err != nil {
+		t.Error(err)
+	}
+	if got, err := io.ReadAll(ours); string(got) != "desk" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := c.Run(t.Context(), "display-add", map[string]string{"fdname": "null", "target": "desk"}); err == nil || !strings.Contains(err.Error(), "not a connected socket") {
+		t.Errorf("%v", err)
+	}
+	for _, command := range []string{"display-add", "closefd"} {
+		args := map[string]string{"fdname": "display"}
+		if command == "display-add" {
+			args["target"] = "desk"
+		}
+		if _, err := c.Run(t.Context(), command, args); control.ErrorOf(err).Class != control.ClassNotFound {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	if _, err := c.Run(t.Context(), "getfd", map[string]string{"fdname": "none"}); err == nil || !strings.Contains(err.Error(), "No file descriptor supplied") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestTooManyDescriptors: those beyond the bound are closed.
+func TestTooManyDescriptors(t *testing.T) {
+	s := &control.Server{Table: control.Commands(&control.Backend{})}
+	c, err := control.Dial(t.Context(), serve(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	passed := 0
+	for i := range 40 {
+		if c.Pass(t.Context(), fmt.Sprint(i), null) == nil {
+			passed++
+		}
+	}
+	if passed != 16 {
+		t.Errorf("%d were kept", passed)
+	}
+}
+
+// socketPair is a connection, and the other end of it as a file.
+func socketPair(t *testing.T) (net.Conn, *os.File) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fds[0]), "ours")
+	defer file.Close()
+	c, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, os.NewFile(uintptr(fds[1]), "theirs")
 }

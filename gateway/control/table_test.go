@@ -12,11 +12,16 @@ import (
 )
 
 type echoArgs struct {
+	more
 	Name  string           `json:"name" doc:"what to say" enum:"a,b"`
 	Count int              `json:"count,omitempty" doc:"how often"`
 	List  []string         `json:"list,omitempty" doc:"more of it"`
 	Wait  control.Duration `json:"wait,omitempty" doc:"before"`
 	Loud  bool             `json:"loud,omitempty" doc:"or not"`
+}
+
+type more struct {
+	ID string `json:"id,omitempty" doc:"of what"`
 }
 
 func echoTable() *control.Table {
@@ -34,7 +39,7 @@ func echoTable() *control.Table {
 func TestTableRunsWhatItKnows(t *testing.T) {
 	table := echoTable()
 	got, err := table.Run(t.Context(), &control.Call{Role: control.Viewer}, "echo", json.RawMessage(`{"name":"a","count":3,"list":["x"],"wait":"90s","loud":true}`))
-	want := echoArgs{"a", 3, []string{"x"}, control.Duration(90 * time.Second), true}
+	want := echoArgs{more{}, "a", 3, []string{"x"}, control.Duration(90 * time.Second), true}
 	if err != nil || got.(echoArgs).Wait != want.Wait || got.(echoArgs).Count != 3 || !got.(echoArgs).Loud {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -56,10 +61,11 @@ func TestTableRefuses(t *testing.T) {
 		{control.Admin, false, "echo", `{}`, control.ClassGeneric, "Parameter 'name' is missing: what to say", control.ErrArguments},
 		{control.Admin, false, "echo", ``, control.ClassGeneric, "Parameter 'name' is missing", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"c"}`, control.ClassGeneric, "does not accept value 'c'; there are: a, b", control.ErrArguments},
-		{control.Admin, false, "echo", `{"name":"a","cuont":1}`, control.ClassGeneric, "Parameter 'cuont' is unexpected; there are: name, count, list, wait, loud", control.ErrArguments},
+		{control.Admin, false, "echo", `{"name":"a","cuont":1}`, control.ClassGeneric, "Parameter 'cuont' is unexpected; there are: id, name, count, list, wait, loud", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"a","Count":1}`, control.ClassGeneric, "Parameter 'Count' is unexpected", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"a","name":"b"}`, control.ClassGeneric, `"name" is there twice`, control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"a","count":"x"}`, control.ClassGeneric, "Invalid parameter type for 'count', expected: int", control.ErrArguments},
+		{control.Admin, false, "echo", `{"name":"a","id":7}`, control.ClassGeneric, "Invalid parameter type for 'id', expected: string", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"a","count":1.5}`, control.ClassGeneric, "Invalid parameter type for 'count', expected: int", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":"a","list":"x"}`, control.ClassGeneric, "Invalid parameter type for 'list', expected: array", control.ErrArguments},
 		{control.Admin, false, "echo", `{"name":null}`, control.ClassGeneric, "Invalid parameter type for 'name', expected: string", control.ErrArguments},
