@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -92,12 +93,48 @@ func TestBadInput(t *testing.T) {
 	d := theXvnc(t)
 	b := d.back("vnc")
 	limits := "{handshake_timeout: 2s, handshakes: 200}"
-	idle := goroutines(startGate(t, limits, b).dumpGoroutines(t))
+	idle := idleGoroutines(t, limits, b)
 	g := startGate(t, limits, b)
 	before := restingDescriptors(t, g)
 	t.Run("all at once", func(t *testing.T) { allAtOnce(t, g, b) })
 	t.Run("a viewer still gets in", func(t *testing.T) { getsIn(t, g, b, d) })
 	leavesNothing(t, g, before, idle)
+}
+
+// idleGoroutines counts those of a gateway that nobody has come to.
+func idleGoroutines(t *testing.T, limits string, b back) int {
+	t.Helper()
+	g := startGate(t, limits, b)
+	if err := g.answers(); err != nil {
+		t.Fatal(err)
+	}
+	restingDescriptors(t, g)
+	return goroutines(g.dumpGoroutines(t))
+}
+
+// answers is an error unless each listener of the gateway has a word for whoever
+// comes: until then it may just have been bound.
+func (g *gate) answers() error {
+	for _, port := range g.native {
+		r, err := openRaw(port)
+		if err != nil {
+			return err
+		}
+		_, err = r.receive(12)
+		r.Close()
+		if err != nil {
+			return err
+		}
+	}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	for port, scheme := range map[int]string{g.ws: "http", g.wss: "https", g.users: "https"} {
+		answer, err := client.Get(fmt.Sprintf("%s://127.0.0.1:%d/", scheme, port))
+		if err != nil {
+			return err
+		}
+		answer.Body.Close()
+	}
+	return nil
 }
 
 // allAtOnce plays everything at the same time: most of it takes as long as the
@@ -199,7 +236,12 @@ func TestHalfOpen(t *testing.T) {
 	d := theXvnc(t)
 	b := d.back("vnc")
 	limits := "{handshake_timeout: 60s, handshakes: 100}"
-	idle := goroutines(startGate(t, limits, b).dumpGoroutines(t))
+	resting := startGate(t, limits, b)
+	if err := resting.answers(); err != nil { // else it has not begun to serve
+		t.Fatal(err)
+	}
+	restingDescriptors(t, resting)
+	idle := goroutines(resting.dumpGoroutines(t))
 	g := startGate(t, limits, b)
 	before := restingDescriptors(t, g)
 	var silent []net.Conn

@@ -10,26 +10,27 @@ import (
 func TestClipboard(t *testing.T) {
 	xvnc, x11vnc := theXvnc(t), theX11vnc(t)
 	g := startGate(t, "{}", xvnc.back("vnc"), x11vnc.back("vnc"))
-	n := 0
-	for _, tt := range operated() {
-		for _, d := range []*display{xvnc, x11vnc} {
-			n++
-			up, down := fmt.Sprintf("up %d", n), fmt.Sprintf("down %d", n)
-			if d == xvnc && (tt.kind.label == noVNC.label || tt.kind.label == ownPage.label) {
-				up, down = up+" ✓ žluťoučký", down+" ✓ kůň" // by the extended clipboard
-			}
-			if d == x11vnc && tt.kind.label == vncViewer.label {
-				up = "" // these two do not manage it without the gateway either
-			}
-			t.Run(tt.kind.label+" to "+d.label, func(t *testing.T) {
-				tt.kind.needs(t)
-				v := operate(t, g, tt.kind, tt.front, d)
-				carries(t, d, v, up, down)
-				if t.Failed() {
-					t.Logf("the display said:\n%s", d.log.tail(20))
+	for _, d := range []*display{xvnc, x11vnc} {
+		t.Run(d.label, func(t *testing.T) {
+			t.Parallel()
+			for n, tt := range operated() {
+				up, down := fmt.Sprintf("up %d", n), fmt.Sprintf("down %d", n)
+				if d == xvnc && (tt.kind.label == noVNC.label || tt.kind.label == ownPage.label) {
+					up, down = up+" ✓ žluťoučký", down+" ✓ kůň" // by the extended clipboard
 				}
-			})
-		}
+				if d == x11vnc && tt.kind.label == vncViewer.label {
+					up = "" // these two do not manage it without the gateway either
+				}
+				t.Run(tt.kind.label, func(t *testing.T) {
+					tt.kind.needs(t)
+					v := operate(t, g, tt.kind, tt.front, d)
+					carries(t, d, v, up, down)
+					if t.Failed() {
+						t.Logf("the display said:\n%s", d.log.tail(20))
+					}
+				})
+			}
+		})
 	}
 }
 

@@ -26,23 +26,29 @@ func operated() []struct {
 func TestInputArrives(t *testing.T) {
 	xvnc, x11vnc, qemu := theXvnc(t), theX11vnc(t), newQEMU(t)
 	g := startGate(t, "{}", xvnc.back("vnc"), x11vnc.back("vnc"), qemu.back("vnc"))
-	for _, tt := range operated() {
-		for _, d := range []*display{xvnc, x11vnc, qemu} {
-			t.Run(tt.kind.label+" to "+d.label, func(t *testing.T) {
-				tt.kind.needs(t)
-				t.Cleanup(func() {
-					if t.Failed() {
-						t.Logf("the display said:\n%s", d.log.tail(40))
-					}
-				})
-				v := operate(t, g, tt.kind, tt.front, d)
-				if d.x == nil {
-					reachesQEMU(t, d, v)
-				} else {
-					reachesX(t, d.x, v)
-				}
-			})
+	for _, d := range []*display{xvnc, x11vnc, qemu} {
+		t.Run(d.label, func(t *testing.T) {
+			t.Parallel()
+			for _, tt := range operated() {
+				t.Run(tt.kind.label, func(t *testing.T) { testInput(t, g, tt.kind, tt.front, d) })
+			}
+		})
+	}
+}
+
+// testInput works one viewer before one display, which has no other meanwhile.
+func testInput(t *testing.T, g *gate, kind viewerKind, front string, d *display) {
+	kind.needs(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the display said:\n%s", d.log.tail(40))
 		}
+	})
+	v := operate(t, g, kind, front, d)
+	if d.x == nil {
+		reachesQEMU(t, d, v)
+	} else {
+		reachesX(t, d.x, v)
 	}
 }
 

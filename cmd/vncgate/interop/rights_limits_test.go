@@ -63,9 +63,7 @@ func TestRulesOnThePage(t *testing.T) {
 			if err := p.says(o.says); err != nil {
 				t.Error(err)
 			}
-			if err := g.log.has(0, "reason="+quoted(o.reason)); err != nil {
-				t.Error(err)
-			}
+			eventually(t, "so does the log", func() error { return g.log.has(0, "reason="+quoted(o.reason)) })
 			want := 1
 			if name == "replaced" {
 				want = 2

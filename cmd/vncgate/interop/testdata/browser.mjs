@@ -57,9 +57,12 @@ const verbs = {
   eval: (page, { script }) => page.evaluate(script),
   // login answers the page's question for a user name and a password.
   login: async (page, { user, password }) => {
-    await page.locator('input[name=username]:visible, #noVNC_username_input:visible').fill(user);
+    const name = page.locator('input[name=username]:visible, #noVNC_username_input:visible');
     const field = page.locator('input[name=password]:visible, #noVNC_password_input:visible');
-    await field.fill(password);
+    do { // noVNC moves the focus a moment after it asks, and what is typed with it
+      await name.fill(user);
+      await field.fill(password);
+    } while (await name.inputValue() !== user || await field.inputValue() !== password);
     await field.press('Enter');
   },
   key: (page, { key }) => page.keyboard.press(key),
