@@ -92,6 +92,7 @@ type Gateway struct {
 	boards    boards
 	crowd     crowd
 	class     class // of all sessions
+	fair      fair
 	displays  displays
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left

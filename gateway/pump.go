@@ -15,16 +15,19 @@ import (
 )
 
 const (
-	smallRead = 2 << 10  // what a direction reads with while little moves
-	bulkRead  = 64 << 10 // what it reads with while much does
+	smallRead = 2 << 10   // what a direction reads with while little moves
+	bulkRead  = 64 << 10  // what it reads with while much does
+	wideRead  = 512 << 10 // the same while no other relay moves anything
 	tickEvery = time.Second
 )
 
 // The buffers that are lent to a direction while bytes move, with room for a
-// frame header in front.
+// frame header in front. A piece of many bytes is cheap, for every one costs two
+// system calls and mostly two changes of threads, and keeps others waiting.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([maxHeadroom + smallRead]byte) }}
 	bulkBuffers  = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+bulkRead); return &b }}
+	wideBuffers  = sync.Pool{New: func() any { b := make([]byte, maxHeadroom+wideRead); return &b }}
 )
 
 const maxHeadroom = 16
@@ -41,8 +44,9 @@ type pump struct {
 	rate     atomic.Pointer[rate.Limiter] // nil: as fast as can be
 	writing  atomic.Bool                  // nobody reads from src meanwhile
 
+	since  int           // bytes moved since the last yield
 	armed  time.Time     // when the write deadline was last set
-	lent   *[]byte       // a bulk buffer, while bytes move
+	lent   *[]byte       // a bulk or wide buffer, while bytes move
 	ticked int64         // moved at the last tick
 	quiet  time.Duration // how long nothing had moved then
 	spot   spot          // where it rests
@@ -65,26 +69,27 @@ func (p *pump) run() (readErr, writeErr error) {
 	small := smallBuffers.Get().(*[maxHeadroom + smallRead]byte)
 	defer smallBuffers.Put(small)
 	defer p.giveBack()
+	p.relay.fair.enter()
+	defer p.relay.fair.leave()
 	p.begin()
 	for {
 		buf := small[:p.headroom+smallRead]
 		if p.lent != nil {
-			buf = *p.lent
+			buf = p.piece()
 		}
 		if limit := p.rate.Load(); limit != nil { // what waits with us hides the end of src
 			buf = buf[:min(len(buf), p.headroom+limit.Burst())]
 		}
 		n, err := p.src.Read(buf[p.headroom:])
 		if n > 0 {
+			p.yield(n)
 			if err := p.pass(buf[:p.headroom+n]); err != nil {
 				return nil, err
 			}
 		}
 		switch {
 		case err == nil:
-			if p.lent == nil && n == smallRead {
-				p.borrow()
-			}
+			p.grow(n)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if err := p.tick(err); err != nil {
 				return err, nil
@@ -148,6 +153,25 @@ func (p *pump) begin() {
 	p.setReadDeadline(time.Now().Add(max(min(glance, after), leastTick)))
 }
 
+// piece is the part of the lent buffer to read with.
+func (p *pump) piece() []byte {
+	if b := *p.lent; len(b) < wideRead || p.relay.fair.alone() {
+		return b
+	}
+	return (*p.lent)[:p.headroom+bulkRead]
+}
+
+// grow takes a larger buffer if a Read of n bytes had more to come.
+func (p *pump) grow(n int) {
+	switch {
+	case p.lent == nil && n == smallRead:
+		p.borrow()
+	case n >= bulkRead && len(*p.lent) < wideRead && p.relay.fair.alone():
+		bulkBuffers.Put(p.lent)
+		p.lent = wideBuffers.Get().(*[]byte)
+	}
+}
+
 // borrow takes a bulk buffer. From then on a read deadline ticks, if none did
 // before: when a tick passes without a byte, the buffer goes back.
 func (p *pump) borrow() {
@@ -207,8 +231,13 @@ func (p *pump) setDeadline(set func(time.Time) error, t time.Time) {
 }
 
 func (p *pump) giveBack() {
-	if p.lent != nil {
+	switch {
+	case p.lent == nil:
+		return
+	case len(*p.lent) > wideRead:
+		wideBuffers.Put(p.lent)
+	default:
 		bulkBuffers.Put(p.lent)
-		p.lent = nil
 	}
+	p.lent = nil
 }

@@ -26,6 +26,7 @@ type relay struct {
 	filter          *rfb.Filter       // of up; nil in a Pipe
 	server          *rfb.ServerFilter // of down, where something is withheld there; else nil
 
+	fair  *fair                 // who else there is; nil: nobody knows
 	class atomic.Pointer[class] // says when its directions rest; nil: never
 	spawn func(func())          // starts its goroutines; nil: go
 	done  func(ending)          // is called when both directions have ended

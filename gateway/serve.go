@@ -69,7 +69,7 @@ func (s *Session) open() auth.Grant {
 	defer s.mu.Unlock()
 	grant := s.grant
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
-	s.traffic.spawn = s.run
+	s.traffic.spawn, s.traffic.fair = s.run, &s.g.fair
 	s.class = &s.g.class
 	s.class.enter()
 	s.traffic.class.Store(s.class)
