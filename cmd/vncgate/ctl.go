@@ -49,7 +49,6 @@ says who else may. Every command has its name in the protocol as well
 		Example: `  vncgate ctl sessions
   vncgate ctl kill 3f09a1c2 --words "Maintenance." --kick
   vncgate ctl message --all "Back at noon."
-  vncgate ctl sessions --json | jq -r '.[] | select(.target == "desk") | .id'
   vncgate ctl watch
   vncgate ctl shell`,
 		Args: subcommandsOnly,

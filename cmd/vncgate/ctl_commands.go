@@ -208,7 +208,19 @@ func (c *ctlCommand) runOn(ctx context.Context, cmd *cobra.Command, list []proce
 	if len(results) == 0 {
 		return unknown
 	}
-	return c.show(cmd.OutOrStdout(), c.command.Name, results)
+	if err := c.show(cmd.OutOrStdout(), c.command.Name, results); err != nil {
+		return err
+	}
+	return probed(c.command.Name, results)
+}
+
+// probed makes the outcome of a probe that of the program, for scripts.
+func probed(command string, results []result) error {
+	var p control.Probe
+	if command != "target-probe" || json.Unmarshal(results[0].value, &p) != nil || p.OK {
+		return nil
+	}
+	return fmt.Errorf("no viewer would see %s now; 'vncgate doctor' looks closer", p.Target)
 }
 
 // ask runs the command, and for a list all of its pages.

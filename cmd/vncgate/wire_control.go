@@ -68,10 +68,10 @@ func (w *wiring) serveControl() {
 
 func (w *wiring) closeControl() {
 	if c := w.controls; c != nil {
-		if c.ln != nil {
+		c.server.Close()
+		if c.ln != nil { // one that was never served
 			_ = c.ln.Close()
 		}
-		c.server.Close()
 		c.added.Wait()
 	}
 }

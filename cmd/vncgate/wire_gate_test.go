@@ -62,7 +62,7 @@ func newGate(t *testing.T, format string, args ...any) *gate {
 func gateOf(t *testing.T, cfg *config, file *configFile) *gate {
 	t.Helper()
 	g := &gate{t: t, log: &logText{}}
-	log := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(newAdjustable(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	var err error
 	if g.wiring, err = newWiring(t.Context(), cfg, log); err != nil {
 		t.Fatal(err)
