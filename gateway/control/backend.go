@@ -84,6 +84,7 @@ type Listener struct {
 	TLS      bool      `json:"tls" doc:"it has a certificate"`
 	CertEnds time.Time `json:"certificate_ends,omitzero" doc:"when the certificate ends"`
 	Class    string    `json:"class,omitempty" doc:"in which its sessions run"`
+	Page     string    `json:"page,omitempty" doc:"URL of a display's page here: {target} stands for its name, {host} for this machine's"`
 	Sessions int       `json:"sessions" doc:"how many are open"`
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"reflect"
@@ -19,11 +18,22 @@ import (
 	"vncgate/rfb"
 )
 
-// newDesk is a gateway with one display, and one viewer that is in.
+// newDesk is a gateway with one display, and one viewer that is in and reads
+// nothing.
 func newDesk(t *testing.T) (g *gateway.Gateway, viewer net.Conn) {
 	t.Helper()
-	g = &gateway.Gateway{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Resolve: func(_ context.Context, name string) (*gateway.Target, error) {
-		return &gateway.Target{Name: name, Dial: dialDesk, Security: func() []rfb.Security { return []rfb.Security{rfb.None{}} }}, nil
+	g, address := desk(t)
+	viewer = come(t, address)
+	eventually(t, "it is open", func() bool { l := g.List(); return len(l) == 1 && l[0].Open })
+	return g, viewer
+}
+
+// desk is a gateway with one display.
+func desk(t testing.TB) (g *gateway.Gateway, address string) {
+	t.Helper()
+	none := func() []rfb.Security { return []rfb.Security{rfb.None{}} }
+	g = &gateway.Gateway{Resolve: func(_ context.Context, name string) (*gateway.Target, error) {
+		return &gateway.Target{Name: name, Dial: dialDesk, Security: none}, nil
 	}}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,7 +41,7 @@ func newDesk(t *testing.T) (g *gateway.Gateway, viewer net.Conn) {
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- g.Serve(ln, gateway.Front{Name: "front", Target: "desk", Security: func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} }})
+		served <- g.Serve(ln, gateway.Front{Name: "front", Target: "desk", Security: func(net.Conn, string) []rfb.Security { return none() }})
 	}()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -39,7 +49,7 @@ func newDesk(t *testing.T) (g *gateway.Gateway, viewer net.Conn) {
 		_ = g.Shutdown(ctx)
 		<-served
 	})
-	return g, enter(t, g, ln.Addr().String())
+	return g, ln.Addr().String()
 }
 
 // dialDesk reaches a display in memory that sends without end and takes what it
@@ -68,28 +78,6 @@ func dialDesk(context.Context) (net.Conn, error) {
 	return ours, nil
 }
 
-// enter has a viewer come in that reads nothing.
-func enter(t *testing.T, g *gateway.Gateway, address string) net.Conn {
-	t.Helper()
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	viewer, err := rfb.Client(t.Context(), c, &rfb.ClientConfig{Security: []rfb.Security{rfb.None{}}})
-	if err == nil {
-		err = viewer.WriteClientInit(t.Context(), true)
-	}
-	if err == nil {
-		_, err = viewer.ReadServerInit(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it is open", func() bool { l := g.List(); return len(l) == 1 && l[0].Open })
-	return viewer
-}
-
 // TestAsRecordedWithClients replays what real clients said, byte by byte, with
 // the session's ID of today: they are answered as they were then.
 func TestAsRecordedWithClients(t *testing.T) {
@@ -104,7 +92,12 @@ func TestAsRecordedWithClients(t *testing.T) {
 			s := &control.Server{Table: control.Commands(&control.Backend{Gateway: gate}), Version: control.Version{Package: "vncgate devel"}}
 			p := connect(t, serve(t, s))
 			then, now := regexp.MustCompile(`"id":"([0-9a-f]{8})"`), gate.List()[0].ID
+			killed := false
 			for _, s := range c.steps {
+				if killed { // session-kill does not wait for the end
+					eventually(t, "the session has ended", func() bool { return len(gate.List()) == 0 })
+				}
+				killed = strings.Contains(s.text, "session-kill")
 				p.said(t, then.ReplaceAllString(s.text, `"id":"`+now+`"`))
 				for _, want := range s.lines {
 					if !strings.Contains(want, `"event"`) {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { layertest.Main(m) }
 const patience = 20 * time.Second
 
 // serve has a server listen, and ends it with the test.
-func serve(t *testing.T, s *control.Server) (path string) {
+func serve(t testing.TB, s *control.Server) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "c.sock")
 	ln, err := net.Listen("unix", path)
@@ -308,7 +308,7 @@ func TestPermit(t *testing.T) {
 }
 
 // eventually waits for a condition, however loaded the machine is.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if is() {
