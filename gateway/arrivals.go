@@ -86,7 +86,7 @@ func (a *Arrivals) Serve(ln net.Listener, stack ...layers.Layer) error {
 		}
 		wait.reset()
 		if a.enter(c) {
-			go a.arrive(c, stack)
+			go guarded(a.log(), "the display's connection", func() { a.arrive(c, stack) })
 		}
 	}
 }

@@ -72,7 +72,10 @@ func (s *Session) endOf(err error) ending {
 	var gone *Unreachable
 	var refused *rfb.Refusal
 	var ours fault
+	var inProgram *panicked
 	switch {
+	case errors.As(err, &inProgram):
+		return inProgram.ending()
 	case errors.Is(err, ErrFull):
 		return endFull
 	case errors.Is(err, errExpired):

@@ -367,7 +367,7 @@ func (g *Gateway) turnedAway(front Front, c net.Conn, err error) {
 	}
 	select {
 	case g.farewells <- struct{}{}:
-		go g.sendAway(front, c, end)
+		go guarded(g.log(), "the connection", func() { g.sendAway(front, c, end) })
 	default:
 		_ = c.Close()
 	}

@@ -69,6 +69,7 @@ func rawOf(socket syscall.Conn) syscall.RawConn {
 // carry moves bytes until the direction has ended or rests: the work of one
 // goroutine.
 func (p *pump) carry() {
+	defer p.relay.rescue(p)
 	for {
 		readErr, writeErr := p.run()
 		if readErr != errResting {

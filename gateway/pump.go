@@ -45,6 +45,7 @@ type pump struct {
 	writing  atomic.Bool                  // nobody reads from src meanwhile
 
 	since  int           // bytes moved since the last yield
+	left   bool          // it has ended; the relay's lock
 	armed  time.Time     // when the write deadline was last set
 	lent   *[]byte       // a bulk or wide buffer, while bytes move
 	ticked int64         // moved at the last tick

@@ -31,6 +31,8 @@ type relay struct {
 	spawn func(func())          // starts its goroutines; nil: go
 	done  func(ending)          // is called when both directions have ended
 
+	faulted func(*panicked) // is told of a fault in the program; nil: nobody
+
 	ending chan struct{} // closed when an end has begun
 
 	mu     sync.Mutex
@@ -86,17 +88,27 @@ func (r *relay) ended(p *pump, readErr, writeErr error) {
 	} else {
 		r.finish(r.displayEnd(readErr, writeErr), readErr, r.viewer)
 	}
+	if last, end := r.leaves(p); last {
+		r.done(end)
+	}
+}
+
+// leaves counts a direction that has ended, once, and reports whether it was the
+// last.
+func (r *relay) leaves(p *pump) (last bool, end ending) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.left {
+		return false, r.end
+	}
+	p.left = true
 	r.leave(p)
 	r.left--
-	last, end := r.left == 0, r.end
+	last = r.left == 0
 	if last && r.rest != nil {
 		r.rest.Stop()
 	}
-	r.mu.Unlock()
-	if last {
-		r.done(end)
-	}
+	return last, r.end
 }
 
 // finish records the first end and gives the other direction a moment: the

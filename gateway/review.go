@@ -100,6 +100,7 @@ func (g *Gateway) reviewAll() {
 func (s *Session) review(no ending) {
 	s.reviewing.Lock()
 	defer s.reviewing.Unlock()
+	defer s.rescue() // who cannot be asked about must not stay
 	if _, stopped := s.stoppedEnd(); stopped || !s.hasGrant() {
 		return
 	}

@@ -34,18 +34,29 @@ func (s *Session) Start(ctx context.Context, c net.Conn, done func(error)) {
 	shaking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.hookStop(func() { cancel(s.stopCause()) })
-	top, err := s.join(shaking, c)
+	top, err := s.joinSafely(shaking, c)
 	if err != nil {
 		end := s.endOf(err)
+		defer s.close(end)
+		defer s.rescue()
 		end.refuse(top)
-		s.close(end)
 		return
 	}
-	s.relay(ctx)
+	if p := s.relaySafely(ctx); p != nil {
+		p.ending().tell(s.viewer.Conn)
+		_ = s.display.Close()
+		s.close(p.ending())
+	}
 }
 
-// run starts a goroutine of the session: all that it has begin here.
-func (s *Session) run(f func()) { go f() }
+// run starts a goroutine of the session: all that it has begin here. What is
+// carried there has its own rescue, for a relay must know which direction ended.
+func (s *Session) run(f func()) {
+	go func() {
+		defer s.rescue()
+		f()
+	}()
+}
 
 // relay begins to move messages.
 func (s *Session) relay(ctx context.Context) {
@@ -69,7 +80,7 @@ func (s *Session) open() auth.Grant {
 	defer s.mu.Unlock()
 	grant := s.grant
 	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
-	s.traffic.spawn, s.traffic.fair = s.run, &s.g.fair
+	s.traffic.spawn, s.traffic.faulted, s.traffic.fair = s.run, s.faulted, &s.g.fair
 	s.class = &s.g.class
 	s.class.enter()
 	s.traffic.class.Store(s.class)
@@ -99,6 +110,8 @@ func (s *Session) whyCancelled(ctx context.Context) ending {
 
 // relayed ends a session whose relay has: it closes both connections.
 func (s *Session) relayed(end ending) {
+	defer s.close(end)
+	defer s.rescue()
 	if s.unhook != nil {
 		s.unhook()
 	}
@@ -107,21 +120,24 @@ func (s *Session) relayed(end ending) {
 	s.class.leave()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
-	s.close(end)
 }
 
-// close is the end of every session that was started.
+// close is the end of every session that was started. Whatever fails in it, its
+// place is given back.
 func (s *Session) close(end ending) {
+	defer func() {
+		if s.done != nil {
+			s.done(end.err)
+		}
+	}()
+	defer s.Release()
+	defer s.stopUsing()
+	defer s.rescue()
 	if s.board != nil {
 		s.board.post(Notice{Kind: NoticeEnding, Words: end.words, Code: end.code})
 	}
 	s.report(end)
 	s.ended(end)
-	s.stopUsing()
-	s.Release()
-	if s.done != nil {
-		s.done(end.err)
-	}
 }
 
 // stopUsing lets the display be stopped, if it was started for its sessions.

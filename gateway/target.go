@@ -126,6 +126,12 @@ func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Durati
 	if err != nil {
 		return nil, t.unreachable(ctx, "dial", err)
 	}
+	in := false
+	defer func() {
+		if !in { // after a panic, too
+			_ = c.Close()
+		}
+	}()
 	spent.enter(stageDisplay)
 	stack := t.Layers
 	if t.SendProxy != 0 {
@@ -134,7 +140,6 @@ func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Durati
 	}
 	stacked, err := layers.Stack(ctx, c, stack...)
 	if err != nil {
-		_ = c.Close()
 		return nil, t.unreachable(ctx, "layers", err)
 	}
 	display, err := rfb.Client(ctx, stacked, &rfb.ClientConfig{Security: security, GreetTimeout: greet})
@@ -142,6 +147,7 @@ func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Durati
 		_ = stacked.Close()
 		return nil, t.unreachable(ctx, "handshake", err)
 	}
+	in = true
 	return display, nil
 }
 

@@ -73,6 +73,12 @@ func (w *watched) watch(gone func(error)) (stop func()) {
 
 func (w *watched) lookOut(gone func(error), done chan<- struct{}) {
 	defer close(done)
+	defer func() {
+		if v := recover(); v != nil {
+			w.err = caught(v)
+			gone(w.err)
+		}
+	}()
 	var buf [64]byte
 	for w.err == nil && len(w.kept) < maxKept {
 		n, err := w.Conn.Read(buf[:])

@@ -209,6 +209,7 @@ func (s *Split) admit(ctx context.Context, c net.Conn) {
 	s.work.Go(func() {
 		defer cancel(nil)
 		defer s.half.remove(h)
+		defer s.contain(c)
 		if err := s.examine(ctx, c, h); err != nil {
 			s.config.Log.Debug("connection refused", "remote", c.RemoteAddr().String(), "error", err)
 			_ = c.Close()

@@ -127,7 +127,7 @@ func newHandler(cfg Config) http.Handler {
 	if cfg.Logins != nil {
 		mux.HandleFunc("GET "+startPath+"{ticket}", startLogin(cfg))
 	}
-	return secure(e.tokenPaths(mux))
+	return contained(cfg.Log, secure(e.tokenPaths(mux)))
 }
 
 // anyPath is the pattern of what leads nowhere else.
