@@ -35,6 +35,7 @@ type Filter struct {
 	listed  bool // EncodingExtendedMouseButtons has gone to the display
 
 	held    []byte // the start of a message, until it is whole
+	done    []byte // what was held, until the Write has ended
 	skip    int    // bytes to come of a message that is withheld
 	before  []byte // what to write before the message just judged
 	instead []byte // what to write for it, if not itself
@@ -87,6 +88,8 @@ func (f *Filter) Write(b []byte) (n int, err error) {
 		publish(&f.passed, f.forwarded)
 		publish(&f.dropped, f.withheld)
 		publish(&f.inputs, f.acted)
+		returnHeld(f.done)
+		f.done = nil
 	}
 	err = f.err
 	f.turn.Unlock()
@@ -188,7 +191,7 @@ func (f *Filter) take(b []byte) (n int, pass bool, err error) {
 		f.skip = size - len(b)
 		return len(b), false, nil
 	}
-	f.held = append(f.held, b...)
+	f.hold(b)
 	return len(b), false, nil
 }
 
@@ -216,7 +219,7 @@ func (f *Filter) takeHeld(b []byte) (n int, pass bool, err error) {
 			return n, false, nil
 		}
 		more := min(size-len(f.held), len(b)-n)
-		f.held = append(f.held, b[n:n+more]...)
+		f.hold(b[n : n+more])
 		n += more
 	}
 }
@@ -229,19 +232,6 @@ func (f *Filter) judgeHeld() error {
 	}
 	f.letGo()
 	return err
-}
-
-// keptHeld is how much memory for a message that came in pieces stays for the
-// next.
-const keptHeld = 2 << 10
-
-// letGo forgets the message held, not yet its bytes: f.instead may be them.
-func (f *Filter) letGo() {
-	if cap(f.held) > keptHeld {
-		f.held = nil
-		return
-	}
-	f.held = f.held[:0]
 }
 
 // refuse reports whether a message of length n is withheld whatever comes
