@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -61,18 +62,33 @@ func (p *place) write(name, text string) (string, error) {
 func (p *place) log(name string) string { return filepath.Join(p.dir, name+".log") }
 
 // startVncgate has a proof of identity at every entrance, a policy that asks
-// for it, and its log.
+// for it, its log, and metrics where the build knows of them.
 func startVncgate(p *place) (*child, error) {
-	tokens, err := p.write("tokens", token+": "+p.display.TCP+"\n")
+	metrics := fmt.Sprintf("admin: {address: %q, open: [metrics]}\n", "unix:"+filepath.Join(p.dir, "admin.sock"))
+	config, err := p.vncgateConfig(metrics)
 	if err != nil {
 		return nil, err
+	}
+	if exec.Command(p.program, "serve", "--config", config, "--check").Run() != nil { // an older build
+		if config, err = p.vncgateConfig(""); err != nil {
+			return nil, err
+		}
+	}
+	return start(p.log("vncgate"), false, p.program, "serve", "--config", config)
+}
+
+// vncgateConfig writes the configuration, with more at its end.
+func (p *place) vncgateConfig(more string) (path string, err error) {
+	tokens, err := p.write("tokens", token+": "+p.display.TCP+"\n")
+	if err != nil {
+		return "", err
 	}
 	secret, err := p.write("password", password+"\n")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	certificate := fmt.Sprintf("{certificate: %s, key: %s}", p.pair.cert, p.pair.key)
-	config, err := p.write("vncgate.yaml", fmt.Sprintf(`
+	return p.write("vncgate.yaml", fmt.Sprintf(`
 listeners:
   - {address: %[1]q, web: {}, sources: [bench]}
   - {address: %[2]q, web: {}, sources: [bench], tls: %[6]s}
@@ -88,11 +104,7 @@ policy:
   - {who: ["method:vnc", "method:x509-vnc"], targets: display, allow: [all]}
 limits: {sessions: 30000, handshakes: 8192}
 %[12]s`, p.listen[viaWS], p.listen[viaWSS], p.listen[viaTCP], p.listen[viaTLS], p.listen[viaX509],
-		certificate, secret, p.display.TCP, tokens, p.pair.cert, p.pair.key, p.extra))
-	if err != nil {
-		return nil, err
-	}
-	return start(p.log("vncgate"), false, p.program, "serve", "--config", config)
+		certificate, secret, p.display.TCP, tokens, p.pair.cert, p.pair.key, more+p.extra))
 }
 
 func startWebsockify(p *place) (*child, error) {
