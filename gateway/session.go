@@ -76,7 +76,7 @@ type Session struct {
 
 func newSession(g *Gateway, front Front) *Session {
 	var id [4]byte
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	_, _ = rand.Read(id[:])   // never fails (crypto/rand)
 	id[0] = id[0]&0x5f | 0xa0 // a letter first, so that no script takes it for a number
 	return &Session{g: g, front: front, name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now(), ticketEnd: front.Expires}
 }
