@@ -94,6 +94,7 @@ type Gateway struct {
 	class     class // of all sessions
 	fair      fair
 	displays  displays
+	past      Totals // of sessions that have ended
 	idleSince time.Time
 	idle      chan struct{} // closed when draining and no session is left
 	fullLog   rate.Sometimes
@@ -341,6 +342,7 @@ func (g *Gateway) forget(s *Session) {
 	defer g.mu.Unlock()
 	g.slots.leave(s)
 	delete(g.sessions, s)
+	g.past.add(s)
 	if len(g.sessions) == 0 {
 		g.idleSince = time.Now()
 	}

@@ -56,6 +56,7 @@ type Filter struct {
 
 	forwarded, withheld, acted uint64 // published when a Write ends
 	passed, dropped, inputs    atomic.Uint64
+	tally                      tally
 }
 
 // NewFilter returns a Filter for the messages behind ClientInit.
@@ -90,6 +91,7 @@ func (f *Filter) Write(b []byte) (n int, err error) {
 		publish(&f.inputs, f.acted)
 		returnHeld(f.done)
 		f.done = nil
+		f.tally.publish()
 	}
 	err = f.err
 	f.turn.Unlock()
@@ -267,6 +269,7 @@ func (f *Filter) count(msg []byte, pass bool) {
 			f.acted++
 		}
 	}
+	f.tally.count(msg, pass)
 	if pass {
 		f.forwarded++
 	} else {

@@ -53,6 +53,7 @@ func (w *wiring) openAdmin(ctx context.Context, cfg *adminConfig) (err error) {
 	}
 	w.admin = a
 	w.adminHealth(a)
+	w.serveMetrics()
 	return nil
 }
 
