@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"vncgate/auth"
 	"vncgate/gateway/control"
 )
 
@@ -138,9 +139,30 @@ func sessionRow(s control.Session) []string {
 		target += " (" + s.Reached + ")"
 	}
 	return []string{
-		s.ID, s.State, orText(s.User, "("+s.Method+")"), s.From, target, strings.Join(s.Rights, ","), since(s.Since),
+		s.ID, s.State, orText(s.User, "("+s.Method+")"), s.From, target, shortRights(s.Rights), since(s.Since),
 		bytesText(s.BytesUp), bytesText(s.BytesDown), rtt,
 	}
+}
+
+// shortRights names rights by sets of them, where they are whole.
+func shortRights(names []string) string {
+	rights, err := auth.ParseRights(names)
+	if err != nil { // of a newer gateway
+		return strings.Join(names, ",")
+	}
+	var short []string
+	for _, set := range []struct {
+		name string
+		auth.Rights
+	}{{"all", auth.AllRights}, {"control", auth.Control}, {"clipboard", auth.Clipboard}} {
+		if rights.Has(set.Rights) {
+			short, rights = append(short, set.name), rights&^set.Rights
+		}
+	}
+	if rights != 0 {
+		short = append(short, rights.String())
+	}
+	return strings.Join(short, ",")
 }
 
 func showSessions(w io.Writer, results []result) error {

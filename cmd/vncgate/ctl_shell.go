@@ -178,9 +178,11 @@ func (c *ctl) complete(cmd *cobra.Command, t io.Writer, line string, pos int) (s
 	if len(names) == 1 {
 		more += " "
 	} else if more == last {
+		var list strings.Builder
 		for _, f := range found {
-			fmt.Fprintln(t, "  "+cellText(strings.ReplaceAll(f, "\t", "  ")))
+			list.WriteString("  " + cellText(strings.ReplaceAll(f, "\t", "  ")) + "\n")
 		}
+		_, _ = io.WriteString(t, list.String())
 	}
 	head = head[:len(head)-len(last)] + more
 	return head + tail, len(head), true

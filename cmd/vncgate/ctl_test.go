@@ -320,6 +320,17 @@ func TestCtlShell(t *testing.T) {
 	}
 }
 
+func TestShortRights(t *testing.T) {
+	for names, want := range map[string]string{
+		"all": "all", "control": "control", "view,keyboard,clipboard": "clipboard,view,keyboard", "all,opaque": "all,opaque",
+		"control,clipboard,resize": "control,clipboard,resize", "view,dance": "view,dance",
+	} {
+		if got := shortRights(strings.Split(names, ",")); got != want {
+			t.Errorf("%s: %s", names, got)
+		}
+	}
+}
+
 func TestSplitWords(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                       "",

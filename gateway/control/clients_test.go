@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"vncgate/gateway"
 	"vncgate/gateway/control"
@@ -29,12 +31,15 @@ func newDesk(t *testing.T) (g *gateway.Gateway, viewer net.Conn) {
 }
 
 // desk is a gateway with one display.
-func desk(t testing.TB) (g *gateway.Gateway, address string) {
+func desk(t testing.TB, configure ...func(*gateway.Gateway)) (g *gateway.Gateway, address string) {
 	t.Helper()
 	none := func() []rfb.Security { return []rfb.Security{rfb.None{}} }
 	g = &gateway.Gateway{Resolve: func(_ context.Context, name string) (*gateway.Target, error) {
 		return &gateway.Target{Name: name, Dial: dialDesk, Security: none}, nil
 	}}
+	for _, change := range configure {
+		change(g)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -214,4 +219,79 @@ func TestKillOfWhoReadsNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestOutOfBandBesideRealWork: a display that takes nothing keeps the viewer's
+// keys, set-rights waits for it, a probe for one that says nothing, and the
+// session is ended all the same.
+func TestOutOfBandBesideRealWork(t *testing.T) {
+	silent := make(chan net.Conn, 1)
+	gate, address := desk(t, func(g *gateway.Gateway) {
+		g.Resolve = func(_ context.Context, name string) (*gateway.Target, error) {
+			return &gateway.Target{
+				Name: name, Security: func() []rfb.Security { return []rfb.Security{rfb.None{}} },
+				Dial: func(ctx context.Context) (net.Conn, error) {
+					if name == "desk" {
+						return dialDeaf(ctx)
+					}
+					ours, theirs := net.Pipe()
+					silent <- theirs
+					return ours, nil
+				},
+			}, nil
+		}
+	})
+	viewer := come(t, address)
+	eventually(t, "it is open", func() bool { l := gate.List(); return len(l) == 1 && l[0].Open })
+	keys := bytes.Repeat(rfb.AppendKeyEvent(nil, true, 'a'), 1000)
+	_ = viewer.SetWriteDeadline(time.Now().Add(patience))
+	go func() {
+		for {
+			if _, err := viewer.Write(keys); err != nil {
+				return
+			}
+		}
+	}()
+	b := &control.Backend{Gateway: gate, Probe: func(ctx context.Context, name string) (control.Probe, error) {
+		_, err := gate.Probe(ctx, name)
+		return control.Probe{}, err
+	}}
+	c, err := control.Dial(t.Context(), serve(t, &control.Server{Table: control.Commands(b)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := gate.List()[0].ID
+	go func() {
+		_, _ = c.Run(t.Context(), "session-set-rights", control.SetRights{Which: control.Which{ID: id}, Without: []string{"keyboard"}})
+	}()
+	go func() { _, _ = c.Run(t.Context(), "target-probe", control.ProbeArgs{Target: "silent"}) }()
+	for _, command := range []string{"session-pause", "session-resume", "session-kill"} {
+		if got, err := c.RunOOB(t.Context(), command, control.Which{ID: id}); err != nil || string(got) != `{"sessions":1}` {
+			t.Errorf("%s: %s, %v", command, got, err)
+		}
+	}
+	eventually(t, "the session has ended", func() bool { return len(gate.List()) == 0 })
+	_ = c.Close() // the probe is given up
+	select {
+	case s := <-silent:
+		_ = s.Close()
+	case <-time.After(patience):
+		t.Error("nobody was probed")
+	}
+}
+
+// dialDeaf reaches a display that takes nothing once its viewer is in.
+func dialDeaf(context.Context) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	go func() {
+		ctx := context.Background()
+		c, err := rfb.Server(ctx, theirs, &rfb.ServerConfig{Security: []rfb.Security{rfb.None{}}})
+		if err != nil {
+			return
+		}
+		if _, err := c.ReadClientInit(ctx); err == nil {
+			_ = c.WriteServerInit(ctx, rfb.ServerInit{Width: 64, Height: 48, Format: rfb.Format32(), Name: "deaf"})
+		}
+	}()
+	return ours, nil
 }
