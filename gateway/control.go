@@ -142,7 +142,7 @@ func (e Ending) ending() ending {
 func (s *Session) info() (SessionInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.held {
+	if !s.held || s.front.Quiet {
 		return SessionInfo{}, false
 	}
 	info := SessionInfo{

@@ -105,7 +105,7 @@ func (g *Gateway) Emit(e Event) {
 
 // emit reports what has happened in the session.
 func (s *Session) emit(e Event) {
-	if s.g.Observe == nil {
+	if s.g.Observe == nil || s.front.Quiet && e.Kind != Panicked {
 		return
 	}
 	info := s.described()

@@ -52,6 +52,9 @@ type Front struct {
 	// Identities were proved before the RFB handshake, outside of the
 	// connection's own stack (a log-in of the web page).
 	Identities []auth.Identity
+	// Quiet keeps sessions out of log, events and lists, but for faults of the
+	// program: those by which a gateway looks whether it works.
+	Quiet bool
 	// Rights and Limits narrow every grant, as a ticket or a listener may; the
 	// zero values do not.
 	Rights auth.Rights

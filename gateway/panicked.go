@@ -46,7 +46,11 @@ func (p *panicked) ending() ending {
 
 // faulted tells log and observers, who count it.
 func (s *Session) faulted(p *panicked) {
-	s.logger().Error("fault in the program; this session alone ends", "error", p, "stack", p.stack)
+	log := s.logger()
+	if s.front.Quiet {
+		log = s.g.log()
+	}
+	log.Error("fault in the program; this session alone ends", "error", p, "stack", p.stack)
 	s.emit(Event{Kind: Panicked, Reason: reasonInternal, Err: p, Details: map[string]string{"stack": p.stack}})
 }
 

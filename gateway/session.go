@@ -246,6 +246,9 @@ func errorAttr(err error) slog.Attr {
 
 // logger is the session's: every line says who, from where and to what.
 func (s *Session) logger() *slog.Logger {
+	if s.front.Quiet {
+		return slog.New(slog.DiscardHandler)
+	}
 	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.name}
 	if who := s.granted().Identity; who.Method != "" {
 		attrs = append(attrs, "user", who.String())

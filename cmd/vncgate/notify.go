@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -23,11 +24,12 @@ type notifier struct {
 	log     *slog.Logger
 	figures func() string
 	healthy func(context.Context) error
+	mute    atomic.Bool // another process speaks for the service
 }
 
 // tell is best effort: where nobody listens, nobody is missed.
 func (n *notifier) tell(state string) {
-	if n == nil {
+	if n == nil || n.mute.Load() {
 		return
 	}
 	if _, err := daemon.SdNotify(false, state); err != nil {
@@ -58,8 +60,14 @@ func (n *notifier) stopping() {
 // status shows text until the figures come again.
 func (n *notifier) status(text string) { n.tell("STATUS=" + text) }
 
-// mainIs says that another process is the service's main one.
-func (n *notifier) mainIs(pid int) { n.tell(fmt.Sprintf("MAINPID=%d", pid)) }
+// mainIs says that another process is the service's main one. It is the last that
+// is said here.
+func (n *notifier) mainIs(pid int) {
+	if n != nil {
+		n.tell(fmt.Sprintf("MAINPID=%d", pid))
+		n.mute.Store(true)
+	}
+}
 
 // run keeps the status fresh and feeds the watchdog until ctx ends. Who watches
 // does so in vain if it is fed by a clock: it gets something only after a session
@@ -78,7 +86,7 @@ func (n *notifier) run(ctx context.Context) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	for !n.mute.Load() {
 		if watched > 0 {
 			n.feed(ctx, watched)
 		}

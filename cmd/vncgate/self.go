@@ -29,7 +29,7 @@ func (w *wiring) selfSession(ctx context.Context) error {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	front := gateway.Front{
-		Name: selfName, Target: selfName, Find: selfTarget,
+		Name: selfName, Target: selfName, Find: selfTarget, Quiet: true,
 		Identities: []auth.Identity{{Method: selfMethod}},
 		Security:   func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} },
 	}

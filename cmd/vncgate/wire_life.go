@@ -78,7 +78,7 @@ func (w *wiring) isShuttingDown() bool { return w.leaving.Load() }
 
 // figures are for systemctl status.
 func (w *wiring) figures() string {
-	n := w.gate.Sessions()
+	n := len(w.gate.List())
 	d, draining := w.gate.Draining()
 	switch next := w.successor(); {
 	case next != nil:
