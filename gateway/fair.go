@@ -11,11 +11,17 @@ const (
 	// somebody may come.
 	yieldAfter = 128 << 10
 	yieldAlone = 2 << 20
+	// maxOwners is how many directions of a gateway may have a thread of their
+	// own: a thread is no more than some pages, and many are no help.
+	maxOwners = 64
 )
 
 // fair counts the directions of all relays of a gateway that do not rest. A nil
 // one knows of none, and takes others to be there.
-type fair struct{ awake atomic.Int32 }
+type fair struct {
+	awake  atomic.Int32
+	owners atomic.Int32 // of threads
+}
 
 func (f *fair) enter() {
 	if f != nil {
@@ -46,5 +52,32 @@ func (p *pump) yield(n int) {
 	if p.since += n; p.since >= after {
 		p.since = 0
 		runtime.Gosched()
+	}
+}
+
+// own gives a direction in which much moves a thread of its own while there are
+// others, and takes it back when there are none. The system's scheduler prefers
+// threads that have done little: with the flood on one thread, all the others
+// are such, while otherwise the flood soon has been on each of them.
+func (p *pump) own() {
+	f := p.relay.fair
+	switch others := f != nil && !f.alone(); {
+	case others == p.owns:
+	case !others:
+		p.disown()
+	case f.owners.Add(1) > maxOwners:
+		f.owners.Add(-1)
+	default:
+		p.owns = true
+		runtime.LockOSThread()
+	}
+}
+
+// disown gives the thread up.
+func (p *pump) disown() {
+	if p.owns {
+		p.owns = false
+		p.relay.fair.owners.Add(-1)
+		runtime.UnlockOSThread()
 	}
 }

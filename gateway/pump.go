@@ -45,6 +45,7 @@ type pump struct {
 	writing  atomic.Bool                  // nobody reads from src meanwhile
 
 	since  int           // bytes moved since the last yield
+	owns   bool          // a thread
 	left   bool          // it has ended; the relay's lock
 	armed  time.Time     // when the write deadline was last set
 	lent   *[]byte       // a bulk or wide buffer, while bytes move
@@ -70,6 +71,7 @@ func (p *pump) run() (readErr, writeErr error) {
 	small := smallBuffers.Get().(*[maxHeadroom + smallRead]byte)
 	defer smallBuffers.Put(small)
 	defer p.giveBack()
+	defer p.disown()
 	p.relay.fair.enter()
 	defer p.relay.fair.leave()
 	p.begin()
@@ -77,6 +79,7 @@ func (p *pump) run() (readErr, writeErr error) {
 		buf := small[:p.headroom+smallRead]
 		if p.lent != nil {
 			buf = p.piece()
+			p.own()
 		}
 		if limit := p.rate.Load(); limit != nil { // what waits with us hides the end of src
 			buf = buf[:min(len(buf), p.headroom+limit.Burst())]
@@ -198,6 +201,7 @@ func (p *pump) tick(err error) error {
 	if moved := p.moved.Load(); moved != p.ticked {
 		p.ticked, p.quiet = moved, 0
 	} else {
+		p.disown()
 		p.giveBack()
 		p.quiet += next
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,11 @@ func TestPumpPieces(t *testing.T) {
 	defer sink.Close()
 	go func() { _, _ = io.Copy(io.Discard, viewer) }()
 	var f fair
+	var owners []int
 	src := &endless{Conn: near, then: func(reads int) {
+		if reads%10 == 5 && reads > 10 {
+			owners = append(owners, int(f.owners.Load()))
+		}
 		switch reads {
 		case 20: // two directions of another relay
 			f.enter()
@@ -75,8 +80,11 @@ func TestPumpPieces(t *testing.T) {
 	about(20, bulkRead)
 	about(29, bulkRead)
 	about(31, wideRead)
-	if f.awake.Load() != 1 || r.down.lent != nil {
-		t.Errorf("left behind: %d counted, lent %v", f.awake.Load(), r.down.lent != nil)
+	if f.awake.Load() != 1 || f.owners.Load() != 0 || r.down.lent != nil || r.down.owns {
+		t.Errorf("left behind: %d awake, %d owners, lent %v", f.awake.Load(), f.owners.Load(), r.down.lent != nil)
+	}
+	if want := []int{0, 1, 0}; !slices.Equal(owners, want) {
+		t.Errorf("threads owned: %v, want %v", owners, want)
 	}
 	if !(&f).alone() || (*fair)(nil).alone() {
 		t.Error("who is alone")
