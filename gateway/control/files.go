@@ -1,7 +1,6 @@
 package control
 
 import (
-	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -39,7 +38,7 @@ func (f *Files) name(name string) error {
 	defer f.mu.Unlock()
 	if len(f.come) == 0 {
 		//lint:ignore ST1005 QEMU says it so, and clients know it
-		return errors.New("No file descriptor supplied via SCM_RIGHTS")
+		return generic("No file descriptor supplied via SCM_RIGHTS")
 	}
 	if f.named == nil {
 		f.named = map[string]*os.File{}
