@@ -162,6 +162,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(context.Background())
 	running.Go(func() { w.watch(watching) })
 	running.Go(func() { w.follow(watching) })
+	running.Go(func() { w.tidy(watching) })
 	running.Go(w.serveControl)
 	running.Go(func() { w.notify.run(watching) })
 	w.succeeds()
