@@ -142,6 +142,6 @@ func (l *loop) wake(event *unix.EpollEvent) {
 	p := l.pumps[uint64(uint32(event.Fd))|uint64(uint32(event.Pad))<<32]
 	l.mu.Unlock()
 	if p != nil {
-		p.relay.wake(p)
+		p.relay.wake(p, event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 }

@@ -133,15 +133,16 @@ func (r *relay) watch(p *pump) error {
 	return loop.watch(p, r.paused)
 }
 
-// wake goes on with p, for which something has come; in a pause it is the end of
-// its peer. Loops call it.
-func (r *relay) wake(p *pump) {
+// wake goes on with p, for which something has come; gone says that its peer may
+// have left, which alone counts in a pause: what came before that was taken from
+// the kernel may be told only now. Loops call it.
+func (r *relay) wake(p *pump, gone bool) {
 	r.mu.Lock()
 	resting, paused := p.spot.resting, r.paused
 	p.spot.resting = resting && paused // an end takes it up
 	r.mu.Unlock()
 	switch {
-	case !resting:
+	case !resting, paused && !gone:
 	case paused:
 		r.launch(func() { r.cut(r.leaving(p)) })
 	default:
