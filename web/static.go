@@ -130,7 +130,7 @@ func (p *pages) serve(w http.ResponseWriter, r *http.Request, name string, setti
 // has reports whether name is a file that the page is made of.
 func (p *pages) has(name string) bool {
 	info, err := fs.Stat(p.files, name)
-	return err == nil && !info.IsDir() && !strings.HasPrefix(name, ".")
+	return err == nil && !info.IsDir() && !strings.HasPrefix(name, ".") && name != dashboardPage
 }
 
 // cacheControl lets files whose name holds a hash be kept for good; everything

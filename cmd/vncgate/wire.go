@@ -120,6 +120,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		w.closeSources()
 		return nil, err
 	}
+	w.adminAPI()
 	return w, nil
 }
 

@@ -155,7 +155,7 @@ func (w *wiring) controlListeners() []control.Listener {
 			l.For = "displays"
 		default:
 			if d.server != nil {
-				l.For, l.Sources = "browsers", d.l.Sources
+				l.For, l.Sources, l.Page = "browsers", d.l.Sources, d.page()
 			}
 			l.Security = *d.l.types(d.kind())
 		}

@@ -29,7 +29,12 @@ export default defineConfig({
     assetsInlineLimit: 0, // no data: scripts or styles, the content security policy forbids them
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: { index: root + 'index.html', vnc: root + 'vnc.html', vnc_lite: root + 'vnc_lite.html' },
+      input: {
+        index: root + 'index.html',
+        vnc: root + 'vnc.html',
+        vnc_lite: root + 'vnc_lite.html',
+        admin: root + 'admin.html',
+      },
     },
   },
   plugins: [licenses(root)],

@@ -1,0 +1,171 @@
+// The admin API of the gateway, as far as the dashboard uses it.
+
+import { Reader } from './sse.ts';
+
+export interface Session {
+  id: string;
+  state: 'waiting' | 'open' | 'paused';
+  user?: string;
+  method?: string;
+  from: string;
+  target: string;
+  class?: string;
+  since: string;
+  expires?: string;
+  rights: string[];
+  ticket?: string;
+  bytes_up: number;
+  bytes_down: number;
+  rtt_ms?: number;
+}
+
+export interface Target {
+  name: string;
+  address?: string;
+  state: 'up' | 'down' | 'unknown';
+  reason?: string;
+  sessions: number;
+}
+
+export interface Listener {
+  name: string;
+  target?: string;
+  page?: string;
+}
+
+export interface Stats {
+  version: string;
+  draining: boolean;
+  drain_ends?: string;
+  open: number;
+  waiting: number;
+  paused: number;
+  handshakes: number;
+}
+
+export interface Happened {
+  id: string;
+  event: string;
+  time: string;
+  data: {
+    session?: Session;
+    target?: string;
+    from?: string;
+    actor?: string;
+    reason?: string;
+    words?: string;
+    error?: string;
+    missed?: number;
+    details?: Record<string, string>;
+  };
+}
+
+export interface WhoAmI {
+  name: string;
+  role: string;
+  commands: string[];
+}
+
+export interface Probe {
+  ok: boolean;
+  error?: string;
+  ms: number;
+  width?: number;
+  height?: number;
+}
+
+export interface Shared {
+  id: string;
+  link?: string;
+  token: string;
+  expires: string;
+}
+
+/** ApiError is a refusal in the gateway's words. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    words: string,
+  ) {
+    super(words);
+  }
+}
+
+/** Silence is a gateway that does not answer. */
+export class Silence extends Error {}
+
+// A page of a list is small; this many would be more than anybody can read.
+const maxPages = 40;
+
+/** Api asks with a token, or with what the browser proves by itself. */
+export class Api {
+  constructor(
+    readonly token: string,
+    private readonly base = './api/v1/',
+    private readonly patience = 20_000,
+  ) {}
+
+  get<T>(path: string): Promise<T> {
+    return this.ask<T>(path, { headers: { Accept: 'application/json' } });
+  }
+
+  post<T>(path: string, body: object): Promise<T> {
+    return this.ask<T>(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  }
+
+  /** all gathers a list that comes in parts. */
+  async all<T>(noun: string): Promise<T[]> {
+    const list: T[] = [];
+    let after = '';
+    for (let i = 0; i < maxPages; i++) {
+      const page = await this.get<Record<string, T[]> & { next?: string }>(`${noun}${after}`);
+      list.push(...(page[noun] ?? []));
+      if (page.next === undefined || page.next === '') break;
+      after = `?after=${encodeURIComponent(page.next)}`;
+    }
+    return list;
+  }
+
+  /** follow tells of events until the connection ends. */
+  async follow(after: string, stop: AbortSignal, opened: () => void, tell: (e: Happened) => void): Promise<void> {
+    const query = after === '' ? '?last=100' : `?after=${encodeURIComponent(after)}`;
+    const answer = await this.fetch(`events${query}`, { headers: { Accept: 'text/event-stream' }, signal: stop });
+    if (answer.body === null) throw new Silence();
+    opened();
+    const reader = new Reader();
+    const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await text.read();
+      if (done) return;
+      for (const message of reader.take(value)) tell({ id: '', ...(JSON.parse(message.data) as object) } as Happened);
+    }
+  }
+
+  private async ask<T>(path: string, init: RequestInit): Promise<T> {
+    const answer = await this.fetch(path, { ...init, signal: AbortSignal.timeout(this.patience) });
+    return (await answer.json()) as T;
+  }
+
+  private async fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.token !== '') headers.set('Authorization', `Bearer ${this.token}`);
+    let answer: Response;
+    try {
+      answer = await fetch(this.base + path, { ...init, headers, cache: 'no-store', credentials: 'same-origin' });
+    } catch {
+      throw new Silence('The gateway does not answer');
+    }
+    if (!answer.ok) throw new ApiError(answer.status, await words(answer));
+    return answer;
+  }
+}
+
+async function words(answer: Response): Promise<string> {
+  try {
+    const body = (await answer.json()) as { error?: unknown };
+    if (typeof body.error === 'string') return body.error;
+  } catch {
+    // Something between us and the gateway has answered.
+  }
+  return `The gateway answered with ${answer.status}`;
+}

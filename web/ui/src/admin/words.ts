@@ -1,0 +1,93 @@
+// Numbers, times and events in words.
+
+import type { Happened, Listener, Session, Target } from './api.ts';
+
+/** size is a number of bytes, short. */
+export function size(bytes: number): string {
+  let value = bytes;
+  for (const unit of ['B', 'kB', 'MB', 'GB']) {
+    if (value < 1000) return `${value < 10 && unit !== 'B' ? value.toFixed(1) : Math.round(value)} ${unit}`;
+    value /= 1000;
+  }
+  return `${value.toFixed(1)} TB`;
+}
+
+/** lasted is a time span: 42 s, 3 min, 2 h 5 min, 3 d. */
+export function lasted(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`;
+}
+
+/** viewOnly reports whether a viewer can do nothing but look. */
+export function viewOnly(s: Session): boolean {
+  return !s.rights.includes('keyboard') && !s.rights.includes('pointer');
+}
+
+/** rights are what a viewer may do, in a few words. */
+export function rights(s: Session): string {
+  if (viewOnly(s)) return 'watch';
+  return s.rights.some((r) => r.startsWith('clipboard')) ? 'control, clipboard' : 'control';
+}
+
+/** pageOf is the address of a target's page, seen from a browser that reaches us as host; undefined for none. */
+export function pageOf(target: Target, listeners: readonly Listener[], host: string): string | undefined {
+  const way = listeners.find((l) => l.page !== undefined && (l.target === undefined || l.target === '' || l.target === target.name));
+  return way?.page?.replace('{host}', host).replace('{target}', encodeURIComponent(target.name));
+}
+
+const stories: Record<string, string> = {
+  SESSION_AUTHENTICATED: 'logged in',
+  SESSION_OPENED: 'sees the display',
+  SESSION_CLOSED: 'left',
+  SESSION_REFUSED: 'was refused',
+  SESSION_PAUSED: 'was paused',
+  SESSION_RESUMED: 'goes on',
+  SESSION_MESSAGE: 'was told',
+  AUTH_FAILED: 'gave a wrong proof',
+  GRANT_CHANGED: 'has other rights now',
+  TARGET_DOWN: 'Display down',
+  TARGET_UP: 'Display up again',
+  CERT_EXPIRING: 'A certificate ends soon',
+  DRAINING: 'Nobody is let in any more',
+  UNDRAINED: 'Viewers are let in again',
+  CONFIG_RELOADED: 'Configuration reloaded',
+  CONFIG_REJECTED: 'Configuration has a mistake',
+  COMMAND: 'Command',
+  PANIC: 'A fault in the program ended a session',
+  AUDIT_FAILING: 'The audit log cannot be written',
+  AUDIT_RECOVERED: 'The audit log is written again',
+  EVENTS_LOST: 'Some events were lost here',
+};
+
+const bad = new Set(['SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
+
+/** isBad reports whether an event is something to look at. */
+export function isBad(e: Happened): boolean {
+  return bad.has(e.event);
+}
+
+/** story is an event in a sentence. */
+export function story(e: Happened): string {
+  const { session, target, from, actor, reason, words, error, missed, details } = e.data;
+  let text = stories[e.event] ?? e.event;
+  if (e.event.startsWith('SESSION_') || e.event === 'AUTH_FAILED' || e.event === 'GRANT_CHANGED') {
+    text = `${who(session) || from || 'A viewer'} ${text}`;
+  }
+  if (e.event === 'COMMAND') text = details?.['command'] ?? text;
+  const about = target ?? session?.target ?? '';
+  if (about !== '') text += ` (${about})`;
+  const why = error ?? words ?? reason ?? '';
+  if (why !== '') text += `: ${why}`;
+  if (actor !== undefined && actor !== '') text += `, by ${actor}`;
+  if (missed !== undefined && missed > 0) text += `, and ${missed} more before`;
+  return text;
+}
+
+/** who is a session's viewer. */
+export function who(session: Session | undefined): string {
+  return session?.user ?? '';
+}
