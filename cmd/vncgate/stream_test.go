@@ -37,6 +37,7 @@ type streamDisplay struct {
 	mu      sync.Mutex
 	wrong   []string
 	keys    atomic.Int64
+	slower  atomic.Int64 // by what the pauses are longer than usual
 	open    sync.Map // of net.Conn
 }
 
@@ -97,7 +98,7 @@ func (d *streamDisplay) serve(c net.Conn) {
 		if _, err := conn.Write(b); err != nil {
 			break
 		}
-		time.Sleep(streamPause)
+		time.Sleep(streamPause * time.Duration(1+d.slower.Load()))
 	}
 	_ = c.Close()
 	<-done
@@ -142,6 +143,7 @@ func (d *streamDisplay) complaints() []string {
 // streamViewer looks at a streaming display and types.
 type streamViewer struct {
 	what  string
+	pause time.Duration
 	c     *rfb.Conn
 	read  atomic.Int64
 	typed atomic.Int64
@@ -150,7 +152,7 @@ type streamViewer struct {
 }
 
 // watchStream comes in over the stated layers.
-func watchStream(ctx context.Context, what, address string, stack ...layers.Layer) (*streamViewer, error) {
+func watchStream(ctx context.Context, what, address string, slower int64, stack ...layers.Layer) (*streamViewer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := layers.Dial(ctx, address)
@@ -159,7 +161,7 @@ func watchStream(ctx context.Context, what, address string, stack ...layers.Laye
 	}
 	top, err := layers.Stack(ctx, c, stack...)
 	if err == nil {
-		v := &streamViewer{what: what, ended: make(chan struct{})}
+		v := &streamViewer{what: what, pause: 5 * streamPause * time.Duration(1+slower), ended: make(chan struct{})}
 		if v.c, err = rfb.Client(ctx, top, &rfb.ClientConfig{Security: []rfb.Security{rfb.None{}}}); err == nil {
 			err = v.c.WriteClientInit(ctx, true)
 		}
@@ -212,7 +214,7 @@ func (v *streamViewer) typeOn() {
 			return
 		}
 		v.typed.Add(1)
-		time.Sleep(5 * streamPause)
+		time.Sleep(v.pause)
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *ran) upgrade() {
 
 func (r *ran) watch(w way) *streamViewer {
 	r.t.Helper()
-	v, err := watchStream(r.t.Context(), w.name, w.address, w.stack...)
+	v, err := watchStream(r.t.Context(), w.name, w.address, 0, w.stack...)
 	if err != nil {
 		r.t.Fatalf("%s: %v", w.name, err)
 	}
