@@ -19,6 +19,9 @@ type Probed struct {
 	Security, Stack string
 	// Init is what the display says of itself: its name, size and form.
 	Init rfb.ServerInit
+	// Asleep says that the display is not running, and would be started for a
+	// viewer: nothing else is known of it then.
+	Asleep bool
 	// Took is how long it was until then.
 	Took time.Duration
 }
@@ -29,6 +32,18 @@ type Probed struct {
 // that takes one at a time may still refuse. It tries once. The error matches
 // ErrNoTarget or is an *Unreachable. ctx and Limits.DialTimeout bound it.
 func (g *Gateway) Probe(ctx context.Context, name string) (Probed, error) {
+	return g.probeAll(ctx, name, false)
+}
+
+// Check is Probe for programs that ask again and again, so it disturbs nobody:
+// a display that somebody sees is asked no further than whether it would let us
+// in, since some send others away once a newcomer has said ClientInit, and one
+// that is started when it is wanted is not started (Probed.Asleep).
+func (g *Gateway) Check(ctx context.Context, name string) (Probed, error) {
+	return g.probeAll(ctx, name, true)
+}
+
+func (g *Gateway) probeAll(ctx context.Context, name string, gently bool) (Probed, error) {
 	g.mu.Lock()
 	g.prepare()
 	g.mu.Unlock()
@@ -39,7 +54,10 @@ func (g *Gateway) Probe(ctx context.Context, name string) (Probed, error) {
 	var first error
 	for _, t := range append([]*Target{target}, target.Fallbacks...) {
 		begun := time.Now()
-		found, err := g.probe(ctx, t)
+		if gently && t.Launcher != nil && !t.Launcher.running() {
+			return Probed{Reached: t.Name, Asleep: true}, nil
+		}
+		found, err := g.probe(ctx, t, gently && g.seen(name))
 		g.tried(ctx, t, err)
 		if err == nil {
 			found.Reached, found.Took = t.Name, time.Since(begun)
@@ -52,7 +70,18 @@ func (g *Gateway) Probe(ctx context.Context, name string) (Probed, error) {
 	return Probed{}, first
 }
 
-func (g *Gateway) probe(ctx context.Context, t *Target) (Probed, error) {
+// seen reports whether a viewer sees the target.
+func (g *Gateway) seen(name string) bool {
+	for _, s := range g.List() {
+		if s.Open && s.Target == name {
+			return true
+		}
+	}
+	return false
+}
+
+// probe ends behind the SecurityResult if it is to be brief.
+func (g *Gateway) probe(ctx context.Context, t *Target, brief bool) (Probed, error) {
 	if t.Launcher != nil {
 		if !g.launches(t.Launcher) {
 			return Probed{}, ErrDraining
@@ -71,6 +100,9 @@ func (g *Gateway) probe(ctx context.Context, t *Target) (Probed, error) {
 	}
 	defer display.Close()
 	found := Probed{Security: methodOf(display.Secured), Stack: layers.Describe(display.Conn)}
+	if brief {
+		return found, nil
+	}
 	if err := display.WriteClientInit(ctx, true); err != nil {
 		return Probed{}, t.unreachable(ctx, "handshake", err)
 	}

@@ -28,6 +28,7 @@ func (w *wiring) adminHealth(a *adminServer) {
 	a.mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) {
 		answerHealth(rw, w.ready())
 	})
+	a.mux.Handle("GET /healthz", w.healthz(a))
 }
 
 // ready says why no viewer would be let in.
