@@ -222,6 +222,9 @@ func (t *times) look() {
 		return
 	}
 	t.a.saw(t.s.traffic.filter.Inputs(), now)
+	if t.s.traffic.isPaused() { // its viewer can do nothing
+		t.a.active = now
+	}
 	if end, why := t.a.end(); !end.IsZero() && !now.Before(end) {
 		t.mu.Unlock()
 		t.s.stop(why)

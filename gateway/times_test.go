@@ -181,6 +181,25 @@ func TestTimesOfASession(t *testing.T) {
 	}
 }
 
+// Nobody is called idle for a pause, in which nothing can be done.
+func TestPauseIsNotIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const idle = 15 * time.Minute
+		s := newRelayed(t, auth.Grant{Rights: auth.AllRights, Limits: auth.Limits{Idle: idle}})
+		ended := s.start(t)
+		time.Sleep(idle / 2)
+		s.traffic.pause()
+		time.Sleep(4 * idle)
+		s.traffic.resume()
+		resumed := time.Now()
+		end := <-ended
+		s.close()
+		if took := time.Since(resumed); end.reason != "idle" || took < idle-time.Minute || took > idle+time.Minute {
+			t.Errorf("%s %s after the pause", end.reason, took)
+		}
+	})
+}
+
 // hours is a policy that is open from 0 to closes, and says so.
 type hours struct {
 	mu     sync.Mutex
