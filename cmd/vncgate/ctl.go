@@ -59,7 +59,7 @@ says who else may. Every command has its name in the protocol as well
 	flags.BoolVar(&c.json, "json", false, "write JSON, for scripts")
 	_ = cmd.MarkPersistentFlagFilename("socket", "sock")
 	c.addCommands(cmd)
-	cmd.AddCommand(c.viewOnlyCommand(), c.eventsCommand(), c.watchCommand(), c.topCommand(), c.shellCommand())
+	cmd.AddCommand(c.viewOnlyCommand(), c.profileCommand(), c.eventsCommand(), c.watchCommand(), c.topCommand(), c.shellCommand())
 	return cmd
 }
 

@@ -43,7 +43,7 @@ var ctlSpecs = map[string]ctlSpec{
 }
 
 // notOnCommandLine are the commands that make no sense by themselves there.
-var notOnCommandLine = []string{"getfd", "closefd", "listener-add", "display-add"}
+var notOnCommandLine = []string{"getfd", "closefd", "listener-add", "display-add", "profile"}
 
 // ctlCommand is one command of the table on the command line.
 type ctlCommand struct {

@@ -207,6 +207,17 @@ func TestCtlSteersTheGateway(t *testing.T) {
 	g.fails("there are no classes", "set-class", "x", "bulk")
 }
 
+func TestCtlProfile(t *testing.T) {
+	g := newSteered(t, "")
+	path := filepath.Join(t.TempDir(), "goroutines.txt")
+	g.says("go tool pprof "+path, "profile", "goroutine", "--text", "--output", path)
+	if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), "goroutine profile:") {
+		t.Errorf("%.50q, %v", b, err)
+	}
+	g.fails("does not accept value 'dance'", "profile", "dance", "--output", path)
+	g.fails("not a directory", "profile", "heap", "--output", filepath.Join(path, "x"))
+}
+
 // TestCtlReload: what has changed is told, and a mistake changes nothing.
 func TestCtlReload(t *testing.T) {
 	g := newSteered(t, "")

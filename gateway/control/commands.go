@@ -36,6 +36,7 @@ func Commands(b *Backend) *Table {
 		New("closefd", Admin, "Close a descriptor that has a name", b.closeFD),
 		New("listener-add", Admin, "Serve viewers on a listening socket that was passed", b.listenerAdd),
 		New("display-add", Admin, "Hand over a display's connected socket to a target that waits for it", b.displayAdd),
+		New("profile", Admin, "Write where the process spends its time or memory to a descriptor that was passed", b.profile),
 		New("quit", Admin, "End the gateway as a signal would", b.quit),
 	)
 	t.Add(

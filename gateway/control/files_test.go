@@ -104,3 +104,40 @@ func socketPair(t *testing.T) (net.Conn, *os.File) {
 	}
 	return c, os.NewFile(uintptr(fds[1]), "theirs")
 }
+
+// TestProfile: what comes through the descriptor is what Go's tools read.
+func TestProfile(t *testing.T) {
+	c, err := control.Dial(t.Context(), serve(t, &control.Server{Table: control.Commands(&control.Backend{})}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for args, begins := range map[control.ProfileArgs]string{
+		{Kind: "goroutine", Text: true}: "goroutine profile:",
+		{Kind: "heap"}:                  "\x1f\x8b", // gzip
+		{Kind: "cpu", Time: 1}:          "\x1f\x8b",
+		{Kind: "trace", Time: 1}:        "go 1.",
+	} {
+		file, err := os.CreateTemp(t.TempDir(), "profile")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args.Name = "out"
+		if err := c.Pass(t.Context(), "out", file); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Run(t.Context(), "profile", args); err != nil {
+			t.Errorf("%s: %v", args.Kind, err)
+		}
+		b, err := os.ReadFile(file.Name())
+		if err != nil || !strings.HasPrefix(string(b), begins) {
+			t.Errorf("%s: %.20q, %v", args.Kind, b, err)
+		}
+		_ = file.Close()
+	}
+	for _, args := range []control.ProfileArgs{{Kind: "dance"}, {Kind: "cpu", Name: "none"}, {Kind: "cpu", Time: -1}} {
+		if _, err := c.Run(t.Context(), "profile", args); err == nil {
+			t.Errorf("%+v: no error", args)
+		}
+	}
+}
