@@ -58,7 +58,13 @@ and secret that it names, but listens nowhere.
 
 While it serves, the file is read again when it changes and on SIGHUP: targets and
 policy count at once, for sessions that are up the policy; the log names what else
-has changed, which takes effect at the next start. A mistake changes nothing.`,
+has changed, which takes effect at the next start. A mistake changes nothing.
+
+SIGUSR2 exchanges the program without ending a session: it is started anew, as its
+file and its configuration are then, and takes the listening sockets over, while
+this process serves those it has (limits.upgrade_timeout). If that fails, all is as
+it was, and the log says why. SIGTERM lets sessions go on for limits.shutdown_timeout;
+a second one ends at once.`,
 		Example: `  vncgate serve --listen :6080 --target localhost:5901
   vncgate serve --listen :6080 --listen rfb://:5900 --target unix:/run/qemu/vm.vnc
   vncgate serve --listen :6443 --tls-cert tls.crt --tls-key tls.key \

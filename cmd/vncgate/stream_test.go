@@ -38,7 +38,7 @@ type streamDisplay struct {
 	wrong   []string
 	keys    atomic.Int64
 	slower  atomic.Int64 // by what the pauses are longer than usual
-	open    sync.Map // of net.Conn
+	open    sync.Map     // of net.Conn
 }
 
 func newStreamDisplay(t *testing.T) *streamDisplay {

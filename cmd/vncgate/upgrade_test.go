@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"vncgate/certs"
+	"vncgate/gateway/control"
 	"vncgate/layers"
 )
 
@@ -135,9 +136,30 @@ func (r *ran) listening(n int) (at []string) {
 func (r *ran) upgrade() {
 	r.t.Helper()
 	newest := r.pids[len(r.pids)-1]
-	must(r.t, syscall.Kill(newest, syscall.SIGUSR2))
+	if len(r.pids)%2 == 0 {
+		must(r.t, syscall.Kill(newest, syscall.SIGUSR2))
+	} else {
+		r.ask("upgrade")
+	}
 	r.awaits("there is a new process", func() bool { return r.pid() != newest && r.pid() != 0 })
 	r.pids = append(r.pids, r.pid())
+}
+
+// ask has the newest process do something, by its control socket.
+func (r *ran) ask(command string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	c, err := control.Dial(ctx, r.path("control"))
+	must(r.t, err)
+	defer c.Close()
+	answer, err := c.Run(ctx, command, nil)
+	if err != nil {
+		r.t.Errorf("%s: %v", command, err)
+	}
+	if command == "upgrade" && !strings.Contains(string(answer), `"process"`) {
+		r.t.Errorf("%s: %s", command, answer)
+	}
 }
 
 func (r *ran) watch(w way) *streamViewer {
