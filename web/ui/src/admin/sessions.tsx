@@ -194,7 +194,7 @@ function Cells({ s, rate }: { s: Session; rate: Rate | undefined }): JSX.Element
   return (
     <>
       <td class="who">
-        <b>{who(s) || 'unknown'}</b> {s.state !== 'open' && <span class={`state ${s.state}`}>{s.state}</span>}
+        <b>{who(s) || 'not logged in'}</b> {s.state !== 'open' && <span class={`state ${s.state}`}>{s.state}</span>}
         <small>{s.from}{s.method !== undefined && `, ${s.method}`}</small>
       </td>
       <td data-label="Display">{s.target}</td>

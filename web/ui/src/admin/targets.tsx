@@ -3,12 +3,15 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { lifetimes, uses } from '../sharing.ts';
-import type { Shared } from './api.ts';
+import type { Shared, Target } from './api.ts';
 import { Dialog } from './dialog.tsx';
 import { useDashboard, useStateOf } from './use.ts';
 import { pageOf } from './words.ts';
 
 const states = { up: 'up', down: 'down', unknown: 'not tried' };
+
+// A display that somebody looks at is up, whoever was the last to try.
+const stateOf = (t: Target): Target['state'] => (t.state === 'unknown' && t.sessions > 0 ? 'up' : t.state);
 
 /** Targets is the list. */
 export function Targets(): JSX.Element {
@@ -27,7 +30,7 @@ export function Targets(): JSX.Element {
           return (
             <li key={t.name} data-target={t.name}>
               <div class="what">
-                <b>{t.name}</b> <span class={`state ${t.state}`}>{states[t.state]}</span>
+                <b>{t.name}</b> <span class={`state ${stateOf(t)}`}>{states[stateOf(t)]}</span>
                 <small>{t.sessions === 1 ? '1 session' : `${t.sessions} sessions`}{t.address !== undefined && `, ${t.address}`}</small>
                 {t.reason !== undefined && <small class="why">{t.reason}</small>}
               </div>

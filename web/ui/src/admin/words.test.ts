@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import type { Session, Target } from './api.ts';
+import { fits } from './sessions.tsx';
+import { isBad, lasted, pageOf, rights, size, story } from './words.ts';
+
+const session: Session = {
+  id: 'S1', state: 'open', user: 'alice', from: '192.0.2.1:4000', target: 'desk', since: '2026-01-01T00:00:00Z',
+  rights: ['view', 'keyboard', 'pointer'], bytes_up: 0, bytes_down: 0,
+};
+const target: Target = { name: 'lab/1', state: 'up', sessions: 0 };
+
+describe('words', () => {
+  it.each([[0, '0 B'], [999, '999 B'], [1500, '1.5 kB'], [25_000_000, '25 MB'], [3e12, '3.0 TB']])('size %d', (n, want) => {
+    expect(size(n)).toBe(want);
+  });
+  it.each([[-5, '0 s'], [59_999, '59 s'], [60_000, '1 min'], [7_500_000, '2 h 5 min'], [3e8, '3 d']])('lasted %d', (n, want) => {
+    expect(lasted(n)).toBe(want);
+  });
+  it('rights', () => {
+    expect(rights(session)).toBe('control');
+    expect(rights({ ...session, rights: ['view', 'clipboard-out'] })).toBe('watch');
+    expect(rights({ ...session, rights: ['view', 'pointer', 'clipboard-out'] })).toBe('control, clipboard');
+  });
+  it('pages', () => {
+    const all = { name: ':1', page: 'https://{host}:1/vnc/{target}' };
+    expect(pageOf(target, [{ name: ':5900' }, { name: ':2', target: 'other', page: 'x' }, all], 'gate')).toBe('https://gate:1/vnc/lab%2F1');
+    expect(pageOf(target, [{ name: ':5900' }], 'gate')).toBeUndefined();
+  });
+  it('stories', () => {
+    const at = { id: '1', time: '2026-01-01T00:00:00Z' };
+    expect(story({ ...at, event: 'SESSION_CLOSED', data: { session, reason: 'viewer left' } })).toBe('alice left (desk): viewer left');
+    expect(story({ ...at, event: 'AUTH_FAILED', data: { from: '192.0.2.9:1', missed: 3 } })).toBe('192.0.2.9:1 gave a wrong proof, and 3 more before');
+    expect(story({ ...at, event: 'COMMAND', data: { actor: 'token:ops', details: { command: 'reload' } } })).toBe('reload, by token:ops');
+    expect(story({ ...at, event: 'NEW_KIND', data: {} })).toBe('NEW_KIND');
+    expect(isBad({ ...at, event: 'TARGET_DOWN', data: {} })).toBe(true);
+  });
+  it('filter', () => {
+    expect(fits(session, '')).toBe(true);
+    expect(fits(session, 'ALICE desk')).toBe(true);
+    expect(fits(session, 'alice other')).toBe(false);
+  });
+});
