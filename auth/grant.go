@@ -35,6 +35,9 @@ type Grant struct {
 	// Review is when to ask again, because the answer may be another one then:
 	// a schedule closes. Zero: only when somebody says that things changed.
 	Review time.Time
+	// Class is the class that the session runs in (gateway.Class); "" leaves that
+	// to the target.
+	Class string
 	// Rule is what decided, in words for people and logs: "rule 2 (night)".
 	Rule string
 }

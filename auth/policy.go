@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -16,6 +17,8 @@ type Policy struct {
 type Decision struct {
 	Rights Rights
 	Limits Limits
+	// Class is that of the rule; with several identities the first one's.
+	Class string
 	// Rule is the number, from 1, of the rule that gave the rights: with
 	// several identities the one that narrowed them last. 0: no rule did.
 	Rule int
@@ -107,6 +110,7 @@ func (d Decision) and(other Decision) Decision {
 		all.Rights = both
 	}
 	all.Limits = d.Limits.Narrow(other.Limits)
+	all.Class = cmp.Or(d.Class, other.Class)
 	all.Until = sooner(d.Until, other.Until)
 	return all
 }
@@ -129,7 +133,7 @@ func (p *Policy) decide(req *Request, id *Identity) Decision {
 			return Decision{Rule: i + 1, Name: c.rule.Name, Until: until, Err: err}
 		}
 		if why == fitting {
-			return Decision{Rights: c.rule.Allow &^ c.rule.Deny, Limits: c.rule.Limits, Rule: i + 1, Name: c.rule.Name, Until: until}
+			return Decision{Rights: c.rule.Allow &^ c.rule.Deny, Limits: c.rule.Limits, Class: c.rule.Class, Rule: i + 1, Name: c.rule.Name, Until: until}
 		}
 	}
 	return Decision{Until: until}

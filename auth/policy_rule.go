@@ -58,6 +58,9 @@ type Rule struct {
 	Allow, Deny Rights
 	// Limits bound what they do.
 	Limits Limits
+	// Class is the class that the sessions run in (gateway.Class); "" leaves that
+	// to target and listener.
+	Class string
 }
 
 // compiled is a rule that can be followed.

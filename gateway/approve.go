@@ -91,6 +91,9 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
 	s.stages.enter(stageQueue)
+	if err := s.joinClass(target); err != nil {
+		return err
+	}
 	if err := s.takeSeat(ctx); err != nil {
 		return err
 	}

@@ -151,6 +151,9 @@ func (s *Session) info() (SessionInfo, bool) {
 		Ticket: s.front.TicketID, From: s.from, Since: s.begun,
 		Rights: s.grant.Rights, Limits: s.grant.Limits, Rule: s.grant.Rule, Expires: s.grant.Expires,
 	}
+	if s.inClass {
+		info.Class = s.class.Load().Name
+	}
 	if s.traffic != nil {
 		s.describeOpen(&info)
 	}
@@ -170,7 +173,7 @@ func (s *Session) describeOpen(info *SessionInfo) {
 		info.Filtered += r.server.Dropped()
 	}
 	if s.fallback {
-		info.Reached = s.target.Name
+		info.Reached = s.reached
 	}
 	if ws, ok := layers.As[*layers.WebSocketConn](s.below); ok {
 		info.RTT = ws.RoundTrip()

@@ -194,6 +194,9 @@ func newStages(begun time.Time) stages {
 
 // enter ends the stage there is and begins next.
 func (t *stages) enter(next stage) {
+	if t == nil {
+		return
+	}
 	now := time.Now()
 	if t.now != stageNone {
 		t.spent[t.now].Duration += now.Sub(t.since)
@@ -206,8 +209,11 @@ func (t *stages) enter(next stage) {
 
 // list ends the last stage and returns those that were entered.
 func (t *stages) list() []Stage {
-	t.enter(stageNone)
 	var list []Stage
+	if t == nil {
+		return list
+	}
+	t.enter(stageNone)
 	for i, s := range t.spent {
 		if !s.Begun.IsZero() {
 			s.Name = stageNames[i]

@@ -78,6 +78,9 @@ type Front struct {
 	// what it should show: Gateway.Notices. Nobody else can guess it, and none
 	// is shorter than MinNoticeKey.
 	NoticeKey string
+	// Class is the class of sessions that handshakes here are counted in, and in
+	// which they run where neither their grant nor their target names another.
+	Class string
 	// Ping is how often a viewer that comes by WebSocket is pinged; one that
 	// gives no sign of life for twice as long after that is gone. 0 means
 	// layers.DefaultHeartbeat; negative: never.

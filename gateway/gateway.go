@@ -91,7 +91,9 @@ type Gateway struct {
 	outlaws   outlaws
 	boards    boards
 	crowd     crowd
-	class     class // of all sessions
+	classes   classes
+	trimmer   trimmer
+	alarms    alarms // of the gateway's own
 	fair      fair
 	displays  displays
 	past      Totals // of sessions that have ended
@@ -160,6 +162,8 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 		return nil, ErrDraining
 	}
 	s := newSession(g, front)
+	s.entry = g.classes.of(front.Class)
+	s.class.Store(s.entry)
 	if err := g.slots.enter(s); err != nil {
 		return nil, err
 	}
@@ -259,7 +263,7 @@ func (g *Gateway) prepare() {
 	g.ready = true
 	g.Limits = g.Limits.WithDefaults()
 	g.slots.limits = g.Limits
-	g.class.park = defaultPark
+	g.classes = classes{DefaultClass: newClass(Class{Name: DefaultClass})}
 	g.listeners = map[net.Listener]struct{}{}
 	g.sessions = map[*Session]struct{}{}
 	g.idle = make(chan struct{})

@@ -135,14 +135,17 @@ func ipOf(c net.Conn) netip.Addr {
 func (s *Session) first(grant auth.Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.most, s.grant, s.answer, s.left = true, grant, grant, grant, auth.EveryRight
+	s.held, s.most, s.grant, s.answer, s.left = true, &grant, &grant, &grant, auth.EveryRight
 }
 
 // granted is what the session may do at the moment.
 func (s *Session) granted() auth.Grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.grant
+	if s.grant == nil {
+		return auth.Grant{}
+	}
+	return *s.grant
 }
 
 // ticketEnds is when the front's ticket ends, as renewed last.
@@ -156,9 +159,17 @@ func (s *Session) ticketEnds() time.Time {
 func (s *Session) narrow(left auth.Rights) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.most.Rights &= left
-	s.answer.Rights &= left
-	s.grant.Rights &= left
+	s.most, s.answer, s.grant = withOnly(s.most, left), withOnly(s.answer, left), withOnly(s.grant, left)
+}
+
+// withOnly is grant with no rights but those in left.
+func withOnly(grant *auth.Grant, left auth.Rights) *auth.Grant {
+	if grant.Rights&left == grant.Rights {
+		return grant
+	}
+	less := *grant
+	less.Rights &= left
+	return &less
 }
 
 // within is a new answer held to what was granted first. Only when it expires

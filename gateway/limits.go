@@ -77,7 +77,10 @@ func (t *slots) enter(s *Session) error {
 	if err := t.room(); err != nil {
 		return err
 	}
-	if t.handshakes.Len() >= t.limits.Handshakes && !t.evict() {
+	if t.handshakes.Len() >= t.limits.Handshakes && !t.evict(nil) {
+		return ErrFull
+	}
+	if c := s.entry; c != nil && c.Handshakes > 0 && t.shaking(c) >= c.Handshakes && !t.evict(c) {
 		return ErrFull
 	}
 	s.place = t.handshakes.PushBack(s)
@@ -103,13 +106,22 @@ func (t *slots) room() error {
 	return nil
 }
 
-// evict ends the oldest stranger of the address that has most of them.
-func (t *slots) evict() bool {
+// shaking counts the handshakes that came in by a class.
+func (t *slots) shaking(c *class) (n int) {
+	for e := t.handshakes.Front(); e != nil; e = e.Next() {
+		n += count(e.Value.(*Session).entry == c)
+	}
+	return n
+}
+
+// evict ends the oldest stranger of the address that has most of them; of those
+// that came in by a class, unless that is nil.
+func (t *slots) evict(by *class) bool {
 	var loser *Session
 	most := 0
 	for e := t.handshakes.Front(); e != nil; e = e.Next() {
 		s := e.Value.(*Session)
-		if n := max(t.from[s.origin], 1); n > most && !s.proved.Load() {
+		if n := max(t.from[s.origin], 1); n > most && !s.proved.Load() && (by == nil || s.entry == by) {
 			loser, most = s, n
 		}
 	}

@@ -24,6 +24,7 @@ type loop struct {
 	set  *os.File // in Go's poller
 	raw  syscall.RawConn
 	over chan struct{} // closed when run has returned
+	bell *os.File      // ends the wait of a loop on a thread of its own; else nil
 
 	mu     sync.Mutex
 	pumps  map[uint64]*pump // by the numbers that the kernel gives back
@@ -31,7 +32,7 @@ type loop struct {
 	closed bool
 }
 
-func newLoop() (*loop, error) {
+func newLoop(settings *Class) (*loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: event loop: %w", err)
@@ -44,6 +45,9 @@ func newLoop() (*loop, error) {
 	if l.raw, err = l.set.SyscallConn(); err != nil {
 		_ = l.set.Close()
 		return nil, fmt.Errorf("gateway: event loop: %w", err)
+	}
+	if settings.Loops > 0 {
+		return l, l.runThread(settings)
 	}
 	go l.run()
 	return l, nil
@@ -117,6 +121,11 @@ func (l *loop) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	if l.bell != nil {
+		_, _ = l.bell.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) // an eventfd counts it
+		<-l.over
+		_ = l.bell.Close()
+	}
 	_ = l.set.Close()
 	<-l.over
 }

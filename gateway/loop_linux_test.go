@@ -10,7 +10,7 @@ import (
 // What the kernel had told before a pause began says nothing of the peer's
 // leaving in it.
 func TestReadinessOfBeforeAPause(t *testing.T) {
-	r := newParkedRelay(t, &class{park: time.Microsecond}, nil, nil)
+	r := newParkedRelay(t, newClass(Class{Park: time.Microsecond}), nil, nil)
 	eventuallyTrue(t, "both directions rest", r.bothRest)
 	r.pause()
 	eventuallyTrue(t, "both directions stand still", func() bool { return r.stopped(&r.up) && r.stopped(&r.down) })

@@ -111,14 +111,14 @@ func (g *Gateway) Renew(ctx context.Context, key string) error {
 // renewable reports whether a renewal would move the end of the ticket.
 func (s *Session) renewable() bool {
 	most := s.front.RenewUntil
-	return s.g.Extend != nil && s.front.Renewable && !s.front.Expires.IsZero() && (most.IsZero() || s.board.ends(s.front).Before(most))
+	return s.g.Extend != nil && s.front.Renewable && !s.front.Expires.IsZero() && (most.IsZero() || s.board.ends(&s.front).Before(most))
 }
 
 // tellRights has the page know what holds.
 func (s *Session) tellRights(grant *auth.Grant) {
 	if s.board != nil {
 		// What ends before the ticket does is not put off by renewing that.
-		first := grant.Expires.Equal(s.board.ends(s.front))
+		first := grant.Expires.Equal(s.board.ends(&s.front))
 		s.board.post(Notice{Kind: NoticeRights, Rights: grant.Rights, Expires: grant.Expires, Renewable: first && s.renewable()})
 	}
 }
@@ -187,7 +187,7 @@ func (b *board) renew(end time.Time) {
 
 // ends is when the ticket of a front ends, as renewed last. Whoever tells the page
 // may hold the session's own lock.
-func (b *board) ends(f Front) time.Time {
+func (b *board) ends(f *Front) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.renewed.IsZero() {

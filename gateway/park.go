@@ -86,10 +86,10 @@ func (p *pump) carry() {
 // moves before it is.
 func (p *pump) canRest() (after time.Duration, ok bool) {
 	c := p.relay.class.Load()
-	if c == nil || p.spot.raw == nil || c.park < 0 {
+	if c == nil || p.spot.raw == nil || c.Park < 0 {
 		return 0, false
 	}
-	return c.park, true
+	return c.Park, true
 }
 
 // park has p watched, and reports whether it is: the caller's goroutine has

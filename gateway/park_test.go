@@ -33,7 +33,7 @@ func newParkedRelay(t testing.TB, class *class, server, client []layers.Layer) *
 	back, display := stackedPair(t, nil, nil)
 	r := &parkedRelay{viewer: viewer, display: display, ended: make(chan ending, 1)}
 	r.relay = newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
-	class.enter()
+	class.force()
 	r.class.Store(class)
 	r.start(func(e ending) { r.ended <- e })
 	t.Cleanup(func() {
@@ -90,7 +90,7 @@ func TestStreamsThroughRests(t *testing.T) {
 	needLoops(t)
 	for name, stack := range parkStacks(t) {
 		t.Run(name, func(t *testing.T) {
-			class := &class{park: time.Microsecond}
+			class := newClass(Class{Park: time.Microsecond})
 			r := newParkedRelay(t, class, stack[0], stack[1])
 			var both sync.WaitGroup
 			both.Go(func() { sendThroughRests(t, r, &r.down, r.display, r.viewer, pixels) })
@@ -159,7 +159,7 @@ func TestRestsOnlyWithEmptyBuffers(t *testing.T) {
 	needLoops(t)
 	for name, stack := range parkStacks(t) {
 		t.Run(name, func(t *testing.T) {
-			class := &class{park: time.Microsecond}
+			class := newClass(Class{Park: time.Microsecond})
 			r := newParkedRelay(t, class, stack[0], stack[1])
 			for range 20 {
 				eventuallyTrue(t, "both rest", r.bothRest)
@@ -183,7 +183,7 @@ func TestRestsInsideOfRecords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			drip := &dripping{}
 			client := append([]layers.Layer{drip.layer}, stack[1]...)
-			class := &class{park: time.Microsecond}
+			class := newClass(Class{Park: time.Microsecond})
 			r := newParkedRelay(t, class, stack[0], client)
 			drip.rest = func() {
 				time.Sleep(3 * time.Millisecond) // the byte before has woken it by then, as a rule
@@ -232,7 +232,7 @@ func (d *dripping) Write(b []byte) (int, error) {
 func TestManyRest(t *testing.T) {
 	needLoops(t)
 	const n = 500 // four sockets each
-	class := &class{park: time.Microsecond}
+	class := newClass(Class{Park: time.Microsecond})
 	before := runtime.NumGoroutine()
 	all := make([]*parkedRelay, n)
 	for i := range all {
@@ -298,7 +298,7 @@ func TestEndsReachWhoRests(t *testing.T) {
 		for who, test := range ends {
 			t.Run(fmt.Sprint(name, " ", who), func(t *testing.T) {
 				t.Parallel()
-				r := newParkedRelay(t, &class{park: time.Microsecond}, stack[0], stack[1])
+				r := newParkedRelay(t, newClass(Class{Park: time.Microsecond}), stack[0], stack[1])
 				eventuallyTrue(t, "both rest", r.bothRest)
 				test.end(r)
 				end := <-r.ended

@@ -31,7 +31,7 @@ func (r *parkedRelay) stopped(p *pump) bool {
 // What was held down has been released.
 func TestPause(t *testing.T) {
 	needLoops(t)
-	classes := map[string]*class{"resting": {park: time.Microsecond}, "moving": {park: time.Hour}, "without": {park: -1}}
+	classes := map[string]*class{"resting": newClass(Class{Park: time.Microsecond}), "moving": newClass(Class{Park: time.Hour}), "without": newClass(Class{Park: -1})}
 	for name, stack := range parkStacks(t) {
 		for kind, class := range classes {
 			t.Run(name+" "+kind, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestPausesInAStream(t *testing.T) {
 	needLoops(t)
 	for name, stack := range parkStacks(t) {
 		t.Run(name, func(t *testing.T) {
-			r := newParkedRelay(t, &class{park: time.Microsecond}, stack[0], stack[1])
+			r := newParkedRelay(t, newClass(Class{Park: time.Microsecond}), stack[0], stack[1])
 			sent := pixels(4 << 20)
 			go func() { _, _ = r.display.Write(sent) }()
 			over := make(chan struct{})
@@ -117,7 +117,7 @@ func TestEndsInAPause(t *testing.T) {
 		"gateway": {func(r *parkedRelay) { r.cut(endShutdown) }, endShutdown},
 	} {
 		t.Run(who, func(t *testing.T) {
-			r := newParkedRelay(t, &class{park: time.Hour}, nil, nil)
+			r := newParkedRelay(t, newClass(Class{Park: time.Hour}), nil, nil)
 			r.pause()
 			test.end(r)
 			end := <-r.ended
@@ -133,7 +133,7 @@ func TestEndsInAPause(t *testing.T) {
 func TestSilenceInAPause(t *testing.T) {
 	needLoops(t)
 	ws, client := layers.WebSocketServer(layers.WebSocketConfig{}), layers.WebSocketClient("ws://localhost/", nil)
-	r := newParkedRelay(t, &class{}, []layers.Layer{ws}, []layers.Layer{client})
+	r := newParkedRelay(t, newClass(Class{}), []layers.Layer{ws}, []layers.Layer{client})
 	r.pause()
 	gone := false
 	p := &pinger{up: &r.up, gone: func() { gone = true }, over: true}

@@ -34,21 +34,24 @@ const maxHeadroom = 16
 
 // pump is one direction of a relay.
 type pump struct {
-	relay    *relay
-	src, dst net.Conn
-	write    func([]byte) (int, error)                    // to dst, through filter or framing
-	cut      func(b []byte, headroom int) ([]byte, error) // what is left of b to write; nil: all
-	headroom int                                          // bytes in front of the payload that write wants
-	stall    time.Duration
-	moved    atomic.Int64                 // payload bytes
-	rate     atomic.Pointer[rate.Limiter] // nil: as fast as can be
-	writing  atomic.Bool                  // nobody reads from src meanwhile
+	relay     *relay
+	src, dst  net.Conn
+	write     func([]byte) (int, error)                    // to dst, through filter or framing
+	cut       func(b []byte, headroom int) ([]byte, error) // what is left of b to write; nil: all
+	headroom  int                                          // bytes in front of the payload that write wants
+	stall     time.Duration
+	moved     atomic.Int64                 // payload bytes
+	rate      atomic.Pointer[rate.Limiter] // nil: as fast as can be
+	perSecond atomic.Int64                 // by the grant alone
+	writing   atomic.Bool                  // nobody reads from src meanwhile
 
 	since  int           // bytes moved since the last yield
 	owns   bool          // a thread
 	left   bool          // it has ended; the relay's lock
 	armed  time.Time     // when the write deadline was last set
 	lent   *[]byte       // a bulk or wide buffer, while bytes move
+	lender *class        // that counts it, or nil
+	loan   int64         // as so many bytes
 	ticked int64         // moved at the last tick
 	quiet  time.Duration // how long nothing had moved then
 	spot   spot          // where it rests
@@ -170,7 +173,7 @@ func (p *pump) grow(n int) {
 	switch {
 	case p.lent == nil && n == smallRead:
 		p.borrow()
-	case n >= bulkRead && len(*p.lent) < wideRead && p.relay.fair.alone():
+	case p.lent != nil && n >= bulkRead && len(*p.lent) < wideRead && p.relay.fair.alone() && p.borrows(wideRead-bulkRead):
 		bulkBuffers.Put(p.lent)
 		p.lent = wideBuffers.Get().(*[]byte)
 	}
@@ -179,11 +182,24 @@ func (p *pump) grow(n int) {
 // borrow takes a bulk buffer. From then on a read deadline ticks, if none did
 // before: when a tick passes without a byte, the buffer goes back.
 func (p *pump) borrow() {
+	p.lender = p.relay.class.Load()
+	if !p.borrows(bulkRead) {
+		return
+	}
 	p.lent = bulkBuffers.Get().(*[]byte)
 	if _, ticks := p.canRest(); !ticks {
 		p.ticked = p.moved.Load()
 		p.setReadDeadline(time.Now().Add(tickEvery))
 	}
+}
+
+// borrows reports whether the class has room for a larger buffer.
+func (p *pump) borrows(more int64) bool {
+	if p.lender != nil && !p.lender.lend(more) {
+		return false
+	}
+	p.loan += more
+	return true
 }
 
 // tick looks whether something has moved since the last one. It returns err if
@@ -244,5 +260,8 @@ func (p *pump) giveBack() {
 	default:
 		bulkBuffers.Put(p.lent)
 	}
-	p.lent = nil
+	if p.lender != nil {
+		p.lender.lent.Add(-p.loan)
+	}
+	p.lent, p.loan = nil, 0
 }

@@ -209,7 +209,7 @@ func (r *reaching) dial(ctx context.Context, t *Target, share int) error {
 	limits := &r.s.g.Limits
 	ctx, cancel := context.WithTimeout(ctx, min(limits.DialTimeout, r.s.clock.left()/time.Duration(share)))
 	defer cancel()
-	display, err := t.connect(ctx, r.s.below, limits.GreetTimeout, &r.s.stages)
+	display, err := t.connect(ctx, r.s.below, limits.GreetTimeout, r.s.stages)
 	if err != nil {
 		return err
 	}

@@ -153,16 +153,16 @@ const wordsNotProved = "Authentication failed"
 // is held.
 func (s *Session) hold(answer auth.Grant) {
 	s.mu.Lock()
-	before := s.grant
-	s.answer = within(s.most, answer)
-	s.grant = s.answer
-	s.grant.Rights &= s.left
-	now, traffic := s.grant, s.traffic
+	before, traffic := s.grant, s.traffic
+	answer = within(*s.most, answer)
+	s.answer = &answer
+	s.grant = withOnly(s.answer, s.left)
+	now := s.grant
 	s.mu.Unlock()
 	if traffic == nil { // it begins with what holds then
 		return
 	}
-	s.apply(traffic, &before, &now)
+	s.apply(traffic, before, now)
 	s.times.set(now)
 }
 

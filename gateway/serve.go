@@ -29,7 +29,8 @@ func (s *Session) Start(ctx context.Context, c net.Conn, done func(error)) {
 	s.done = done
 	s.from, s.address = addressOf(c), ipOf(c)
 	s.g.locate(s, s.address)
-	s.stages = newStages(s.begun)
+	began := newStages(s.begun)
+	s.stages = &began
 	s.g.boards.open(s)
 	shaking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -63,34 +64,50 @@ func (s *Session) relay(ctx context.Context) {
 	grant := s.open()
 	s.logger().Info("session opened",
 		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
-		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(&grant), s.reachedAttr())
+		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(grant), s.reachedAttr())
 	s.opened()
+	s.travelLight()
 	s.hookStop(s.cutStopped)
 	if ctx.Done() != nil {
 		s.unhook = context.AfterFunc(ctx, func() { s.traffic.cut(s.whyCancelled(ctx)) })
 	}
 	s.pings = s.ping(&s.traffic.up, s.viewerGone)
 	s.traffic.start(s.relayed)
+	s.g.trimmer.note(&s.g.alarms)
 }
 
 // open has the relay begin with the grant as it is now; what changes later, hold
 // applies.
-func (s *Session) open() auth.Grant {
+func (s *Session) open() *auth.Grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	grant := s.grant
-	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, &grant, s.init, s.g.Limits.Stall)
+	if s.fallback {
+		s.reached = s.target.Name
+	}
+	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, grant, s.init, s.g.Limits.Stall)
 	s.traffic.spawn, s.traffic.faulted, s.traffic.fair = s.run, s.faulted, &s.g.fair
-	s.class = &s.g.class
-	s.class.enter()
-	s.traffic.class.Store(s.class)
+	if !s.inClass {
+		s.class.Load().force()
+		s.inClass = true
+	}
+	s.traffic.class.Store(s.class.Load())
+	s.traffic.limit(&grant.Limits)
 	s.times = startTimes(s, grant)
-	s.tellRights(&grant)
+	s.tellRights(grant)
 	return grant
 }
 
+// travelLight lets go of what only the handshakes need: tens of thousands of
+// sessions may be open that do nothing.
+func (s *Session) travelLight() {
+	f := &s.front
+	f.Layers, f.Choose, f.Rechoose, f.Security, f.Find, f.Claim = nil, nil, nil, nil, nil, nil
+	s.clock, s.stages, s.target = nil, nil, nil
+}
+
 // alarms are those of the session's class.
-func (s *Session) alarms() *alarms { return &s.g.class.alarms }
+func (s *Session) alarms() *alarms { return &s.class.Load().alarms }
 
 func (s *Session) viewerGone() { s.stop(endViewerGone) }
 
@@ -117,7 +134,6 @@ func (s *Session) relayed(end ending) {
 	}
 	s.pings.end()
 	s.times.stop()
-	s.class.leave()
 	end.tell(s.viewer.Conn)
 	_ = s.display.Close()
 }
@@ -138,6 +154,7 @@ func (s *Session) close(end ending) {
 	}
 	s.report(end)
 	s.ended(end)
+	s.g.trimmer.note(&s.g.alarms)
 }
 
 // stopUsing lets the display be stopped, if it was started for its sessions.

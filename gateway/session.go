@@ -33,20 +33,22 @@ type Session struct {
 	origin      netip.Prefix  // what it is counted under there; the gateway's lock
 	established bool          // counted in slots.established; the gateway's lock
 	proved      atomic.Bool   // the viewer has shown who it is
+	entry       *class        // by which it came in
 
 	mu      sync.Mutex
 	stopEnd *ending // set by stop
 	onStop  func()  // what stop calls, once Serve runs
 	// These change while it is open.
 	held      bool        // there is a grant
-	most      auth.Grant  // the first
-	grant     auth.Grant  // as it is now: answer, with no more rights than left
-	answer    auth.Grant  // of Authorize, the last time
+	most      *auth.Grant // the first; none of the three is changed, only replaced
+	grant     *auth.Grant // as it is now: answer, with no more rights than left
+	answer    *auth.Grant // of Authorize, the last time
 	left      auth.Rights // by HoldTo
 	ticketEnd time.Time   // Front.Expires, or what it was renewed to
 	traffic   *relay
 	times     *times
-	class     *class
+	class     atomic.Pointer[class]
+	inClass   bool // counted there
 
 	reviewing sync.Mutex // one question at a time; taken before mu
 	board     *board     // nil: no page listens
@@ -55,8 +57,9 @@ type Session struct {
 	name     string               // of the target, as the viewer chose it
 	asked    auth.Request         // but for the time
 	proof    *tls.ConnectionState // by which a client certificate was verified, or nil
-	target   *Target              // the one that was reached
+	target   *Target              // the one that was reached; nil once the session is open
 	fallback bool                 // and is not the first choice
+	reached  string               // its name then
 	viewer   *rfb.Conn
 	display  *rfb.Conn
 	stack    string // of the viewer's connection, for the log
@@ -65,7 +68,7 @@ type Session struct {
 	address  netip.Addr // the same, if it is one
 	seat     *seat      // on the target
 	clock    *clock     // of the handshake
-	stages   stages     // of the same
+	stages   *stages    // of the same; nil once it is over
 	below    *watched   // the viewer's connection below RFB
 	launcher *Launcher  // that the session is counted at, or nil
 
@@ -87,6 +90,7 @@ func (s *Session) Release() {
 	if s.seat != nil {
 		s.g.crowd.leave(s.seat)
 	}
+	s.leaveClass()
 	s.g.forget(s)
 }
 
@@ -195,7 +199,7 @@ func (s *Session) reachedAttr() slog.Attr {
 	if !s.fallback {
 		return slog.Attr{}
 	}
-	return slog.String("reached", s.target.Name)
+	return slog.String("reached", s.reached)
 }
 
 // methodOf names what was run as the configuration does, the envelope of Tight

@@ -101,7 +101,7 @@ func (s *Session) holdTo(rights auth.Rights) bool {
 	s.reviewing.Lock()
 	defer s.reviewing.Unlock()
 	s.mu.Lock()
-	answer, traffic := s.answer, s.traffic
+	answer, traffic := *s.answer, s.traffic
 	now := answer
 	now.Rights &= rights
 	if traffic != nil && !traffic.canHoldTo(&now) {

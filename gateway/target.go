@@ -17,6 +17,9 @@ type Target struct {
 	Name string
 	// Dial reaches the display; the connection is the target's to own.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// Class is the class that sessions with it run in, unless their grant names
+	// another; "" leaves that to the front.
+	Class string
 	// Layers are stacked on the dialled connection, bottom first.
 	Layers []layers.Layer
 	// Security lists how we may prove ourselves to the display, best first.

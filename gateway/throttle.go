@@ -22,25 +22,47 @@ func (r *relay) limit(l *auth.Limits) {
 	r.down.limitTo(l.DownRate)
 }
 
-// limitTo lets perSecond bytes through; 0 lets all.
+// limitTo lets perSecond bytes through, and no more than the class does; 0 lets
+// all.
 func (p *pump) limitTo(perSecond int64) {
-	if perSecond <= 0 {
+	p.perSecond.Store(perSecond)
+	now := p.rate.Load()
+	switch {
+	case perSecond <= 0 && p.shared() == nil:
 		p.rate.Store(nil)
-		return
+	case perSecond <= 0:
+		p.rate.Store(unlimited())
+	case now == nil || now.Limit() != rate.Limit(perSecond):
+		p.rate.Store(newLimiter(perSecond))
 	}
-	if now := p.rate.Load(); now == nil || now.Limit() != rate.Limit(perSecond) {
-		burst := min(max(perSecond/burstTime, minBurst), bulkRead)
-		p.rate.Store(rate.NewLimiter(rate.Limit(perSecond), int(burst)))
+}
+
+// shared is what the class lets through in this direction, or nil.
+func (p *pump) shared() *rate.Limiter {
+	c := p.relay.class.Load()
+	switch {
+	case c == nil:
+		return nil
+	case p == &p.relay.up:
+		return c.up
 	}
+	return c.down
 }
 
 // sendSlowly writes b in pieces, each when its time has come. The headroom of a
 // piece is what was the end of the one before.
 func (p *pump) sendSlowly(b []byte, limit *rate.Limiter) error {
-	most := limit.Burst()
+	most, shared := limit.Burst(), p.shared()
+	if shared != nil {
+		most = min(most, shared.Burst())
+	}
 	for len(b) > p.headroom {
 		n := min(len(b)-p.headroom, most)
-		p.await(limit.ReserveN(time.Now(), n).Delay())
+		now := time.Now()
+		p.await(limit.ReserveN(now, n).Delay())
+		if shared != nil {
+			p.await(shared.ReserveN(now, n).Delay() - time.Since(now))
+		}
 		p.arm()
 		if _, err := p.write(b[:p.headroom+n]); err != nil {
 			return err

@@ -41,7 +41,7 @@ var (
 // agenda is what lies ahead of a session by the clock.
 type agenda struct {
 	opened time.Time
-	grant  auth.Grant
+	grant  *auth.Grant // shared, so not to be changed
 
 	active time.Time // when the viewer was last seen to do something
 	inputs uint64    // what it had done by then
@@ -167,7 +167,7 @@ type times struct {
 }
 
 // startTimes begins the agenda of a session that is open from now on.
-func startTimes(s *Session, grant auth.Grant) *times {
+func startTimes(s *Session, grant *auth.Grant) *times {
 	now := time.Now()
 	t := &times{s: s, a: agenda{opened: now, active: now, grant: grant}}
 	t.mu.Lock()
@@ -180,7 +180,7 @@ func startTimes(s *Session, grant auth.Grant) *times {
 }
 
 // set changes what the agenda follows from.
-func (t *times) set(grant auth.Grant) {
+func (t *times) set(grant *auth.Grant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.a.grant, t.a.asked, t.a.closes = grant, t.s.board == nil, false
@@ -234,7 +234,9 @@ func (t *times) look() {
 	t.warn(now)
 	foresee, then := !review && t.a.foresees(now), t.a.grant.Review
 	if review {
-		t.a.grant.Review = time.Time{} // until there is an answer
+		unreviewed := *t.a.grant
+		unreviewed.Review = time.Time{} // until there is an answer
+		t.a.grant = &unreviewed
 		t.a.closes = false
 	}
 	if foresee {

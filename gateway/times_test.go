@@ -32,7 +32,7 @@ func TestAgendaEnd(t *testing.T) {
 		{name: "session is first", expires: 9 * m, session: 4 * m, idle: 2 * m, active: 3 * m, end: 4 * m, reason: "session time over"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := agenda{opened: at(0), active: at(test.active), grant: auth.Grant{Limits: auth.Limits{Session: test.session, Idle: test.idle}}}
+			a := agenda{opened: at(0), active: at(test.active), grant: &auth.Grant{Limits: auth.Limits{Session: test.session, Idle: test.idle}}}
 			if test.expires > 0 {
 				a.grant.Expires = at(test.expires)
 			}
@@ -75,7 +75,7 @@ func TestAgendaWarnings(t *testing.T) {
 		{name: "renewed", limits: auth.Limits{Session: 10 * m}, renew: 9*m + 30*s, until: 15 * m, want: []told{{9 * m, m}, {9*m + 30*s, 0}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := agenda{opened: at(0), active: at(0), grant: auth.Grant{Limits: test.limits}}
+			a := agenda{opened: at(0), active: at(0), grant: &auth.Grant{Limits: test.limits}}
 			var got []told
 			var inputs uint64
 			next := at(0)
@@ -116,7 +116,7 @@ func TestAgendaWarnings(t *testing.T) {
 
 // An end that moves while it is warned of is told anew.
 func TestWarningMoves(t *testing.T) {
-	a := agenda{opened: at(0), active: at(0), grant: auth.Grant{Expires: at(10 * time.Minute)}}
+	a := agenda{opened: at(0), active: at(0), grant: &auth.Grant{Expires: at(10 * time.Minute)}}
 	now := at(9*time.Minute + 30*time.Second)
 	if n, ok := a.warn(now); !ok || !n.Until.Equal(a.grant.Expires) {
 		t.Errorf("%+v, %v", n, ok)
@@ -132,7 +132,7 @@ func TestWarningMoves(t *testing.T) {
 
 // A grant that says to ask again at once is not asked about without a pause.
 func TestAgendaReview(t *testing.T) {
-	a := agenda{opened: at(0), asked: true, grant: auth.Grant{Review: at(-time.Hour)}}
+	a := agenda{opened: at(0), asked: true, grant: &auth.Grant{Review: at(-time.Hour)}}
 	if next := a.next(at(0)); !next.Equal(at(reviewPause)) {
 		t.Errorf("looks after %v", next.Sub(at(0)))
 	}
@@ -144,7 +144,7 @@ func TestAgendaReview(t *testing.T) {
 	if next := a.next(at(0)); !next.Equal(at(time.Hour)) {
 		t.Errorf("looks after %v", next.Sub(at(0)))
 	}
-	if next := (&agenda{opened: at(0)}).next(at(0)); !next.IsZero() {
+	if next := (&agenda{opened: at(0), grant: &auth.Grant{}}).next(at(0)); !next.IsZero() {
 		t.Errorf("looks after %v for nothing", next.Sub(at(0)))
 	}
 }

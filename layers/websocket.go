@@ -76,16 +76,14 @@ type WebSocketConn struct {
 	client      bool // we mask what we send and refuse what is masked
 	subprotocol string
 
-	rmu     sync.Mutex
-	read    wsReader
-	rerr    error // sticky: how the stream ended
-	scratch [maxControl]byte
-	watch   func(payload []byte, last bool)
+	rmu   sync.Mutex
+	read  wsReader
+	rerr  error // sticky: how the stream ended
+	watch func(payload []byte, last bool)
 
-	wmu      sync.Mutex
-	werr     error // sticky: why no frame can be sent any more
-	key      [4]byte
-	wcontrol [maxFrameHeader + maxControl]byte
+	wmu  sync.Mutex
+	werr error // sticky: why no frame can be sent any more
+	key  [4]byte
 
 	pong     pongSlot
 	lastPong atomic.Int64 // Unix nanoseconds

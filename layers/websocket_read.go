@@ -24,7 +24,7 @@ type wsReader struct {
 
 	frame   frameHeader
 	left    uint64
-	control [maxControl]byte
+	control []byte // what has come of a control frame's payload
 }
 
 // Read returns payload bytes as they come, in pieces that need not be whole
@@ -56,7 +56,9 @@ func (c *WebSocketConn) Read(b []byte) (int, error) {
 func (c *WebSocketConn) fill(b []byte) (int, error) {
 	into := b
 	if len(b) < bulkRead {
-		into = c.exactly(b)
+		scratch := controls.Get().(*[maxFrameHeader + maxControl]byte)
+		defer controls.Put(scratch)
+		into = c.exactly(b, scratch[:])
 	}
 	m, err := c.below.Read(into)
 	if m > 0 {
@@ -74,13 +76,13 @@ func (c *WebSocketConn) fill(b []byte) (int, error) {
 }
 
 // exactly is where to read what is missing of the current header or payload.
-func (c *WebSocketConn) exactly(b []byte) []byte {
+func (c *WebSocketConn) exactly(b, scratch []byte) []byte {
 	r := &c.read
 	switch {
 	case !r.inPayload:
-		return c.scratch[:frameHeaderSize(r.header[:r.have])-r.have]
+		return scratch[:frameHeaderSize(r.header[:r.have])-r.have]
 	case r.frame.control():
-		return c.scratch[:r.left]
+		return scratch[:r.left]
 	}
 	return b[:min(uint64(len(b)), r.left)]
 }
@@ -106,7 +108,7 @@ func (c *WebSocketConn) take(p []byte) (n int) {
 			maskBytes(part, r.frame.key, r.frame.length-r.left)
 		}
 		if r.frame.control() {
-			copy(r.control[r.frame.length-r.left:], part)
+			r.control = append(r.control, part...)
 		} else {
 			c.show(part)
 			if n != pos {
@@ -169,7 +171,8 @@ func (r *wsReader) admit(h *frameHeader) *violation {
 func (c *WebSocketConn) endFrame() {
 	r := &c.read
 	r.inPayload = false
-	payload := r.control[:min(r.frame.length, maxControl)]
+	payload := r.control
+	r.control = nil // most have none
 	switch r.frame.opcode {
 	case opPing:
 		c.pong.put(payload)
@@ -226,14 +229,13 @@ func (c *WebSocketConn) answerClose(code int) {
 type pongSlot struct {
 	due  atomic.Bool
 	mu   sync.Mutex
-	size int
-	data [maxControl]byte
+	data []byte
 }
 
 func (s *pongSlot) put(payload []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.size = copy(s.data[:], payload)
+	s.data = payload
 	s.due.Store(true)
 }
 
@@ -245,7 +247,9 @@ func (s *pongSlot) get(b []byte) (n int, ok bool) {
 		return 0, false
 	}
 	s.due.Store(false)
-	return copy(b, s.data[:s.size]), true
+	n = copy(b, s.data)
+	s.data = nil
+	return n, true
 }
 
 var _ net.Conn = (*WebSocketConn)(nil)

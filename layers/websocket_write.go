@@ -16,6 +16,9 @@ const maxFramePayload = 64 << 10
 // frames holds the buffers in which Write puts a header in front of its bytes.
 var frames = sync.Pool{New: func() any { return new([maxFrameHeader + maxFramePayload]byte) }}
 
+// controls holds the buffers in which control frames are made.
+var controls = sync.Pool{New: func() any { return new([maxFrameHeader + maxControl]byte) }}
+
 // Headroom is the length of the longest header we send.
 func (c *WebSocketConn) Headroom() int {
 	if c.client {
@@ -128,13 +131,15 @@ func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
 
 // writeControl sends a control frame. It needs wmu.
 func (c *WebSocketConn) writeControl(opcode byte, payload []byte) error {
+	control := controls.Get().(*[maxFrameHeader + maxControl]byte)
+	defer controls.Put(control)
 	room := c.Headroom()
-	n := copy(c.wcontrol[room:room+maxControl], payload)
+	n := copy(control[room:room+maxControl], payload)
 	if opcode == opClose { // whoever closes has said how long that may take
-		_, err := c.writeFrame(opcode, c.wcontrol[:room+n])
+		_, err := c.writeFrame(opcode, control[:room+n])
 		return err
 	}
-	return c.writeBeside(opcode, c.wcontrol[:room+n])
+	return c.writeBeside(opcode, control[:room+n])
 }
 
 // writeClose sends the close frame, after which nothing may follow, and reports
@@ -157,9 +162,11 @@ func (c *WebSocketConn) sendPong() {
 	if !c.pong.due.Load() {
 		return
 	}
+	control := controls.Get().(*[maxFrameHeader + maxControl]byte)
+	defer controls.Put(control)
 	room := c.Headroom()
-	if n, ok := c.pong.get(c.wcontrol[room : room+maxControl]); ok {
-		_ = c.writeBeside(opPong, c.wcontrol[:room+n]) // an error shows in the next Write
+	if n, ok := c.pong.get(control[room : room+maxControl]); ok {
+		_ = c.writeBeside(opPong, control[:room+n]) // an error shows in the next Write
 	}
 }
 

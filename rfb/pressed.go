@@ -39,7 +39,7 @@ func (k pressedKey) appendRelease(b []byte) []byte {
 
 // pressed is what a viewer holds down, as its display has been told.
 type pressed struct {
-	keys    [maxPressed]pressedKey // oldest first
+	keys    []pressedKey // oldest first; most who only look have none
 	n       int
 	buttons uint16
 	at      [4]byte // where the pointer was last: U16 x, y
@@ -61,6 +61,9 @@ func (p *pressed) add(b []byte, k pressedKey) []byte {
 	if p.n == maxPressed {
 		b = p.keys[0].appendRelease(b)
 		p.remove(0)
+	}
+	if p.n == len(p.keys) {
+		p.keys = append(p.keys, k)
 	}
 	p.keys[p.n] = k
 	p.n++

@@ -28,6 +28,7 @@ type config struct {
 	Capabilities *capabilitiesConfig     `yaml:"capabilities,omitempty"`
 	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
+	Classes      map[string]classConfig  `yaml:"classes,omitempty"`
 	Control      *controlConfig          `yaml:"control,omitempty"`
 	Admin        *adminConfig            `yaml:"admin,omitempty"`
 	Audit        *auditConfig            `yaml:"audit,omitempty"`

@@ -59,6 +59,9 @@ func (c *config) validate() error {
 	if err := c.Limits.validate(); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}
+	if err := c.validateClasses(); err != nil {
+		return err
+	}
 	if err := c.Control.validate(); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}

@@ -36,7 +36,8 @@ type listenerConfig struct {
 	Token     string           `yaml:"token,omitempty"`   // required (the default with sources) or optional
 	Rights    oneOrMore        `yaml:"rights,omitempty"`  // what may be done here at most
 	Limits    auth.Limits      `yaml:"limits,omitempty"`
-	API       *apiConfig       `yaml:"api,omitempty"` // POST /api/revoke
+	Class     string           `yaml:"class,omitempty"` // of sessions for which neither rule nor target names one
+	API       *apiConfig       `yaml:"api,omitempty"`   // POST /api/revoke
 }
 
 // serverTLSConfig is our certificate towards viewers.
@@ -206,7 +207,7 @@ func (l *listenerConfig) validateArrivals(c *config) error {
 	for name, set := range map[string]bool{
 		"web": l.Web != nil, "security": len(l.Security) > 0, "password": l.Password != nil, "rsa_key": l.RSAKey != "",
 		"anonymous": l.Anonymous, "target": l.Target != "", "route": l.Route != nil, "sources": len(l.Sources) > 0,
-		"token": l.Token != "", "protocols": len(l.Protocols) > 0, "rights": len(l.Rights) > 0, "limits": !l.Limits.IsZero(), "api": l.API != nil,
+		"token": l.Token != "", "protocols": len(l.Protocols) > 0, "rights": len(l.Rights) > 0, "class": l.Class != "", "limits": !l.Limits.IsZero(), "api": l.API != nil,
 	} {
 		if set {
 			return fmt.Errorf("%s: is for viewers; this listener is for displays, since it has arrivals", name)

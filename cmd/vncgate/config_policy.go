@@ -46,6 +46,7 @@ type ruleConfig struct {
 	Allow   oneOrMore   `yaml:"allow,omitempty"`
 	Deny    oneOrMore   `yaml:"deny,omitempty"`
 	Limits  auth.Limits `yaml:"limits,omitempty"`
+	Class   string      `yaml:"class,omitempty"` // that the sessions run in
 }
 
 // whenConfig is the schedule of a rule.
@@ -57,7 +58,7 @@ type whenConfig struct {
 
 // rule is r as package auth has it.
 func (r *ruleConfig) rule() (auth.Rule, error) {
-	rule := auth.Rule{Name: r.Name, Who: r.Who, Methods: r.Methods, From: r.From, Targets: r.Targets, If: r.If, Limits: r.Limits}
+	rule := auth.Rule{Name: r.Name, Who: r.Who, Methods: r.Methods, From: r.From, Targets: r.Targets, If: r.If, Limits: r.Limits, Class: r.Class}
 	if r.When != nil {
 		rule.When = auth.When{Days: r.When.Days, Hours: r.When.Hours, Zone: r.When.Zone}
 		if rule.When.IsZero() {

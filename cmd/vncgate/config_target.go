@@ -29,6 +29,7 @@ type targetConfig struct {
 	Kerberos    *displayKerberosConfig `yaml:"kerberos,omitempty"`
 	Minimum     string                 `yaml:"minimum,omitempty"`      // weakest security that will do; default: any
 	RSAKey      string                 `yaml:"rsa_key,omitempty"`      // fingerprint of the display's key for the ra2 types
+	Class       string                 `yaml:"class,omitempty"`        // of its sessions, unless a rule names another
 	Fallbacks   []string               `yaml:"fallbacks,omitempty"`    // targets to try, in this order, when this one cannot be reached
 	Retry       time.Duration          `yaml:"retry,omitempty"`        // how long to go on trying until it is up
 	Start       *startConfig           `yaml:"start,omitempty"`        // what brings it up

@@ -91,6 +91,9 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
 		Observe: w.events.tell,
 	}
+	if err := w.gate.SetClasses(cfg.classList()); err != nil {
+		return nil, fmt.Errorf("classes: %w", err)
+	}
 	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
 		return nil, err

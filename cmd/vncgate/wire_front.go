@@ -226,7 +226,7 @@ func (w *wiring) entry(l *listenerConfig, k kind, cert *serverCertificate) (*ent
 // front wires what viewers of kind k meet at a listener, above the connection
 // that it hands on.
 func (w *wiring) front(l *listenerConfig, k kind, cert *serverCertificate) (gateway.Front, error) {
-	front := gateway.Front{Name: l.Address, Target: l.Target, Limits: l.Limits}
+	front := gateway.Front{Name: l.Address, Target: l.Target, Limits: l.Limits, Class: l.Class}
 	var err error
 	if front.Rights, err = auth.ParseRights(l.Rights); err != nil {
 		return front, fmt.Errorf("rights: %w", err)

@@ -53,6 +53,7 @@ func (w *wiring) authorize(ctx context.Context, req auth.Request) (auth.Grant, e
 		return grant, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, grant.Identity, decision, target)
 	}
 	grant.Rights, grant.Limits, grant.Review, grant.Rule = decision.Rights, decision.Limits, decision.Until, decision.By()
+	grant.Class = decision.Class
 	return grant, w.asMaker(ctx, claimed, &grant)
 }
 

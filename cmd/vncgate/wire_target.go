@@ -78,7 +78,7 @@ func (w *wiring) target(name string, t targetConfig) (*gateway.Target, error) {
 func (p *template) build(name string) (*gateway.Target, error) {
 	t, tlsConfig := &p.t, p.tls
 	g := &gateway.Target{
-		Name: name, Retry: t.Retry, SendProxy: proxyVersions[t.ProxyHeader], Security: p.security,
+		Name: name, Class: t.Class, Retry: t.Retry, SendProxy: proxyVersions[t.ProxyHeader], Security: p.security,
 		Dial: func(ctx context.Context) (net.Conn, error) { return layers.Dial(ctx, t.Address) },
 	}
 	switch {
