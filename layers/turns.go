@@ -5,13 +5,28 @@ import (
 	"crypto/tls"
 	"net"
 	"runtime"
+	"sync/atomic"
+	"time"
 )
 
 // Turns bounds how many TLS handshakes compute at once. One that waits for its
 // peer holds no turn, however many of those there are; so a crowd that begins
 // handshakes takes processor time from other crowds, and not from connections
 // that carry something already. A nil Turns bounds nothing.
-type Turns struct{ free chan struct{} }
+type Turns struct {
+	free    chan struct{}
+	waiting atomic.Int64
+}
+
+const (
+	// crowded is how many handshakes wait for their turn when it is a flood that
+	// waits, and not people.
+	crowded = 32
+	// breath is the pause between two turns then. Go looks at the network only
+	// when a processor has nothing to run, or every ten milliseconds: without a
+	// pause, a relay would hear of its bytes that late.
+	breath = 100 * time.Microsecond
+)
 
 // NewTurns has n handshakes compute at once; 0 means all processors but one, and
 // one at least.
@@ -19,7 +34,7 @@ func NewTurns(n int) *Turns {
 	if n <= 0 {
 		n = max(runtime.GOMAXPROCS(0)-1, 1)
 	}
-	return &Turns{make(chan struct{}, n)}
+	return &Turns{free: make(chan struct{}, n)}
 }
 
 // TLSServer is the Layer of that name, in turn.
@@ -37,7 +52,7 @@ func (t *Turns) handshake(ctx context.Context, c *tls.Conn, under *tlsUnder) (ne
 	if t == nil {
 		return tlsHandshake(ctx, c, under, "server")
 	}
-	turn := &turnConn{Conn: under.Conn, free: t.free, over: ctx.Done()}
+	turn := &turnConn{Conn: under.Conn, turns: t, over: ctx.Done()}
 	if !turn.take() {
 		return nil, context.Cause(ctx)
 	}
@@ -54,9 +69,9 @@ func (t *Turns) handshake(ctx context.Context, c *tls.Conn, under *tlsUnder) (ne
 // and writes in one goroutine.
 type turnConn struct {
 	net.Conn
-	free chan struct{}
-	over <-chan struct{} // of the handshake's time
-	held bool
+	turns *Turns
+	over  <-chan struct{} // of the handshake's time
+	held  bool
 }
 
 func (c *turnConn) Read(b []byte) (int, error) {
@@ -76,17 +91,23 @@ func (c *turnConn) Write(b []byte) (int, error) {
 // take waits for a turn. Without one the handshake is over: crypto/tls looks at
 // its context itself.
 func (c *turnConn) take() bool {
+	c.turns.waiting.Add(1)
 	select {
-	case c.free <- struct{}{}:
+	case c.turns.free <- struct{}{}:
 		c.held = true
 	case <-c.over:
 	}
+	c.turns.waiting.Add(-1)
 	return c.held
 }
 
 func (c *turnConn) give() {
-	if c.held {
-		<-c.free
-		c.held = false
+	if !c.held {
+		return
 	}
+	if c.turns.waiting.Load() > crowded {
+		time.Sleep(breath)
+	}
+	<-c.turns.free
+	c.held = false
 }

@@ -38,6 +38,7 @@ const (
 	jobUp    = "up"    // clipboard texts to it
 	jobPing  = "ping"  // PointerEvents, each answered
 	jobChurn = "churn" // whole sessions
+	jobCrowd = "crowd" // TLS handshakes that are begun, and no more
 	jobIdle  = "idle"  // sessions without traffic
 	jobStall = "stall" // a flood that is not read for a while
 )
@@ -75,7 +76,7 @@ func runLoad(in io.Reader, out io.Writer) error {
 	var mu sync.Mutex
 	tell := func(o outcome) { mu.Lock(); defer mu.Unlock(); _ = enc.Encode(o) }
 	run := map[string]func(*job, *outcome) error{
-		jobDown: down, jobUp: up, jobPing: ping, jobChurn: churn,
+		jobDown: down, jobUp: up, jobPing: ping, jobChurn: churn, jobCrowd: crowd,
 		jobIdle:  func(j *job, o *outcome) error { return idle(j, o, dec, tell) },
 		jobStall: func(j *job, o *outcome) error { return stall(j, o, tell) },
 	}[j.Kind]

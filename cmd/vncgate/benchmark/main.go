@@ -53,6 +53,10 @@ func run(args []string, in io.Reader, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.size > 0 {
+		printSizes(out, o.size)
+		return nil
+	}
 	if len(o.tables) > 0 {
 		return printFiles(out, o.tables)
 	}
@@ -86,6 +90,7 @@ type options struct {
 	extra     string
 	keep      bool
 	tables    []string
+	size      int
 }
 
 func parse(args []string, errOut io.Writer) (*options, error) {
@@ -113,6 +118,7 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	f.StringVar(&o.out, "out", "", "`FILE` that gets one JSON line for each measurement, behind what it has")
 	f.StringVar(&o.extra, "extra", "", "`FILE` of YAML that is added to vncgate's configuration")
 	f.BoolVar(&o.keep, "keep", false, "keep the folder with configurations and logs, and say where it is")
+	f.IntVar(&o.size, "size", 0, "measure nothing: print how many gateways so `MANY` sessions need")
 	table := f.Bool("table", false, "measure nothing: print the table of the files of JSON lines that follow")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ const (
 	sceneUp      = "up"      // clipboard texts
 	scenePing    = "ping"    // pointer to update
 	sceneFair    = "fair"    // the same beside a flood
+	sceneCrowd   = "crowd"   // pointer to update beside a thousand slow TLS handshakes
 	sceneChurn   = "churn"   // whole sessions
 	sceneResumed = "resumed" // the same with resumed TLS sessions
 	sceneIdle    = "idle"    // memory
@@ -25,7 +26,7 @@ const (
 )
 
 func scenarioNames() []string {
-	return []string{sceneDown, sceneUp, scenePing, sceneFair, sceneChurn, sceneResumed, sceneIdle, sceneStall}
+	return []string{sceneDown, sceneUp, scenePing, sceneFair, sceneCrowd, sceneChurn, sceneResumed, sceneIdle, sceneStall}
 }
 
 func (s scenario) String() string { return fmt.Sprintf("%s %s %d", s.Name, s.Via, s.Sessions) }
@@ -48,7 +49,7 @@ func (o *options) plan() ([]scenario, error) {
 			return nil, fmt.Errorf("no scenario %q; there are %v", name, scenarioNames())
 		}
 		for _, via := range vias {
-			if name == sceneResumed && !secure(via) {
+			if (name == sceneResumed || name == sceneCrowd) && !secure(via) || name == sceneCrowd && via == viaX509 {
 				continue
 			}
 			for _, n := range o.counts(name) {
@@ -70,6 +71,8 @@ func (o *options) counts(name string) []int {
 		return []int{2}
 	case sceneChurn, sceneResumed:
 		return []int{churners}
+	case sceneCrowd:
+		return []int{crowdSize}
 	}
 	return []int{1}
 }
@@ -98,7 +101,8 @@ var sceneRuns = map[string]func(*stage) (outcome, error){
 	scenePing:    func(st *stage) (outcome, error) { return st.load(job{Kind: jobPing}) },
 	sceneChurn:   func(st *stage) (outcome, error) { return st.load(job{Kind: jobChurn}) },
 	sceneResumed: func(st *stage) (outcome, error) { return st.load(job{Kind: jobChurn, Resume: true}) },
-	sceneFair:    (*stage).fair,
+	sceneFair:    func(st *stage) (outcome, error) { return st.beside(job{Kind: jobDown, Sessions: 1}, inMBs) },
+	sceneCrowd:   func(st *stage) (outcome, error) { return st.beside(job{Kind: jobCrowd}, inSessions) },
 	sceneIdle:    (*stage).idle,
 	sceneStall:   (*stage).stall,
 }

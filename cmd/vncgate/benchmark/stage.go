@@ -51,22 +51,23 @@ func (st *stage) load(j job) (outcome, error) {
 	return c.told()
 }
 
-// fair is a viewer that works beside one whose display floods.
-func (st *stage) fair() (outcome, error) {
-	flood, err := st.begin(job{Kind: jobDown, Sessions: 1})
+// beside is a viewer that works beside others who do another job, of which unit
+// is told as well.
+func (st *stage) beside(others job, unit string) (outcome, error) {
+	c, err := st.begin(others)
 	if err != nil {
 		return outcome{}, err
 	}
-	defer flood.stop()
+	defer c.stop()
 	o, err := st.load(job{Kind: jobPing})
 	if err != nil {
 		return o, err
 	}
-	flooded, err := flood.told()
+	told, err := c.told()
 	if err != nil {
-		return o, fmt.Errorf("the flood: %w", err)
+		return o, fmt.Errorf("the others: %w", err)
 	}
-	o.Values[inMBs] = flooded.Values[inMBs]
+	o.Values[unit] = told.Values[unit]
 	return o, nil
 }
 
