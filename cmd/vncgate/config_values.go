@@ -42,8 +42,10 @@ func (l logConfig) handler(w io.Writer) (slog.Handler, error) {
 		return slog.NewTextHandler(w, options), nil
 	case "json":
 		return slog.NewJSONHandler(w, options), nil
+	case "journal":
+		return newJournalHandler(level), nil
 	}
-	return nil, notOneOf("format", l.Format, []string{"text", "json"})
+	return nil, notOneOf("format", l.Format, []string{"text", "json", "journal"})
 }
 
 // notOneOf says that name is not among the known ones, and which is near.

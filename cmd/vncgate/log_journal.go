@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// journalHandler is a slog.Handler that sends records to systemd's journal, with
+// each attribute as a field of its own: 'journalctl VNCGATE_SESSION=3f09a1c2'.
+// Attributes in groups have the group's name before theirs.
+type journalHandler struct {
+	level  slog.Leveler
+	send   func(message string, priority journal.Priority, fields map[string]string) error
+	fields map[string]string // of With; not changed once it is there
+	prefix string            // of the groups
+}
+
+func newJournalHandler(level slog.Leveler) *journalHandler {
+	return &journalHandler{level: level, send: journal.Send}
+}
+
+// Enabled is slog.Handler's.
+func (h *journalHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
+
+// Handle is slog.Handler's.
+func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
+	fields := h.with()
+	fields["SYSLOG_IDENTIFIER"] = "vncgate"
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		text += addField(fields, h.prefix, a)
+		return true
+	})
+	return h.send(text, journal.Priority(severity(r.Level)), fields)
+}
+
+// with is a copy of the fields there are.
+func (h *journalHandler) with() map[string]string {
+	fields := make(map[string]string, len(h.fields)+8)
+	for name, value := range h.fields {
+		fields[name] = value
+	}
+	return fields
+}
+
+// WithAttrs is slog.Handler's.
+func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.fields = h.with()
+	for _, a := range attrs {
+		addField(next.fields, h.prefix, a)
+	}
+	return &next
+}
+
+// WithGroup is slog.Handler's.
+func (h *journalHandler) WithGroup(name string) slog.Handler {
+	next := *h
+	if name != "" {
+		next.prefix += name + "_"
+	}
+	return &next
+}
+
+// addField adds an attribute, and returns it as people read it behind the
+// message.
+func addField(fields map[string]string, prefix string, a slog.Attr) (text string) {
+	value := a.Value.Resolve()
+	if value.Kind() == slog.KindGroup {
+		if a.Key != "" {
+			prefix += a.Key + "_"
+		}
+		for _, inner := range value.Group() {
+			text += addField(fields, prefix, inner)
+		}
+		return text
+	}
+	if a.Key == "" {
+		return ""
+	}
+	fields[fieldName(prefix+a.Key)] = value.String()
+	return " " + a.Key + "=" + value.String()
+}
+
+// fieldName is what the journal takes: capital letters, digits and underscores.
+func fieldName(key string) string {
+	return "VNCGATE_" + strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+			return r
+		}
+		return '_'
+	}, key)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+func TestJournalFields(t *testing.T) {
+	var text string
+	var priority journal.Priority
+	var fields map[string]string
+	h := newJournalHandler(slog.LevelInfo)
+	h.send = func(message string, p journal.Priority, f map[string]string) error {
+		text, priority, fields = message, p, f
+		return nil
+	}
+	log := slog.New(h).With("session", "3f09a1c2")
+	log.Debug("nobody hears this")
+	if fields != nil {
+		t.Error("debug was sent")
+	}
+	log.Warn("session refused", "reason", "busy", slog.Group("viewer", "bytes-up", 7), slog.Attr{})
+	want := map[string]string{
+		"SYSLOG_IDENTIFIER": "vncgate", "VNCGATE_SESSION": "3f09a1c2", "VNCGATE_REASON": "busy", "VNCGATE_VIEWER_BYTES_UP": "7",
+	}
+	for name, value := range want {
+		if fields[name] != value {
+			t.Errorf("%s is %q, want %q", name, fields[name], value)
+		}
+	}
+	if len(fields) != len(want) || priority != journal.PriWarning || text != "session refused reason=busy bytes-up=7" {
+		t.Errorf("%q, priority %d, %v", text, priority, fields)
+	}
+	log.WithGroup("display").Info("up", "stack", "tcp")
+	if fields["VNCGATE_DISPLAY_STACK"] != "tcp" {
+		t.Errorf("in a group: %v", fields)
+	}
+}
