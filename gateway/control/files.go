@@ -37,7 +37,6 @@ func (f *Files) name(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.come) == 0 {
-		//lint:ignore ST1005 QEMU says it so, and clients know it
 		return generic("No file descriptor supplied via SCM_RIGHTS")
 	}
 	if f.named == nil {
