@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"vncgate/gateway"
 )
 
 // manager is who systemd is to a service: the end of its notify socket.
@@ -133,6 +136,24 @@ func TestWatchdogIsFedByASession(t *testing.T) {
 	if err := g.selfSession(stuck); err == nil {
 		t.Error("a session within no time")
 	}
+}
+
+// The watchdog ends nobody who is in because nobody else may come in.
+func TestWatchdogIsFedWhenNobodyMayComeIn(t *testing.T) {
+	t.Run("audit", func(t *testing.T) {
+		g, _ := brokenAudit(t, "on_failure: stop")
+		g.breakAudit()
+		must(t, g.selfSession(visit(t)))
+	})
+	t.Run("memory", func(t *testing.T) {
+		g := newGate(t, "listeners: [{address: '127.0.0.1:0', web: {}, security: [none], target: one}]\ntargets: {one: {address: %q}}\n"+
+			"limits: {memory: 32MiB}", displaysAt(t, "one")...)
+		held := make([]byte, 64<<20)
+		runtime.GC() // which finds it in use
+		eventually(t, "nobody is let in", func() bool { return errors.Is(g.gate.Ready(), gateway.ErrMemory) })
+		must(t, g.selfSession(visit(t)))
+		runtime.KeepAlive(held)
+	})
 }
 
 // The unit that comes with the program is one that systemd takes.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 
@@ -24,7 +23,8 @@ const (
 )
 
 // selfSession fails if no session can be had. That nobody is let in for good
-// reason, when the house is full or drains, is no fault.
+// reason is no fault: when the house is full, short of memory or drains, or when
+// the audit wants it so. Who is in already must not be ended for that.
 func (w *wiring) selfSession(ctx context.Context) error {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
@@ -33,12 +33,12 @@ func (w *wiring) selfSession(ctx context.Context) error {
 		Identities: []auth.Identity{{Method: selfMethod}},
 		Security:   func(net.Conn, string) []rfb.Security { return []rfb.Security{rfb.None{}} },
 	}
-	session, err := w.gate.Admit(front)
-	if errors.Is(err, gateway.ErrFull) || errors.Is(err, gateway.ErrDraining) {
+	if w.gate.Ready() != nil {
 		return nil
 	}
+	session, err := w.gate.Admit(front)
 	if err != nil {
-		return err
+		return w.unlessClosed(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- session.Serve(ctx, theirs) }()
@@ -48,6 +48,14 @@ func (w *wiring) selfSession(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	return w.unlessClosed(err)
+}
+
+// unlessClosed is nil where there is a reason by now to let nobody in.
+func (w *wiring) unlessClosed(err error) error {
+	if err != nil && w.gate.Ready() != nil {
+		return nil
 	}
 	return err
 }
