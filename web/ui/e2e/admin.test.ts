@@ -1,0 +1,137 @@
+// The dashboard of a real gateway with live sessions: VNCGATE_ADMIN says where both are.
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { connected, desk, launch, overflow, phone, visit, type Visit } from './browser.ts';
+
+interface Bench {
+  admin: string;
+  viewer: string;
+}
+
+const given = process.env['VNCGATE_ADMIN'];
+const bench = JSON.parse(given ?? '{}') as Bench;
+const shots = process.env['VNCGATE_SHOTS'];
+const patience = 60_000;
+
+let browser: Browser | undefined;
+const visits: Visit[] = [];
+
+beforeAll(async () => {
+  if (given !== undefined) browser = await launch();
+});
+afterAll(async () => {
+  const faults = visits.flatMap((v) => v.faults);
+  await Promise.all(visits.map((v) => v.close()));
+  await browser?.close();
+  expect(faults).toEqual([]);
+});
+
+async function open(url: string, options: BrowserContextOptions = desk): Promise<Page> {
+  if (browser === undefined) throw new Error('the browser is not started');
+  const v = await visit(browser, url, options);
+  v.page.setDefaultTimeout(patience);
+  visits.push(v);
+  return v.page;
+}
+
+async function login(token: string, options: BrowserContextOptions = desk): Promise<Page> {
+  const page = await open(bench.admin, options);
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  return page;
+}
+
+async function shot(page: Page, name: string): Promise<void> {
+  if (shots !== undefined) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_000 }, async () => {
+  const wrong = await login('wrong');
+  await wrong.getByRole('alert').getByText('The token is wrong').waitFor();
+  await shot(wrong, 'login');
+
+  const viewer = await open(bench.viewer);
+  await connected(viewer);
+  const page = await login('boss-secret');
+  const row = page.locator('tr[data-session]');
+  await row.waitFor();
+  await page.getByText('Live', { exact: true }).waitFor();
+  await page.locator('[data-event=SESSION_OPENED]').first().waitFor();
+  await page.getByRole('link', { name: 'Open' }).first().waitFor();
+  await shot(page, 'light');
+
+  // By the mouse: view only, and back.
+  await row.getByRole('button', { name: 'View only' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'View only' }).click();
+  await viewer.getByText('View only', { exact: true }).waitFor();
+  await row.getByRole('button', { name: 'Restore' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Restore' }).click();
+  await viewer.getByText('View only', { exact: true }).waitFor({ state: 'detached' });
+
+  // By the keyboard: Escape does nothing, Enter pauses.
+  await row.focus();
+  await page.keyboard.press('p');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(await row.getAttribute('data-state')).toBe('open');
+  await page.keyboard.press('p');
+  await page.getByRole('dialog').getByLabel('What the viewer is told').fill('One moment');
+  await shot(page, 'dialog');
+  await page.keyboard.press('Enter');
+  await page.locator('tr[data-state=paused]').waitFor();
+  await page.locator('[data-event=SESSION_PAUSED]').first().waitFor();
+  await row.getByRole('button', { name: 'Resume' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
+  await page.locator('tr[data-state=open]').waitFor();
+
+  await row.getByRole('button', { name: 'Message' }).click();
+  await page.getByRole('dialog').getByLabel('Words').fill('Lunch at noon.');
+  await page.getByRole('dialog').getByRole('button', { name: 'Message' }).click();
+  for (const words of ['One moment', 'Your session goes on.']) { // one after the other is read
+    await viewer.getByText(words).waitFor();
+    await viewer.getByRole('button', { name: 'Close the message' }).click();
+  }
+  await viewer.getByText('Lunch at noon.').waitFor();
+
+  // A display that is down, and a link to one that is not.
+  await page.locator('[data-target=gone]').getByRole('button', { name: 'Try' }).click();
+  await page.getByText('gone does not work').waitFor();
+  await page.locator('[data-target=desk]').getByRole('button', { name: 'Link' }).click();
+  await page.getByRole('button', { name: 'Make the link' }).click();
+  const link = await page.getByRole('textbox', { name: 'Link' }).inputValue();
+  await page.keyboard.press('Escape');
+  const guest = await open(link);
+  await connected(guest);
+  await guest.getByText('View only', { exact: true }).waitFor();
+  await page.locator('tr[data-session]').nth(1).waitFor();
+
+  // Who may only look is offered nothing else.
+  const dark = await login('eye-secret', { ...desk, colorScheme: 'dark' });
+  await dark.locator('tr[data-session]').nth(1).waitFor();
+  expect(await dark.locator('td.actions, [data-target] button').count()).toBe(0);
+  await shot(dark, 'dark-viewer');
+  const small = await login('boss-secret', { ...phone, colorScheme: 'dark' });
+  await small.locator('tr[data-session]').nth(1).waitFor();
+  expect(await overflow(small)).toBeLessThanOrEqual(0);
+  await shot(small, 'phone');
+
+  // The filter, and the end.
+  await page.keyboard.press('/');
+  await page.keyboard.type('no such');
+  await page.getByText('No session fits.').waitFor();
+  await page.keyboard.press('Escape');
+  const first = page.locator('tr[data-session]').first();
+  await first.getByRole('button', { name: 'End' }).click();
+  await page.getByRole('dialog').getByLabel('What the viewer is told').fill('Closing time');
+  await page.getByRole('dialog').getByRole('button', { name: 'End' }).click();
+  await viewer.getByText('Closing time').first().waitFor();
+  await page.locator('tr[data-session]').nth(1).waitFor({ state: 'detached' });
+  await page.locator('[data-event=SESSION_CLOSED]').first().waitFor();
+
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByLabel('Token').waitFor();
+  await page.reload();
+  await page.getByLabel('Token').waitFor();
+});
