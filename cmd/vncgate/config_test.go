@@ -94,7 +94,7 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}, limits: {per_usr: 3}", aDesk, ""), "did you mean \"per_user\"?"},
 		{settings("web: {}, limits: {idle: soon}", aDesk, ""), "limits: limit idle: \"soon\" is no duration"},
 		{"listeners:\n  - address: \":1\"\n    limits:\n      idel: 5m\n", "[4:7] limits: unknown limit \"idel\""},
-		{"policy:\n  - {who: \"*\", targets: \"*\", allow: [view], limits: {down: 5}}\n", "[2:61] limits: limit down"},
+		{"policy:\n  - {who: \"*\", targets: \"*\", allow: [view], limits: {down: 5}}\n", "[2:54] limits: limit down"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {link: guests.example}}"), "share: link: is not the URL"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {link: 'https://a/#token=x'}}"), "share: link: is not the URL"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {time: 999d}}"), "share: time: is at most 366d"},

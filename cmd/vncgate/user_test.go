@@ -100,7 +100,7 @@ func TestUserErrorsSayWhatToDo(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		{"", []string{"ad", "alice"}, `user has no command "ad" (there are: add, list, passwd, remove)`},
+		{"", []string{"ad", "alice"}, `user has no command "ad" (there are: add, groups, list, passwd, remove)`},
 		{"", []string{"add"}, "which user? give a NAME"},
 		{"", []string{"add", "alice", "secret"}, "a password is never an argument"},
 		{"", []string{"add", "a b"}, "letters, digits and"},
