@@ -84,7 +84,7 @@ func (s *Server) noCommand(rw http.ResponseWriter, r *http.Request) {
 
 // arguments are those of a request as a JSON object.
 func arguments(rw http.ResponseWriter, r *http.Request, way route) (json.RawMessage, error) {
-	object := []byte("{}")
+	var object []byte
 	var err error
 	if way.method == http.MethodGet {
 		object, err = queried(r.URL.Query(), control.Fields(way.command.Args))
