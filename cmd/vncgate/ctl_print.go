@@ -42,7 +42,11 @@ func (c *ctl) show(w io.Writer, command string, results []result) error {
 		if len(results) > 1 {
 			fmt.Fprintf(w, "process %s:\n", orText(r.process, "current"))
 		}
-		if err := showMembers(w, r.value); err != nil {
+		write := showMembers
+		if command == "query-stats" {
+			write = showStats
+		}
+		if err := write(w, r.value); err != nil {
 			return err
 		}
 	}
@@ -166,7 +170,12 @@ func shortRights(names []string) string {
 }
 
 func showSessions(w io.Writer, results []result) error {
-	return showList(w, results, "Nobody is in.", sessionHead, sessionRow)
+	if !inClasses(results) {
+		return showList(w, results, "Nobody is in.", sessionHead, sessionRow)
+	}
+	return showList(w, results, "", append(slices.Clone(sessionHead), "CLASS"), func(s control.Session) []string {
+		return append(sessionRow(s), s.Class)
+	})
 }
 
 func showTargets(w io.Writer, results []result) error {

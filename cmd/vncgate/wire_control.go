@@ -98,6 +98,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload, Upgrade: w.controlUpgrade,
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
+		SetClass: w.controlSetClass, Classes: w.controlClasses,
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set
@@ -112,7 +113,7 @@ func (w *wiring) controlTargets() []control.Target {
 	list := make([]control.Target, 0, len(now.cfg.Targets))
 	for _, name := range keys(now.cfg.Targets) {
 		t := now.cfg.Targets[name]
-		target := control.Target{Name: name, Address: t.shown(), State: "unknown", Arrives: t.Arrives != nil}
+		target := control.Target{Name: name, Address: t.shown(), State: "unknown", Arrives: t.Arrives != nil, Class: t.Class}
 		if t.Start != nil {
 			target.Starts = t.Start.shown()
 		}
@@ -148,7 +149,7 @@ func (w *wiring) controlListeners() []control.Listener {
 	for i := range w.doors {
 		d := &w.doors[i]
 		l := control.Listener{
-			Name: d.l.Address, Address: d.ln.Addr().String(), For: "natives", Target: d.l.Target, TLS: d.l.TLS != nil,
+			Name: d.l.Address, Address: d.ln.Addr().String(), For: "natives", Target: d.l.Target, TLS: d.l.TLS != nil, Class: d.l.Class,
 		}
 		switch {
 		case d.arrivals != nil:

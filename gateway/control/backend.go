@@ -39,9 +39,9 @@ type Backend struct {
 	// LogLevel is the log's level, SetLogLevel changes it.
 	LogLevel    func() string
 	SetLogLevel func(level string) error
-	// SetClass moves a session to another class.
+	// SetClass moves a session to another class. An error may be NotFound.
 	SetClass func(session, class string) error
-	// Classes are those there are.
+	// Classes are those there are; none where no session can be moved.
 	Classes func() []Class
 	// AddListener serves another listening socket like the listener of that
 	// name. It owns file.
@@ -90,10 +90,12 @@ type Listener struct {
 
 // Class is a kind of service for sessions.
 type Class struct {
-	Name     string `json:"name" doc:"what the configuration calls it"`
-	Sessions int    `json:"sessions" doc:"how many run in it"`
-	Max      int    `json:"max,omitempty" doc:"how many may"`
-	Parked   int    `json:"parked" doc:"how many hold neither goroutine nor buffer for now"`
+	Name       string `json:"name" doc:"what the configuration calls it"`
+	Sessions   int    `json:"sessions" doc:"how many run in it"`
+	Max        int    `json:"max,omitempty" doc:"how many may"`
+	Handshakes int    `json:"handshakes,omitempty" doc:"its viewers that are not in yet"`
+	Resting    int    `json:"resting" doc:"directions of sessions, two each, that hold neither goroutine nor large buffer for now"`
+	Buffers    int64  `json:"buffers,omitempty" doc:"bytes in large buffers"`
 }
 
 // Stats is the state of the whole process.

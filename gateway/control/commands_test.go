@@ -49,7 +49,7 @@ func TestCommandsOnAGateway(t *testing.T) {
 		{"query-targets", `{"name":"none"}`, "", `no target "none"`},
 		{"query-listeners", ``, `{"name":"front","address":"","for":"","tls":false,"sessions":1}`, ""},
 		{"query-stats", ``, `"open":1,"paused":0`, ""},
-		{"query-stats", ``, `"classes":[{"name":"bulk","sessions":0,"parked":0}]`, ""},
+		{"query-stats", ``, `"classes":[{"name":"bulk","sessions":0,"resting":0}]`, ""},
 		{"session-pause", `{}`, "", "which session?"},
 		{"session-pause", `{"target":"other"}`, "", "no session fits"},
 		{"session-pause", `{"id":"none"}`, "", `no session "none"`},
