@@ -9,12 +9,14 @@ import (
 // joinClass counts the session into the class that it is for: by its grant, its
 // target or its front, in this order. The error is for the viewer.
 func (s *Session) joinClass(target *Target) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.g.classOf(s.grant.Class, target.Class, s.front.Class)
+	s.moving.Lock() // none of the classes that SetClasses takes away is entered behind its back
+	defer s.moving.Unlock()
+	c := s.g.classOf(s.granted().Class, target.Class, s.front.Class)
 	if err := c.enter(); err != nil {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.class.Store(c)
 	s.inClass = true
 	return nil
@@ -38,27 +40,38 @@ func (s *Session) running() (*class, *relay) {
 	return s.class.Load(), s.traffic
 }
 
-// moveTo has the session run in another class from now on.
+// moveTo has the session run in another class from now on: in the one that of
+// returns for the one it is in. of may take the gateway's lock.
 func (s *Session) moveTo(of func(*class) *class) {
-	s.mu.Lock()
-	if !s.inClass {
-		s.mu.Unlock()
-		return
-	}
-	old, traffic, times := s.class.Load(), s.traffic, s.times
+	s.moving.Lock() // a move that is overtaken would leave the relay where nobody counts it
+	defer s.moving.Unlock()
+	old := s.class.Load()
 	to := of(old)
 	if to == old {
-		s.mu.Unlock()
 		return
 	}
-	to.force()
-	s.class.Store(to)
-	s.mu.Unlock()
+	traffic, times, in := s.enter(to)
+	if !in {
+		return
+	}
 	if traffic != nil {
 		traffic.moveTo(to)
 		times.rearm()
 	}
 	old.leave()
+}
+
+// enter counts the session into another class, if it is in one, and returns what
+// else has to move. s.moving is held.
+func (s *Session) enter(to *class) (traffic *relay, times *times, in bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.inClass {
+		return nil, nil, false
+	}
+	to.force()
+	s.class.Store(to)
+	return s.traffic, s.times, true
 }
 
 // rearm has the alarm ring among those of the class that the session is in now.

@@ -51,6 +51,7 @@ type Session struct {
 	inClass   bool // counted there
 
 	reviewing sync.Mutex // one question at a time; taken before mu
+	moving    sync.Mutex // one move to another class at a time; taken before the gateway's lock, which is taken before mu
 	board     *board     // nil: no page listens
 
 	// Filled in as the session goes on, by the goroutine that serves it.
