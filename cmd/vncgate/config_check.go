@@ -71,6 +71,9 @@ func (c *config) validate() error {
 	if err := c.Admin.validate(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
+	if err := c.Tracing.validate(); err != nil {
+		return fmt.Errorf("tracing: %w", err)
+	}
 	if _, err := c.Log.handler(os.Stderr); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -118,6 +121,9 @@ func (c *config) secretsReadable(ctx context.Context) error {
 	}
 	if err := c.Admin.secretsReadable(ctx); err != nil {
 		return fmt.Errorf("admin: %w", err)
+	}
+	if err := c.Tracing.secretsReadable(ctx); err != nil {
+		return fmt.Errorf("tracing: %w", err)
 	}
 	for _, name := range keys(c.Targets) {
 		t := c.Targets[name]

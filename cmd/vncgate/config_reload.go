@@ -199,6 +199,11 @@ func (c *config) eachSecret(f func(*secret)) {
 			show(t.Token)
 		}
 	}
+	if c.Tracing != nil {
+		for _, s := range c.Tracing.Headers {
+			show(s)
+		}
+	}
 	for _, t := range c.Targets {
 		for _, s := range t.secrets() {
 			show(s)

@@ -13,6 +13,7 @@ import (
 	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/gateway/audit"
+	"vncgate/gateway/traces"
 	"vncgate/layers"
 )
 
@@ -42,6 +43,7 @@ type wiring struct {
 	admin        *adminServer // nil: none is configured
 	audit        *audit.Log   // the same
 	auditSyslog  *syslogWriter
+	traces       *traces.Exporter // nil: no session's setting up is told of
 	doors        []door
 	controls     *controls // nil: nobody steers
 	lives        lives     // the process before, and the one after
@@ -98,12 +100,12 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		w.closeSources()
 		return nil, err
 	}
-	if err := w.openAudit(); err != nil {
+	if err := w.openRecords(); err != nil {
 		w.closeSources()
 		return nil, err
 	}
 	if err := w.openAdmin(ctx, cfg.Admin); err != nil {
-		w.closeAudit()
+		w.closeRecords()
 		w.closeSources()
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		if err := w.openDoor(ctx, &cfg.Listeners[i]); err != nil {
 			w.closeDoors()
 			w.closeAdmin()
-			w.closeAudit()
+			w.closeRecords()
 			w.closeSources()
 			return nil, fmt.Errorf("listener %s: %w", cfg.Listeners[i].Address, err)
 		}
@@ -119,12 +121,30 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	if err := w.openControl(ctx); err != nil {
 		w.closeDoors()
 		w.closeAdmin()
-		w.closeAudit()
+		w.closeRecords()
 		w.closeSources()
 		return nil, err
 	}
 	w.adminAPI()
 	return w, nil
+}
+
+// openRecords begins to tell others what happens.
+func (w *wiring) openRecords() error {
+	if err := w.openTracing(); err != nil {
+		return fmt.Errorf("tracing: %w", err)
+	}
+	if err := w.openAudit(); err != nil {
+		w.closeTracing()
+		return err
+	}
+	return nil
+}
+
+// closeRecords has the rest told.
+func (w *wiring) closeRecords() {
+	w.closeTracing()
+	w.closeAudit()
 }
 
 // openDisplays wires the targets, puts them in force, and wires all that leads to
@@ -211,7 +231,7 @@ func (w *wiring) shutdown() {
 	if w.admin != nil { // last: until then it can be seen how it goes
 		w.admin.close()
 	}
-	w.closeAudit()
+	w.closeRecords()
 	w.closeSources()
 }
 

@@ -46,7 +46,7 @@ func (e *Exporter) send(body []byte) (rejected int, err error) {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "vncgate/"+e.cfg.Version)
-	response, err := e.cfg.Client.Do(request)
+	response, err := e.client.Do(request)
 	if err != nil {
 		return 0, &busyError{err: fmt.Errorf("traces: %w", withoutURL(err))}
 	}

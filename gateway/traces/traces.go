@@ -20,8 +20,8 @@ package traces
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,9 +59,8 @@ type Config struct {
 	// Service, Version and Instance say whose spans these are; Service "" means
 	// vncgate.
 	Service, Version, Instance string
-	// Client sends; nil: one of our own that follows no redirection, so that the
-	// headers go nowhere else.
-	Client *http.Client
+	// TLS is for an https endpoint; nil: the system's authorities.
+	TLS *tls.Config
 	// Failing is told when traces can no longer be sent, and with nil when they
 	// can again; nil: nobody is.
 	Failing func(error)
@@ -73,6 +72,7 @@ type Config struct {
 // Exporter sends the traces of one gateway.
 type Exporter struct {
 	cfg     Config
+	client  *http.Client
 	url     string
 	queue   chan trace
 	lost    atomic.Int64
@@ -91,25 +91,27 @@ func Open(cfg Config) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Client == nil {
-		cfg.Client = ownClient()
-	}
 	if cfg.Service == "" {
 		cfg.Service = "vncgate"
 	}
 	if cfg.Gather <= 0 {
 		cfg.Gather = gather
 	}
-	e := &Exporter{cfg: cfg, url: at.String(), queue: make(chan trace, queueLen), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Exporter{
+		cfg: cfg, client: newClient(cfg.TLS), url: at.String(),
+		queue: make(chan trace, queueLen), stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	e.end, e.cancel = context.WithCancel(context.Background())
 	go e.run()
 	return e, nil
 }
 
-// ownClient takes no more than one connection, which is kept.
-func ownClient() *http.Client {
+// newClient takes no more than one connection, which is kept, and follows no
+// redirection, so that the headers go nowhere else.
+func newClient(tlsConfig *tls.Config) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConns = 1, 1
+	transport.TLSClientConfig = tlsConfig
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -126,7 +128,7 @@ func ParseEndpoint(text string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, errors.New("traces: endpoint: holds a user's name or password; send them in headers")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("traces: endpoint: %q is no address of a collector; write http://HOST:4318 (OTLP over HTTP, not gRPC's port 4317)", text)
+		return nil, errors.New("traces: endpoint: no address of a collector; write http://HOST:4318 (OTLP over HTTP, not gRPC's port 4317)")
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = "/v1/traces"
@@ -162,7 +164,7 @@ func (e *Exporter) Close(ctx context.Context) {
 // run sends what is queued, batch by batch, until Close.
 func (e *Exporter) run() {
 	defer close(e.done)
-	defer e.cfg.Client.CloseIdleConnections()
+	defer e.client.CloseIdleConnections()
 	for {
 		select {
 		case first := <-e.queue:
