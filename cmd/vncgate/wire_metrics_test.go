@@ -36,7 +36,7 @@ audit: {file: %s}
 		return func() bool { _, text = g.ask(c, "GET", "/metrics"); return strings.Contains(text, what) }
 	}
 	for _, want := range []string{
-		`vncgate_sessions{class="",state="open",target="desk"} 1`,
+		`vncgate_sessions{class="default",state="open",target="desk"} 1`,
 		`vncgate_messages_total{type="framebuffer_update_request"} 1`,
 		`vncgate_messages_filtered_total{right="keyboard"} 1`,
 		`vncgate_display_failures_total{cause="refused",target="dead"} 1`,
