@@ -131,11 +131,15 @@ func ipOf(c net.Conn) netip.Addr {
 }
 
 // first takes up the grant of a viewer that comes in: what it is given later is
-// never more than that.
+// never more than that. If it is asked for again, what the session was held to
+// meanwhile stays.
 func (s *Session) first(grant auth.Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held, s.most, s.grant, s.answer, s.left = true, &grant, &grant, &grant, auth.EveryRight
+	if !s.held {
+		s.held, s.left = true, auth.EveryRight
+	}
+	s.most, s.answer, s.grant = &grant, &grant, withOnly(&grant, s.left)
 }
 
 // granted is what the session may do at the moment.
