@@ -134,13 +134,25 @@ const maxPolicyFile = 4 << 20
 
 // watchPolicy reads a file of rules, which counts anew when it changes: lines
 // as auth.ParseRules has them, or a list as in the configuration where its name
-// ends in .yaml or .yml.
-func watchPolicy(path string) (*auth.Watched[*auth.Policy], error) {
+// ends in .yaml or .yml. A class for which known has an error is a mistake in it;
+// nil knows all.
+func watchPolicy(path string, known func(class string) error) (*auth.Watched[*auth.Policy], error) {
 	parse := parsePolicyLines
 	if isYAML(path) {
 		parse = parsePolicyYAML
 	}
-	return auth.Watch("policy file", path, maxPolicyFile, parse)
+	return auth.Watch("policy file", path, maxPolicyFile, func(text []byte) (*auth.Policy, error) {
+		policy, err := parse(text)
+		if err != nil || known == nil {
+			return policy, err
+		}
+		for i, r := range policy.Rules() {
+			if err := known(r.Class); err != nil {
+				return nil, fmt.Errorf("rule %d: %w", i+1, err)
+			}
+		}
+		return policy, nil
+	})
 }
 
 func isYAML(path string) bool {
@@ -176,7 +188,7 @@ func (c *config) loadPolicy() (*auth.Policy, error) {
 	if c.PolicyFile == "" {
 		return c.policy()
 	}
-	watched, err := watchPolicy(c.PolicyFile)
+	watched, err := watchPolicy(c.PolicyFile, c.knowsClass)
 	if err != nil {
 		return nil, explainPolicyFile(err, c.PolicyFile)
 	}

@@ -186,8 +186,9 @@ func TestCtlSteersSessions(t *testing.T) {
 
 func TestCtlSteersTheGateway(t *testing.T) {
 	g := newSteered(t, "")
-	g.says("name      held", "probe", "desk")
 	g.says("unknown", "targets", "desk")
+	g.says("name      held", "probe", "desk")
+	g.says("up ", "targets", "desk")
 	g.fails("no target \"other\"", "probe", "other")
 	if out, err := g.ctl("probe", "down"); err == nil || !strings.Contains(out, "stage") {
 		t.Errorf("%s, %v", out, err)

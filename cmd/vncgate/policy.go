@@ -143,7 +143,7 @@ func (f *policyFlags) load() error {
 }
 
 func (f *policyFlags) loadRules() error {
-	watched, err := watchPolicy(f.policy)
+	watched, err := watchPolicy(f.policy, nil)
 	if err != nil {
 		return usageOf(err)
 	}

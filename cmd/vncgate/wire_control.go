@@ -119,6 +119,8 @@ func (w *wiring) controlTargets() []control.Target {
 		}
 		if i := slices.IndexFunc(down, func(d gateway.DownTarget) bool { return d.Target == name }); i >= 0 {
 			target.State, target.Since, target.Reason = "down", down[i].Since.UTC(), down[i].Reason
+		} else if since, ok := w.gate.Up(name); ok {
+			target.State, target.Since = "up", since.UTC()
 		}
 		list = append(list, target)
 	}
@@ -150,6 +152,11 @@ func (w *wiring) controlListeners() []control.Listener {
 		d := &w.doors[i]
 		l := control.Listener{
 			Name: d.l.Address, Address: d.ln.Addr().String(), For: "natives", Target: d.l.Target, TLS: d.l.TLS != nil, Class: d.l.Class,
+		}
+		if d.cert != nil {
+			if leaf := d.cert.pair.Leaf(); leaf != nil {
+				l.CertEnds = leaf.NotAfter.UTC()
+			}
 		}
 		switch {
 		case d.arrivals != nil:

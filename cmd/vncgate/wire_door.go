@@ -25,6 +25,7 @@ type door struct {
 	server   *http.Server      // of browsers
 	arrivals *gateway.Arrivals // of displays
 	split    *layers.Split     // that the connections come through, or nil
+	cert     *serverCertificate
 }
 
 // openDoor opens one listener of the configuration.
@@ -105,7 +106,7 @@ func (w *wiring) prepareWith(l *listenerConfig, cert *serverCertificate) (p *pre
 func (w *wiring) nativeDoor(ln net.Listener, l *listenerConfig, p *prepared) {
 	front := p.fronts[natives]
 	front.Layers = p.below(l)
-	w.doors = append(w.doors, door{ln: ln, l: l, front: front})
+	w.doors = append(w.doors, door{ln: ln, l: l, front: front, cert: p.cert})
 }
 
 // below are the layers of a connection whose protocol is clear from the first
@@ -131,15 +132,15 @@ func (w *wiring) webDoors(ln net.Listener, l *listenerConfig, p *prepared) {
 		cfg.TLSOnly = !l.mixed() || l.TLS.Implicit
 	}
 	split := layers.NewSplit(ln, cfg)
-	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: w.webServer(l, p.web), split: split})
+	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: w.webServer(l, p.web), split: split, cert: p.cert})
 	if l.mixed() {
-		w.doors = append(w.doors, door{ln: split.Raw(), l: l, front: p.fronts[natives]})
+		w.doors = append(w.doors, door{ln: split.Raw(), l: l, front: p.fronts[natives], cert: p.cert})
 	}
 }
 
 // arrivalsDoor is for displays.
 func (w *wiring) arrivalsDoor(ln net.Listener, l *listenerConfig, p *prepared) {
-	w.doors = append(w.doors, door{ln: ln, l: l, front: gateway.Front{Name: l.Address, Layers: p.below(l)}, arrivals: w.arrivals})
+	w.doors = append(w.doors, door{ln: ln, l: l, front: gateway.Front{Name: l.Address, Layers: p.below(l)}, arrivals: w.arrivals, cert: p.cert})
 }
 
 // webServer answers browsers. Where TLS is there, they have to use it unless it

@@ -114,7 +114,7 @@ func (w *wiring) openPolicy(cfg *config) (rules *policyRules, err error) {
 		rules.fixed, err = cfg.policy()
 		return rules, err
 	}
-	if rules.file, err = watchPolicy(cfg.PolicyFile); err != nil {
+	if rules.file, err = watchPolicy(cfg.PolicyFile, cfg.knowsClass); err != nil {
 		return nil, explainPolicyFile(err, cfg.PolicyFile)
 	}
 	return rules, nil
