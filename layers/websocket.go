@@ -78,7 +78,8 @@ type WebSocketConn struct {
 
 	rmu   sync.Mutex
 	read  wsReader
-	rerr  error // sticky: how the stream ended
+	rerr  error       // sticky: how the stream ended
+	left  atomic.Bool // the peer has ended the connection below, without a close frame
 	watch func(payload []byte, last bool)
 
 	wmu  sync.Mutex
@@ -183,7 +184,8 @@ func (c *WebSocketConn) CloseWith(code int, reason string) error {
 }
 
 // sayGoodbye sends our close frame, and reports whether it could. A Write that
-// is stuck is cut off first.
+// is stuck is cut off first. A peer that has ended the connection below is told
+// nothing: it knows no half-close, so all that it would do is to reset it.
 func (c *WebSocketConn) sayGoodbye(code int, reason string) bool {
 	c.dmu.Lock()
 	c.closed = true
@@ -191,6 +193,10 @@ func (c *WebSocketConn) sayGoodbye(code int, reason string) bool {
 	c.dmu.Unlock()
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
+	if c.left.Load() {
+		c.endWrites()
+		return false
+	}
 	return c.writeClose(code, reason)
 }
 

@@ -70,6 +70,7 @@ func (c *WebSocketConn) fill(b []byte) (int, error) {
 	}
 	if !isTimeout(err) {
 		c.rerr = truncation(err)
+		c.left.Store(c.rerr == ErrTruncated)
 		err = c.rerr
 	}
 	return n, err

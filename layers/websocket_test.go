@@ -392,3 +392,30 @@ func ExampleWebSocketConn_CloseWith() {
 	}
 	// Output: 1011 display unreachable
 }
+
+// A peer that is gone is sent no close frame, which it would answer with a reset.
+func TestCloseTellsNobodyWhoIsGone(t *testing.T) {
+	for name, end := range map[string]func(*layers.WebSocketConn) error{
+		"Close":     (*layers.WebSocketConn).Close,
+		"CloseWith": func(c *layers.WebSocketConn) error { return c.CloseWith(layers.CloseGoingAway, "bye") },
+	} {
+		near, far := layertest.TCP(t)
+		_, b := join(t, near, far, layers.WebSocketClient(wsURL, nil), layers.WebSocketServer(layers.WebSocketConfig{}))
+		server := b.(*layers.WebSocketConn)
+		if err := layers.CloseWrite(near); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Read(make([]byte, 1)); err != layers.ErrTruncated {
+			t.Errorf("%s: Read = %v", name, err)
+		}
+		if err := end(server); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := server.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: Write = %v", name, err)
+		}
+		if sent, err := io.ReadAll(near); len(sent) > 0 || err != nil {
+			t.Errorf("%s: the peer was sent % x, %v", name, sent, err)
+		}
+	}
+}

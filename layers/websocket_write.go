@@ -151,10 +151,15 @@ func (c *WebSocketConn) writeClose(code int, reason string) bool {
 		payload = append(payload, cutReason(reason, maxControl-2)...)
 	}
 	err := c.writeControl(opClose, payload)
+	c.endWrites()
+	return err == nil
+}
+
+// endWrites has every later Write fail. It needs wmu.
+func (c *WebSocketConn) endWrites() {
 	if c.werr == nil {
 		c.werr = fmt.Errorf("layers: websocket: write after close: %w", net.ErrClosed)
 	}
-	return err == nil
 }
 
 // sendPong sends the pong that is due, if one is. It needs wmu.
