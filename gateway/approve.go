@@ -38,7 +38,7 @@ func (s *Session) choose(ctx context.Context, stacked net.Conn) error {
 	if s.front.Choose == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.g.Limits.LayerTimeout, errHandshakeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.g.limitsNow().LayerTimeout, errHandshakeTimeout)
 	defer cancel()
 	name, err := s.front.Choose(ctx, stacked)
 	if err == nil && name != "" {

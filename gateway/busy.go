@@ -85,7 +85,7 @@ func (s *Session) replace(ctx context.Context) error {
 // queue waits for the viewer's turn, as long as it stays and may.
 func (s *Session) queue(ctx context.Context, grant *auth.Grant) error {
 	limit := orDefault(grant.Limits.QueueTime, queueTime)
-	s.clock.extend(limit + s.g.Limits.DialTimeout)
+	s.clock.extend(limit + s.g.limitsNow().DialTimeout)
 	s.logger().Info("display in use, waiting for a place", "for", limit.String())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

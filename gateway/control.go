@@ -93,7 +93,7 @@ func (g *Gateway) End(match func(SessionInfo) bool, why Ending) int {
 			continue
 		}
 		if why.Kick {
-			g.outlaws.add(s.outlawKeys(), time.Now(), g.Limits.KickTime)
+			g.outlaws.add(s.outlawKeys(), time.Now(), g.limitsNow().KickTime)
 		}
 		s.stop(why.ending())
 		ended++
@@ -108,7 +108,7 @@ func (g *Gateway) Ban(user string) {
 	g.mu.Lock()
 	g.prepare()
 	g.mu.Unlock()
-	g.outlaws.add([]string{bannedKey(user)}, time.Now(), g.Limits.KickTime)
+	g.outlaws.add([]string{bannedKey(user)}, time.Now(), g.limitsNow().KickTime)
 }
 
 // Message shows words to the viewers of the sessions that match, where their

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// maxDown bounds how many displays that do not answer are remembered: names that
-// viewers make up, where targets are free, must not fill the memory. Of one more
-// nothing is reported.
+// maxDown bounds how many displays that do not answer are remembered, and how many
+// that do: names that viewers make up, where targets are free, must not fill the
+// memory. Of one more that does not answer nothing is reported, and one more that
+// does takes the place of another.
 const maxDown = 1024
 
 // DownTarget is a display that did not let the gateway in when it was last
@@ -31,11 +32,11 @@ type DownTarget struct {
 type displays struct {
 	mu   sync.Mutex
 	down map[string]DownTarget
+	up   map[string]time.Time // since when those work that did at the last try
 }
 
 // Down returns the targets that were down when they were last tried, by name.
-// Nothing is known of the others but that: they were up, or nobody has tried
-// them.
+// The others were up (Up), or nobody has tried them.
 func (g *Gateway) Down() []DownTarget {
 	g.displays.mu.Lock()
 	defer g.displays.mu.Unlock()
@@ -47,13 +48,22 @@ func (g *Gateway) Down() []DownTarget {
 	return list
 }
 
+// Up says since when a target has let the gateway in each time that it was tried; not
+// ok: it did not at the last try, or nobody has tried it.
+func (g *Gateway) Up(target string) (since time.Time, ok bool) {
+	g.displays.mu.Lock()
+	defer g.displays.mu.Unlock()
+	since, ok = g.displays.up[target]
+	return since, ok
+}
+
 // tried takes up how a try to reach a display ended, and reports a change. One
 // that was broken off says nothing.
 func (g *Gateway) tried(ctx context.Context, t *Target, err error) {
 	var gone *Unreachable
 	switch {
 	case err == nil:
-		if was, ok := g.displays.up(t.Name); ok {
+		if was, ok := g.displays.rose(t.Name, time.Now()); ok {
 			g.log().Info("display up again", "target", t.Name, "after", time.Since(was.Since).Round(time.Millisecond).String())
 			g.Emit(Event{Kind: TargetUp, Target: t.Name, Duration: time.Since(was.Since)})
 		}
@@ -78,6 +88,7 @@ func (d *displays) fell(now DownTarget, at time.Time) (first bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	was, known := d.down[now.Target]
+	delete(d.up, now.Target)
 	if !known && len(d.down) >= maxDown {
 		return false
 	}
@@ -92,11 +103,24 @@ func (d *displays) fell(now DownTarget, at time.Time) (first bool) {
 	return !known
 }
 
-// up notes a success; ok reports whether there had been a failure before.
-func (d *displays) up(target string) (was DownTarget, ok bool) {
+// rose notes a success; ok reports whether there had been a failure before.
+func (d *displays) rose(target string, at time.Time) (was DownTarget, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	was, ok = d.down[target]
 	delete(d.down, target)
+	if _, known := d.up[target]; known {
+		return was, ok
+	}
+	for other := range d.up {
+		if len(d.up) < maxDown {
+			break
+		}
+		delete(d.up, other)
+	}
+	if d.up == nil {
+		d.up = map[string]time.Time{}
+	}
+	d.up[target] = at
 	return was, ok
 }

@@ -156,6 +156,9 @@ func TestDisplaysGoDownAndUp(t *testing.T) {
 		}
 	}
 	eventually(t, "both are over", func() bool { return strings.Count(seen.kinds(), "SESSION_REFUSED") == 2 })
+	if _, ok := g.Up("display"); ok {
+		t.Error("up and down at once")
+	}
 	if down := g.Down(); len(down) != 1 || down[0].Target != "display" || down[0].Reason != "display unreachable" || down[0].Last.Before(down[0].Since) {
 		t.Errorf("down: %+v", down)
 	}
@@ -164,6 +167,9 @@ func TestDisplaysGoDownAndUp(t *testing.T) {
 	eventually(t, "the display is up", func() bool { return seen.last(gateway.TargetUp).Target == "display" })
 	if n := strings.Count(seen.kinds(), "TARGET_DOWN"); n != 1 {
 		t.Errorf("told %d times that the display is down", n)
+	}
+	if since, ok := g.Up("display"); !ok || since.IsZero() {
+		t.Error("not known to be up")
 	}
 	if len(g.Down()) != 0 {
 		t.Errorf("still down: %+v", g.Down())

@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -73,6 +74,7 @@ type Gateway struct {
 	// at once: what takes longer is the receiver's to queue. Nil: nobody.
 	Observe func(Event)
 	// Limits bounds what is served at once; zero fields mean the defaults.
+	// SetLimits changes them while the gateway serves.
 	Limits Limits
 	// Log gets one line when a session starts and one when it ends; nil
 	// discards them.
@@ -85,6 +87,8 @@ type Gateway struct {
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{} // from Admit to the end
 	slots     slots
+	turned    TurnedAway
+	limits    atomic.Pointer[Limits] // those in force; read without the lock
 	launchers map[*Launcher]struct{} // that sessions have used
 	lobby     lobby                  // has its own lock, as those below have
 	reviews   reviews
@@ -159,12 +163,14 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 	defer g.mu.Unlock()
 	g.prepare()
 	if g.closed() {
+		g.turned.count(ErrDraining)
 		return nil, ErrDraining
 	}
 	s := newSession(g, front)
 	s.entry = g.classes.of(front.Class)
 	s.class.Store(s.entry)
 	if err := g.slots.enter(s); err != nil {
+		g.turned.count(err)
 		return nil, err
 	}
 	g.sessions[s] = struct{}{}
@@ -262,7 +268,7 @@ func (g *Gateway) prepare() {
 	}
 	g.ready = true
 	g.Limits = g.Limits.WithDefaults()
-	g.slots.limits = g.Limits
+	g.setLimits(g.Limits)
 	g.classes = classes{DefaultClass: newClass(Class{Name: DefaultClass})}
 	g.listeners = map[net.Listener]struct{}{}
 	g.sessions = map[*Session]struct{}{}

@@ -63,6 +63,26 @@ func orDefault[T int | time.Duration](v, def T) T {
 	return v
 }
 
+// SetLimits changes what bounds the gateway, at any time. Counts hold for those who
+// come from then on, and end nobody who is in already; times are those of
+// handshakes, dials, bans and sessions that begin from then on. Zero fields mean the
+// defaults.
+func (g *Gateway) SetLimits(l Limits) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.prepare()
+	g.setLimits(l.WithDefaults())
+}
+
+// setLimits puts l in force; g.mu is held.
+func (g *Gateway) setLimits(l Limits) {
+	g.slots.limits = l
+	g.limits.Store(&l)
+}
+
+// limitsNow are those in force, of a gateway that was used before.
+func (g *Gateway) limitsNow() *Limits { return g.limits.Load() }
+
 // slots counts who is in. The lock is the gateway's.
 type slots struct {
 	limits      Limits

@@ -55,9 +55,38 @@ func TestFullHouse(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Reason != "The gateway is full. Try again later." {
 		t.Errorf("a viewer too many was told %v", err)
 	}
+	if got, want := g.TurnedAway(), (gateway.TurnedAway{Full: 2}); got != want {
+		t.Errorf("turned away: %+v", got)
+	}
 	_ = first.Close()
 	eventually(t, "the place is free again", func() bool { return g.Sessions() == 0 })
 	g.view(t)
+}
+
+// TestSetLimits: who comes from then on is held to the new ones, and who is in stays.
+func TestSetLimits(t *testing.T) {
+	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
+	g := newGateway(t, display.target(rfb.None{}), gateway.Front{}, func(g *gateway.Gateway) { g.Limits.Sessions = 1 })
+	g.view(t)
+	g.SetLimits(gateway.Limits{Sessions: 2, HandshakeTimeout: 50 * time.Millisecond})
+	if _, err := io.ReadAll(g.dial(t)); err != nil {
+		t.Errorf("a viewer that says nothing: %v", err)
+	}
+	eventually(t, "it is forgotten", func() bool { return g.Sessions() == 1 })
+	g.SetLimits(gateway.Limits{Sessions: 2})
+	second := g.view(t)
+	if err := g.Ready(); !errors.Is(err, gateway.ErrFull) {
+		t.Errorf("Ready = %v", err)
+	}
+	g.SetLimits(gateway.Limits{Sessions: 1})
+	if n := g.Sessions(); n != 2 {
+		t.Errorf("%d sessions are left", n)
+	}
+	_ = second.Close()
+	eventually(t, "it has ended", func() bool { return g.Sessions() == 1 })
+	if err := g.Ready(); !errors.Is(err, gateway.ErrFull) {
+		t.Errorf("Ready = %v", err)
+	}
 }
 
 func TestReleaseGivesThePlaceBack(t *testing.T) {

@@ -91,10 +91,11 @@ func (g *Gateway) probe(ctx context.Context, t *Target, brief bool) (Probed, err
 		}
 		defer t.Launcher.release()
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.Limits.DialTimeout+g.Limits.GreetTimeout)
+	limits := g.limitsNow()
+	ctx, cancel := context.WithTimeout(ctx, limits.DialTimeout+limits.GreetTimeout)
 	defer cancel()
 	spent := newStages(time.Now())
-	display, err := t.connect(ctx, nobody{}, g.Limits.GreetTimeout, &spent)
+	display, err := t.connect(ctx, nobody{}, limits.GreetTimeout, &spent)
 	if err != nil {
 		return Probed{}, err
 	}

@@ -92,7 +92,7 @@ func (r *reaching) run(ctx context.Context, patience time.Duration) error {
 	}
 	r.s.logger().Info("display not up, trying again", "for", patience.String(), "error", err.Error())
 	until := time.Now().Add(patience)
-	r.s.clock.extend(patience + r.s.g.Limits.DialTimeout)
+	r.s.clock.extend(patience + r.s.g.limitsNow().DialTimeout)
 	for len(r.open) > 0 && ctx.Err() == nil {
 		r.place.say(wordsNotUp)
 		if !r.place.turn(ctx, until) {
@@ -190,7 +190,7 @@ func (r *reaching) start(ctx context.Context, t *Target) (fresh bool, err error)
 	if _, counted := r.started[l]; counted {
 		return false, nil
 	}
-	r.s.clock.extend(l.timeout() + r.s.g.Limits.DialTimeout)
+	r.s.clock.extend(l.timeout() + r.s.g.limitsNow().DialTimeout)
 	if !l.running() {
 		fresh = true
 		r.place.say(wordsStarting)
@@ -206,7 +206,7 @@ func (r *reaching) start(ctx context.Context, t *Target) (fresh bool, err error)
 }
 
 func (r *reaching) dial(ctx context.Context, t *Target, share int) error {
-	limits := &r.s.g.Limits
+	limits := r.s.g.limitsNow()
 	ctx, cancel := context.WithTimeout(ctx, min(limits.DialTimeout, r.s.clock.left()/time.Duration(share)))
 	defer cancel()
 	display, err := t.connect(ctx, r.s.below, limits.GreetTimeout, r.s.stages)

@@ -85,7 +85,7 @@ func (s *Session) open() *auth.Grant {
 	if s.fallback {
 		s.reached = s.target.Name
 	}
-	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, grant, s.init, s.g.Limits.Stall)
+	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, grant, s.init, s.g.limitsNow().Stall)
 	s.traffic.spawn, s.traffic.faulted, s.traffic.fair = s.run, s.faulted, &s.g.fair
 	if !s.inClass {
 		s.class.Load().force()

@@ -143,7 +143,7 @@ func (s *Session) stoppedEnd() (ending, bool) {
 // carry messages. It returns the topmost connection to the viewer for saying
 // why, if it came to nothing.
 func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
-	ctx, s.clock = startClock(ctx, s.g.Limits.HandshakeTimeout)
+	ctx, s.clock = startClock(ctx, s.g.limitsNow().HandshakeTimeout)
 	defer s.clock.stop()
 	s.stages.enter(stageLayers)
 	stacked, err := s.stackViewer(ctx, c)
@@ -151,7 +151,8 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return c, err
 	}
 	s.stages.enter(stageSecurity)
-	s.below = &watched{Conn: stacked}
+	_, browser := stacked.(*layers.WebSocketConn)
+	s.below = &watched{Conn: stacked, ahead: browser}
 	cfg, err := s.offer(ctx, stacked)
 	if cfg != nil {
 		var told error
@@ -161,6 +162,7 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if err == nil {
 		err = s.passInit(ctx)
 	}
+	s.below.ahead = false
 	if err != nil && s.display != nil {
 		_ = s.display.Close()
 	}
@@ -168,7 +170,7 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 }
 
 func (s *Session) stackViewer(ctx context.Context, c net.Conn) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.g.Limits.LayerTimeout, errHandshakeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.g.limitsNow().LayerTimeout, errHandshakeTimeout)
 	defer cancel()
 	stacked, err := layers.Stack(ctx, c, s.front.Layers...)
 	if err != nil {
@@ -233,7 +235,7 @@ func (s *Session) refusalLevel(end ending) slog.Level {
 		return slog.LevelWarn
 	case end.reason == endEvicted.reason:
 		s.g.fullLog.Do(func() {
-			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.front.Name, "places", s.g.Limits.Handshakes)
+			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.front.Name, "places", s.g.limitsNow().Handshakes)
 		})
 		return slog.LevelDebug
 	case s.proved.Load():
