@@ -2,9 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -212,7 +214,7 @@ func (c *client) answer(r *request) {
 func (c *client) run(r *request) (result any, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			c.s.log().Error("control socket: a command met a fault in the program", "command", r.name, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			c.s.log().Error("control socket: a command met a fault in the program", "command", r.name, "fault", faultOf(fault), "stack", string(debug.Stack()))
 			err = generic("a fault in the gateway; its log has more")
 		}
 	}()
@@ -221,7 +223,20 @@ func (c *client) run(r *request) (result any, err error) {
 	}
 	call := c.call
 	call.OOB = r.oob
-	return c.s.Table.Run(c.ctx, &call, r.name, r.args)
+	result, err = c.s.Table.Run(c.ctx, &call, r.name, r.args)
+	if errors.Is(err, ErrForbidden) {
+		c.s.log().Warn("control socket: refused", "peer", call.Actor, "command", r.name, "role", call.Role.String())
+	}
+	return result, err
+}
+
+// faultOf shows the runtime's own values alone: any other may have been put
+// together from what a client has sent.
+func faultOf(v any) string {
+	if fault, ok := v.(runtime.Error); ok {
+		return fault.Error()
+	}
+	return fmt.Sprintf("a panic with a %T", v)
 }
 
 // negotiate is qmp_capabilities, and whatever comes in its place.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -270,32 +272,75 @@ func TestLinesHaveABound(t *testing.T) {
 	}
 }
 
-// TestFaultInACommand: it ends nothing but itself.
+// TestFaultInACommand: it ends nothing but itself, and the log shows nothing of
+// what was sent.
 func TestFaultInACommand(t *testing.T) {
+	const sent = "a-passphrase"
 	table := &control.Table{}
-	table.Add(control.New("fault", control.Viewer, "Break", func(context.Context, *control.Call, struct{}) (struct{}, error) {
-		var nobody *gateway.Gateway
-		return struct{}{}, nobody.Ready()
-	}))
-	p := connect(t, serve(t, &control.Server{Table: table}))
+	table.Add(
+		control.New("fault", control.Viewer, "Break", func(context.Context, *control.Call, struct{}) (struct{}, error) {
+			var nobody *gateway.Gateway
+			return struct{}{}, nobody.Ready()
+		}),
+		control.New("panic", control.Viewer, "Break", func(_ context.Context, _ *control.Call, a struct {
+			Text string `json:"text" doc:"anything"`
+		}) (struct{}, error) {
+			panic("it got " + a.Text)
+		}),
+	)
+	var log safeLog
+	p := connect(t, serve(t, &control.Server{Table: table, Log: slog.New(slog.NewTextHandler(&log, nil))}))
 	p.begin(t, false)
-	for range 2 {
-		p.send(t, `{"execute":"fault"}`)
+	for _, command := range []string{`{"execute":"fault"}`, `{"execute":"panic","arguments":{"text":"` + sent + `"}}`, `{"execute":"fault"}`} {
+		p.send(t, command)
 		if got := p.next(t); !strings.Contains(got, "a fault in the gateway") {
 			t.Error(got)
 		}
 	}
+	for _, want := range []string{"nil pointer dereference", "a panic with a string"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), sent) {
+		t.Error("the log shows what was sent")
+	}
+}
+
+// safeLog is a log that is read while it is written.
+type safeLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *safeLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestPermit(t *testing.T) {
 	var role atomic.Int32
 	role.Store(int32(control.Viewer))
-	path := serve(t, &control.Server{Table: echoTable(), Permit: func(layers.Credentials) control.Role { return control.Role(role.Load()) }})
+	var log safeLog
+	path := serve(t, &control.Server{
+		Table: echoTable(), Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Permit: func(layers.Credentials) control.Role { return control.Role(role.Load()) },
+	})
 	p := connect(t, path)
 	p.begin(t, true)
 	p.send(t, `{"exec-oob":"steer"}`)
 	if got := p.next(t); !strings.Contains(got, "steer is for role operator, and yours is viewer") {
 		t.Error(got)
+	}
+	if text := log.String(); !strings.Contains(text, "refused") || !strings.Contains(text, "command=steer role=viewer") {
+		t.Errorf("the log lacks it:\n%s", text)
 	}
 	role.Store(int32(control.Nobody))
 	_, err := control.Dial(t.Context(), path)

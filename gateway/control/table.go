@@ -143,8 +143,9 @@ func ErrorOf(err error) *Error {
 type Table struct {
 	list []Command
 	by   map[string]int
-	// Done is told of every command that changes something, once it was run; nil:
-	// nobody is. It must return at once.
+	// Done is told of every command that changes something, once it was run or the
+	// caller was told that it may not run it (ErrForbidden); nil: nobody is. It must
+	// return at once.
 	Done func(call *Call, name string, args json.RawMessage, err error)
 }
 
@@ -185,23 +186,29 @@ func (t *Table) Run(ctx context.Context, call *Call, name string, args json.RawM
 	if !ok {
 		return nil, &Error{Class: ClassCommand, Desc: fmt.Sprintf("The command %s has not been found; query-commands lists those there are", name)}
 	}
+	if call.Role < c.Role {
+		err := &Error{Class: ClassGeneric, Err: ErrForbidden,
+			Desc: fmt.Sprintf("%s is for role %s, and yours is %s; control: in the gateway's configuration says who has which", name, c.Role, call.Role)}
+		t.tell(c, call, args, err)
+		return nil, err
+	}
 	if call.OOB && !c.OOB {
 		return nil, &Error{Class: ClassGeneric, Desc: fmt.Sprintf("The command %s does not support OOB; use execute", name)}
-	}
-	if call.Role < c.Role {
-		return nil, &Error{Class: ClassGeneric, Err: ErrForbidden,
-			Desc: fmt.Sprintf("%s is for role %s, and yours is %s; control: in the gateway's configuration says who has which", name, c.Role, call.Role)}
 	}
 	decoded, err := decodeArgs(c.Args, args)
 	if err != nil {
 		return nil, err
 	}
 	result, err := c.Run(ctx, call, decoded)
-	if t.Done != nil && c.Role > Viewer {
-		t.Done(call, name, args, err)
-	}
+	t.tell(c, call, args, err)
 	if err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+func (t *Table) tell(c Command, call *Call, args json.RawMessage, err error) {
+	if t.Done != nil && c.Role > Viewer {
+		t.Done(call, c.Name, args, err)
+	}
 }

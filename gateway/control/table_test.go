@@ -92,14 +92,17 @@ func TestTableTellsOfChanges(t *testing.T) {
 	var told []string
 	table.Done = func(call *control.Call, name string, _ json.RawMessage, err error) {
 		told = append(told, call.Actor+" "+name)
-		if (err != nil) != (name == "fail") {
+		if (err != nil) != (name == "fail") || errors.Is(err, control.ErrForbidden) != (call.Role == control.Viewer) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, name := range []string{"echo", "steer", "fail", "dance"} {
 		_, _ = table.Run(t.Context(), &control.Call{Role: control.Admin, Actor: "uid:0"}, name, json.RawMessage(nil))
 	}
-	if strings.Join(told, ",") != "uid:0 steer,uid:0 fail" {
+	for _, name := range []string{"echo", "fail"} { // and of who has tried
+		_, _ = table.Run(t.Context(), &control.Call{Role: control.Viewer, Actor: "uid:7"}, name, json.RawMessage(nil))
+	}
+	if strings.Join(told, ",") != "uid:0 steer,uid:0 fail,uid:7 fail" {
 		t.Errorf("%v", told)
 	}
 }
