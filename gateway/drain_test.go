@@ -28,6 +28,9 @@ func TestDrainKeepsNewViewersOut(t *testing.T) {
 	if told, ok := errors.AsType[*rfb.DisplayError](err); !ok || told.Reason != "The house is closed today." {
 		t.Errorf("a newcomer is told %v", err)
 	}
+	if n := g.TurnedAway().Draining; n != 2 {
+		t.Errorf("%d were turned away", n)
+	}
 	if d, ok := g.Draining(); !ok || d.Since.IsZero() || !d.Until.IsZero() {
 		t.Errorf("%+v, %v", d, ok)
 	}

@@ -29,6 +29,9 @@ func TestShortOfMemory(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Reason != "The gateway is short of memory. Try again later." {
 		t.Errorf("a viewer was told %v", err)
 	}
+	if n := g.TurnedAway().Memory; n != 2 {
+		t.Errorf("%d were turned away", n)
+	}
 	if !strings.Contains(g.log.String(), "short of memory") {
 		t.Error("the log does not say so")
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -43,7 +44,12 @@ type Ration struct {
 	begun time.Time
 	due   map[netip.Prefix]time.Duration // when the connections so far would be over at the lasting rate, since begun
 	warn  rate.Sometimes
+	over  atomic.Uint64 // connections beyond it
 }
+
+// Refused returns how many connections have been closed since they were beyond
+// the ration.
+func (r *Ration) Refused() uint64 { return r.over.Load() }
 
 // Listener is ln without the connections that are beyond the ration. trusted are
 // proxies that speak for many addresses, and exempt here; nil: none.
@@ -96,6 +102,7 @@ func (r *Ration) refuse(c net.Conn, listener net.Addr) {
 		_ = t.SetLinger(0)
 	}
 	_ = c.Close()
+	r.over.Add(1)
 	if r.Log == nil {
 		return
 	}

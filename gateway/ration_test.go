@@ -151,8 +151,8 @@ func TestRationedListener(t *testing.T) {
 			closed++
 		}
 	}
-	if closed != 95 {
-		t.Errorf("%d were closed", closed)
+	if closed != 95 || r.Refused() != 95 {
+		t.Errorf("%d were closed, %d counted", closed, r.Refused())
 	}
 	if n := strings.Count(log.String(), "192.0.2.1"); n != 1 || !strings.Contains(log.String(), "accept_rate") {
 		t.Errorf("the log: %s", log.String())

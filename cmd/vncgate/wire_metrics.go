@@ -16,7 +16,7 @@ func (w *wiring) serveMetrics() {
 	}
 	m := metrics.New(metrics.Config{
 		Gateway: w.gate, Version: versionText(), Targets: func() []string { return keys(w.now().cfg.Targets) },
-		Certificates: w.ownCertificates, Gauges: w.gauges,
+		Certificates: w.ownCertificates, Gauges: w.gauges, TooFast: w.ration.Refused,
 	})
 	w.events.to(m.Observe)
 	pages := promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorLog: metricsLog{w}})
@@ -46,9 +46,13 @@ func (w *wiring) gauges() map[string]float64 {
 	list := map[string]float64{}
 	if w.controls != nil && w.controls.server != nil {
 		list["vncgate_control_clients"] = float64(w.controls.server.Clients())
+		list["vncgate_control_commands"] = float64(w.controls.server.Commands())
 	}
 	if w.arrivals != nil {
 		list["vncgate_arrivals_waiting"] = float64(w.arrivals.Waiting())
+	}
+	if w.traces != nil {
+		list["vncgate_traces_lost"] = float64(w.traces.Lost())
 	}
 	if w.audit != nil {
 		list["vncgate_audit_queue_size"] = float64(w.audit.Queued())

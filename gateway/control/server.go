@@ -84,6 +84,17 @@ func (s *Server) Clients() int {
 	return len(s.clients)
 }
 
+// Commands returns how many commands in band run or wait, of all clients. Of a
+// client that has maxInBand nothing more is read.
+func (s *Server) Commands() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		n += len(c.places)
+	}
+	return n
+}
+
 // welcome takes a connection in, or tells it why not.
 func (s *Server) welcome(conn net.Conn) {
 	c, err := s.newClient(conn)

@@ -21,6 +21,7 @@ var (
 	messagesDesc   = prometheus.NewDesc("vncgate_messages_total", "Messages of viewers that were let through, by type.", []string{"type"}, nil)
 	filteredDesc   = prometheus.NewDesc("vncgate_messages_filtered_total", "Messages of viewers that were withheld, by the right that they need.", []string{"right"}, nil)
 	filteredDown   = prometheus.NewDesc("vncgate_display_messages_filtered_total", "Messages of displays that were withheld from viewers.", nil, nil)
+	turnedDesc     = prometheus.NewDesc("vncgate_viewers_turned_away_total", "Viewers that found no place, by reason; they are no sessions.", []string{"reason"}, nil)
 	downDesc       = prometheus.NewDesc("vncgate_displays_down", "Displays that did not let the gateway in when they were last tried.", []string{"target"}, nil)
 	certDesc       = prometheus.NewDesc("vncgate_certificate_expiry_timestamp_seconds", "When a certificate of the gateway's ends.", []string{"certificate"}, nil)
 	readyDesc      = prometheus.NewDesc("vncgate_ready", "Whether a viewer would be let in.", nil, nil)
@@ -30,6 +31,8 @@ var (
 // Extra are the gauges that Config.Gauges may fill, with their help.
 var Extra = map[string]string{
 	"vncgate_control_clients":  "Connections to the control socket.",
+	"vncgate_control_commands": "Commands in band of the control socket that run or wait; one client may have eight.",
+	"vncgate_traces_lost":      "Traces of sessions' setting up that could not be sent.",
 	"vncgate_audit_queue_size": "Events that wait to be written to the audit log.",
 	"vncgate_audit_lost":       "Events that could not be written, and of which the audit log does not tell yet.",
 	"vncgate_audit_failing":    "Whether the audit log cannot be written to.",
@@ -39,7 +42,7 @@ var Extra = map[string]string{
 // Describe is prometheus.Collector's.
 func (l *live) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		sessionsDesc, handshakesDesc, bytesDesc, messagesDesc, filteredDesc, filteredDown, downDesc, certDesc, readyDesc, buildDesc,
+		sessionsDesc, handshakesDesc, bytesDesc, messagesDesc, filteredDesc, filteredDown, turnedDesc, downDesc, certDesc, readyDesc, buildDesc,
 	} {
 		out <- d
 	}
@@ -58,6 +61,7 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 	l.sessions(list, gauge)
 	l.roundTrips(list)
 	l.totals(out, g.Totals())
+	l.turnedAway(out, g.TurnedAway())
 	gauge(handshakesDesc, float64(g.Handshakes()))
 	gauge(readyDesc, truth(g.Ready() == nil))
 	gauge(buildDesc, 1, m.cfg.Version, runtime.Version())
@@ -132,6 +136,17 @@ func (l *live) totals(out chan<- prometheus.Metric, t gateway.Totals) {
 	}
 }
 
+// turnedAway counts those that came to no session.
+func (l *live) turnedAway(out chan<- prometheus.Metric, t gateway.TurnedAway) {
+	counts := map[string]uint64{"full": t.Full, "memory": t.Memory, "draining": t.Draining}
+	if l.m.cfg.TooFast != nil {
+		counts["accept_rate"] = l.m.cfg.TooFast()
+	}
+	for reason, n := range counts {
+		out <- prometheus.MustNewConstMetric(turnedDesc, prometheus.CounterValue, float64(n), reason)
+	}
+}
+
 // extra tells of what the program knows beyond the gateway.
 func (l *live) extra(gauge func(*prometheus.Desc, float64, ...string)) {
 	if l.m.cfg.Gauges == nil {
@@ -156,7 +171,7 @@ func truth(yes bool) float64 {
 func Names() []string {
 	names := []string{
 		"vncgate_sessions", "vncgate_handshakes", "vncgate_payload_bytes_total", "vncgate_messages_total", "vncgate_messages_filtered_total",
-		"vncgate_display_messages_filtered_total", "vncgate_displays_down", "vncgate_certificate_expiry_timestamp_seconds", "vncgate_ready", "vncgate_build_info",
+		"vncgate_display_messages_filtered_total", "vncgate_viewers_turned_away_total", "vncgate_displays_down", "vncgate_certificate_expiry_timestamp_seconds", "vncgate_ready", "vncgate_build_info",
 		"vncgate_sessions_opened_total", "vncgate_sessions_ended_total", "vncgate_sessions_refused_total", "vncgate_authentications_total",
 		"vncgate_display_failures_total", "vncgate_events_total", "vncgate_viewer_stalls_total", "vncgate_setup_stage_duration_seconds",
 		"vncgate_setup_duration_seconds", "vncgate_session_duration_seconds", "vncgate_viewer_round_trip_seconds",

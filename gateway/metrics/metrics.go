@@ -40,6 +40,9 @@ type Config struct {
 	Targets func() []string
 	// Certificates are ours, and when they end; nil: none.
 	Certificates func() map[string]time.Time
+	// TooFast counts connections that were closed since their address opens too
+	// many; nil: none are.
+	TooFast func() uint64
 	// Gauges are further values, by one of the names in Extra; nil: none.
 	Gauges func() map[string]float64
 }

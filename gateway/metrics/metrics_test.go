@@ -26,6 +26,7 @@ func newMetrics() *metrics.Metrics {
 		Gateway: &gateway.Gateway{}, Version: "1.2.3",
 		Targets:      func() []string { return []string{"desk", "build-vm"} },
 		Certificates: func() map[string]time.Time { return map[string]time.Time{"tls.crt": time.Unix(2e9, 0)} },
+		TooFast:      func() uint64 { return 7 },
 		Gauges: func() map[string]float64 {
 			return map[string]float64{"vncgate_audit_queue_size": 3, "vncgate_unknown": 1}
 		},
@@ -89,6 +90,8 @@ func TestWhatIsCounted(t *testing.T) {
 		`vncgate_messages_total{type="key_event"} 0`,
 		`vncgate_messages_filtered_total{right="keyboard"} 0`,
 		`vncgate_events_total{event="SESSION_CLOSED"} 2`,
+		`vncgate_viewers_turned_away_total{reason="accept_rate"} 7`,
+		`vncgate_viewers_turned_away_total{reason="full"} 0`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(text, want) {
