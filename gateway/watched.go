@@ -22,9 +22,16 @@ var past = time.Unix(1, 0)
 // connection below.
 type watched struct {
 	net.Conn
-	kept []byte
-	err  error // how reading ended while it was watched
+	kept  []byte
+	err   error // how reading ended while it was watched
+	ahead bool  // small Reads take in what there is, for those that follow
 }
+
+// readAhead is how much a small Read asks for then: enough for WebSocket to find
+// header and payload in one (its own reading in pieces takes a system call for the
+// length, one for the mask and one for the payload), and more than a browser says
+// at once before it sees the display.
+const readAhead = 256
 
 // NetConn returns the connection below.
 func (w *watched) NetConn() net.Conn { return w.Conn }
@@ -55,7 +62,16 @@ func (w *watched) Read(b []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	return w.Conn.Read(b)
+	if !w.ahead || len(b) == 0 || len(b) >= readAhead {
+		return w.Conn.Read(b)
+	}
+	more := make([]byte, readAhead)
+	n, err := w.Conn.Read(more)
+	k := copy(b, more[:n])
+	if k < n {
+		w.kept = more[k:n]
+	}
+	return k, err
 }
 
 // watch calls gone once, in a goroutine of its own, if the peer leaves before

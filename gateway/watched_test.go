@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -70,6 +71,48 @@ func TestWatchedIsBounded(t *testing.T) {
 	}
 	if w.Bypass() != net.Conn(near) {
 		t.Error("in the way for nothing")
+	}
+}
+
+// A small Read ahead of others asks the connection once for all of them; a large
+// one, and all after the handshake, go to the connection itself.
+func TestWatchedReadsAhead(t *testing.T) {
+	near, far := layertest.TCP(t)
+	w := &watched{Conn: near, ahead: true}
+	read := func(n int, want string) {
+		t.Helper()
+		b := make([]byte, n)
+		if n, err := w.Read(b); string(b[:n]) != want || err != nil {
+			t.Errorf("%q, %v, want %q", b[:n], err, want)
+		}
+	}
+	_, _ = far.Write([]byte("hello, world"))
+	read(5, "hello")
+	if w.Bypass() != nil {
+		t.Error("what is kept would be lost")
+	}
+	read(2, ", ")
+	read(100, "world")
+	if w.Bypass() != net.Conn(near) || w.kept != nil {
+		t.Error("in the way for nothing")
+	}
+	if n, err := w.Read(nil); n != 0 || err != nil {
+		t.Errorf("an empty Read: %d, %v", n, err)
+	}
+	_ = near.SetReadDeadline(past)
+	if _, err := w.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+	_ = near.SetReadDeadline(time.Time{})
+	w.ahead = false
+	_, _ = far.Write([]byte("again"))
+	_ = far.Close()
+	read(2, "ag")
+	if w.Bypass() != net.Conn(near) {
+		t.Error("read ahead after the handshake")
+	}
+	if b, err := io.ReadAll(w); err != nil || string(b) != "ain" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
 
