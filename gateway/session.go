@@ -151,8 +151,7 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return c, err
 	}
 	s.stages.enter(stageSecurity)
-	_, browser := stacked.(*layers.WebSocketConn)
-	s.below = &watched{Conn: stacked, ahead: browser}
+	s.below = &watched{Conn: stacked}
 	cfg, err := s.offer(ctx, stacked)
 	if cfg != nil {
 		var told error
@@ -162,7 +161,6 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if err == nil {
 		err = s.passInit(ctx)
 	}
-	s.below.ahead = false
 	if err != nil && s.display != nil {
 		_ = s.display.Close()
 	}
