@@ -87,6 +87,7 @@ type Gateway struct {
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{} // from Admit to the end
 	slots     slots
+	turned    TurnedAway
 	limits    atomic.Pointer[Limits] // those in force; read without the lock
 	launchers map[*Launcher]struct{} // that sessions have used
 	lobby     lobby                  // has its own lock, as those below have
@@ -162,12 +163,14 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 	defer g.mu.Unlock()
 	g.prepare()
 	if g.closed() {
+		g.turned.count(ErrDraining)
 		return nil, ErrDraining
 	}
 	s := newSession(g, front)
 	s.entry = g.classes.of(front.Class)
 	s.class.Store(s.entry)
 	if err := g.slots.enter(s); err != nil {
+		g.turned.count(err)
 		return nil, err
 	}
 	g.sessions[s] = struct{}{}

@@ -55,6 +55,9 @@ func TestFullHouse(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Reason != "The gateway is full. Try again later." {
 		t.Errorf("a viewer too many was told %v", err)
 	}
+	if got, want := g.TurnedAway(), (gateway.TurnedAway{Full: 2}); got != want {
+		t.Errorf("turned away: %+v", got)
+	}
 	_ = first.Close()
 	eventually(t, "the place is free again", func() bool { return g.Sessions() == 0 })
 	g.view(t)

@@ -151,7 +151,8 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return c, err
 	}
 	s.stages.enter(stageSecurity)
-	s.below = &watched{Conn: stacked}
+	_, browser := stacked.(*layers.WebSocketConn)
+	s.below = &watched{Conn: stacked, ahead: browser}
 	cfg, err := s.offer(ctx, stacked)
 	if cfg != nil {
 		var told error
@@ -161,6 +162,7 @@ func (s *Session) join(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if err == nil {
 		err = s.passInit(ctx)
 	}
+	s.below.ahead = false
 	if err != nil && s.display != nil {
 		_ = s.display.Close()
 	}
