@@ -22,4 +22,7 @@ const (
 	MaxDepth   = maxDepth
 	MaxInBand  = maxInBand
 	MaxEvents  = maxEvents
+
+	MaxClients  = maxClients
+	AdminPlaces = adminPlaces
 )

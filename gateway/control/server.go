@@ -13,8 +13,13 @@ import (
 	"vncgate/layers"
 )
 
-// maxClients is how many may be connected at once.
-const maxClients = 128
+const (
+	// maxClients is how many may be connected at once.
+	maxClients = 128
+	// adminPlaces of them are for admins: those who may only look cannot keep those
+	// out who are to end something.
+	adminPlaces = 16
+)
 
 // Server speaks QMP on unix sockets. Its fields are set before the first call
 // and not changed afterwards.
@@ -33,6 +38,7 @@ type Server struct {
 	closed    bool
 	listeners map[net.Listener]struct{}
 	clients   map[*client]struct{}
+	looking   map[int]int // how many of a user wait for what they may do
 	running   sync.WaitGroup
 	limits    rateLimits
 }
@@ -84,43 +90,74 @@ func (s *Server) Clients() int {
 	return len(s.clients)
 }
 
-// Commands returns how many commands in band run or wait, of all clients. Of a
-// client that has maxInBand nothing more is read.
-func (s *Server) Commands() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.clients {
-		n += len(c.places)
-	}
-	return n
-}
-
-// welcome takes a connection in, or tells it why not.
+// welcome has a connection taken in, or told why not. What its user may do is asked
+// for beside: a directory that answers slowly holds up nobody else.
 func (s *Server) welcome(conn net.Conn) {
-	c, err := s.newClient(conn)
+	peer, err := layers.PeerCredentials(conn)
+	if err == nil {
+		err = s.looks(peer)
+	}
 	if err != nil {
-		s.log().Warn("control socket: turned away", "peer", peerText(conn), "reason", err)
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(answer(nil, nil, err))
-		_ = conn.Close()
+		s.turnAway(conn, err)
 		return
 	}
-	s.running.Go(c.serve)
+	go func() {
+		c, err := s.newClient(conn, peer)
+		if err != nil {
+			s.turnAway(conn, err)
+			return
+		}
+		defer s.running.Done()
+		c.serve()
+	}()
 }
 
-func (s *Server) newClient(conn net.Conn) (*client, error) {
-	u, ok := conn.(*net.UnixConn)
-	if !ok {
-		return nil, errors.New("the control protocol is spoken on unix sockets, where the kernel says who calls")
+func (s *Server) turnAway(conn net.Conn, err error) {
+	s.log().Warn("control socket: turned away", "peer", peerText(conn), "reason", err)
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = conn.Write(answer(nil, nil, err))
+	_ = conn.Close()
+}
+
+// looks counts a connection of which it is not known yet what it may do.
+func (s *Server) looks(peer layers.Credentials) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looking[peer.UID] >= maxClients-adminPlaces {
+		return errors.New("too many of this user wait already; try again in a moment")
 	}
-	peer, err := layers.PeerCredentials(conn)
-	if err != nil {
-		return nil, err
+	if s.looking == nil {
+		s.looking = map[int]int{}
 	}
+	s.looking[peer.UID]++
+	return nil
+}
+
+// looked is the end of looks; s.mu is held.
+func (s *Server) looked(peer layers.Credentials) {
+	if s.looking[peer.UID]--; s.looking[peer.UID] == 0 {
+		delete(s.looking, peer.UID)
+	}
+}
+
+// newClient takes a connection in that looks has counted. It is counted in running
+// then.
+func (s *Server) newClient(conn net.Conn, peer layers.Credentials) (*client, error) {
 	role := s.permit(peer)
-	if role == Nobody {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked(peer)
+	u, ok := conn.(*net.UnixConn)
+	switch {
+	case !ok:
+		return nil, errors.New("the control protocol is spoken on unix sockets, where the kernel says who calls")
+	case role == Nobody:
 		return nil, &Error{Class: ClassGeneric, Err: ErrForbidden,
 			Desc: fmt.Sprintf("user %d may not use this control socket; control: in the gateway's configuration says who may", peer.UID)}
+	case s.closed:
+		return nil, gateway.ErrClosed
+	case len(s.clients) >= placesFor(role):
+		return nil, fmt.Errorf("there are %d clients already; end one of them ('ss -xp' shows whose they are)", len(s.clients))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &client{
@@ -128,19 +165,19 @@ func (s *Server) newClient(conn net.Conn) (*client, error) {
 		queue: make(chan *request, maxInBand), places: make(chan struct{}, maxInBand),
 		call: Call{Role: role, Actor: fmt.Sprintf("uid:%d", peer.UID), Files: &Files{}},
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil, gateway.ErrClosed
-	case len(s.clients) == maxClients:
-		return nil, fmt.Errorf("there are %d clients already; end one of them ('ss -xp' shows whose they are)", maxClients)
-	}
 	if s.clients == nil {
 		s.clients = map[*client]struct{}{}
 	}
 	s.clients[c] = struct{}{}
+	s.running.Add(1)
 	return c, nil
+}
+
+func placesFor(role Role) int {
+	if role == Admin {
+		return maxClients
+	}
+	return maxClients - adminPlaces
 }
 
 func (s *Server) permit(peer layers.Credentials) Role {
