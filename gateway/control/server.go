@@ -90,6 +90,17 @@ func (s *Server) Clients() int {
 	return len(s.clients)
 }
 
+// Commands returns how many commands in band run or wait, of all clients. Of a
+// client that has maxInBand nothing more is read.
+func (s *Server) Commands() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		n += len(c.places)
+	}
+	return n
+}
+
 // welcome has a connection taken in, or told why not. What its user may do is asked
 // for beside: a directory that answers slowly holds up nobody else.
 func (s *Server) welcome(conn net.Conn) {
