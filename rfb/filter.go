@@ -25,7 +25,7 @@ type Filter struct {
 	changed atomic.Bool // wanted has not been applied yet
 
 	turn    sync.Mutex // held by whoever walks over messages or writes
-	policy  Policy
+	policy  *Policy    // never changed, only replaced
 	framing ClientFraming
 	formats *formats // shared with a ServerFilter; nil without one
 	keys    bucket

@@ -118,7 +118,7 @@ func (f *Filter) cutText(msg []byte) bool {
 	if int32(be.Uint32(msg[4:])) >= 0 {
 		return true
 	}
-	p := &f.policy
+	p := f.policy
 	flags := be.Uint32(msg[8:])
 	instead, ok := extendedFlags(flags, p.formats(), p.ClipboardIn, p.ClipboardOut)
 	switch {

@@ -66,7 +66,7 @@ func (f *Filter) apply() error {
 }
 
 func (f *Filter) adopt(p *Policy) {
-	f.policy = *p
+	f.policy = p
 	f.keys.set(p.KeyRate)
 	f.moves.set(p.PointerRate)
 }

@@ -1,6 +1,7 @@
 package rfb
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 )
@@ -70,13 +71,19 @@ func (t *Tally) Add(other *Tally) {
 	}
 }
 
-// tally is what a Filter counts. Its owner counts in own and publishes what has
-// changed, which is little of it, when a Write ends.
+// tally is what a Filter counts. What a Write has counted is published when it
+// ends. Sessions are many, and most of them have nothing withheld: what counts
+// that is there once it is needed.
 type tally struct {
-	own     Tally
+	passed  counts
+	dropped atomic.Pointer[counts]
 	changed uint32 // one bit for each kind
-	passed  [MessageKinds]atomic.Uint64
-	dropped [MessageKinds]atomic.Uint64
+}
+
+// counts are numbers by kind.
+type counts struct {
+	fresh [MessageKinds]uint16 // the Write's own, not published yet
+	total [MessageKinds]atomic.Uint64
 }
 
 func (t *tally) count(msg []byte, pass bool) {
@@ -84,27 +91,53 @@ func (t *tally) count(msg []byte, pass bool) {
 	if k == KindQEMUAudio && len(msg) > 1 && msg[1] == QEMUKeyEvent {
 		k = KindQEMUKey
 	}
-	if pass {
-		t.own.Passed[k]++
-	} else {
-		t.own.Dropped[k]++
+	c := &t.passed
+	if !pass {
+		c = t.withheld()
+	}
+	c.fresh[k]++
+	if c.fresh[k] == math.MaxUint16 {
+		c.publish(k)
 	}
 	t.changed |= 1 << k
 }
 
+func (t *tally) withheld() *counts {
+	c := t.dropped.Load()
+	if c == nil {
+		c = new(counts)
+		t.dropped.Store(c)
+	}
+	return c
+}
+
 func (t *tally) publish() {
+	dropped := t.dropped.Load()
 	for ; t.changed != 0; t.changed &= t.changed - 1 {
-		k := bits.TrailingZeros32(t.changed)
-		publish(&t.passed[k], t.own.Passed[k])
-		publish(&t.dropped[k], t.own.Dropped[k])
+		k := MessageKind(bits.TrailingZeros32(t.changed))
+		t.passed.publish(k)
+		if dropped != nil {
+			dropped.publish(k)
+		}
+	}
+}
+
+func (c *counts) publish(k MessageKind) {
+	if n := c.fresh[k]; n > 0 {
+		c.fresh[k] = 0
+		c.total[k].Add(uint64(n))
 	}
 }
 
 // Tally returns how many messages have been let through and withheld, by kind.
 // Those that are forwarded unread are not counted.
 func (f *Filter) Tally() (t Tally) {
+	dropped := f.tally.dropped.Load()
 	for k := range t.Passed {
-		t.Passed[k], t.Dropped[k] = f.tally.passed[k].Load(), f.tally.dropped[k].Load()
+		t.Passed[k] = f.tally.passed.total[k].Load()
+		if dropped != nil {
+			t.Dropped[k] = dropped.total[k].Load()
+		}
 	}
 	return t
 }

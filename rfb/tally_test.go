@@ -1,6 +1,7 @@
 package rfb_test
 
 import (
+	"bytes"
 	"io"
 	"testing"
 
@@ -54,5 +55,29 @@ func TestEveryKindHasNameAndRight(t *testing.T) {
 			t.Errorf("kind %d is called %q and needs %q", k, k, k.Right())
 		}
 		seen[k.String()] = true
+	}
+}
+
+// TestTallyOfOneLongWrite has more messages of a kind in one Write than what is
+// counted in between has room for.
+func TestTallyOfOneLongWrite(t *testing.T) {
+	for name, test := range map[string]struct {
+		policy  rfb.Policy
+		passed  uint64
+		dropped uint64
+	}{
+		"passed":   {rfb.Policy{Pointer: true}, 200_000, 0},
+		"withheld": {rfb.Policy{}, 0, 200_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := rfb.NewFilter(io.Discard, test.policy)
+			if _, err := f.Write(bytes.Repeat([]byte{rfb.MsgPointerEvent, 0, 0, 1, 0, 1}, 200_000)); err != nil {
+				t.Fatal(err)
+			}
+			tally := f.Tally()
+			if passed, dropped := tally.Passed[rfb.KindPointerEvent], tally.Dropped[rfb.KindPointerEvent]; passed != test.passed || dropped != test.dropped {
+				t.Errorf("passed %d, dropped %d", passed, dropped)
+			}
+		})
 	}
 }
