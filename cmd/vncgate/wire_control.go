@@ -292,8 +292,10 @@ func (w *wiring) controlAddListener(like string, file *os.File) (string, error) 
 		_ = ln.Close()
 		return "", control.Wrong("a listener for browsers cannot be added while the gateway runs; put it into the configuration")
 	}
-	d.ln = ln
 	address := ln.Addr().String()
+	if d.ln, err = w.lives.add(address, ln); err != nil {
+		return "", err
+	}
 	w.log.Info("listening", "address", address, "like", like)
 	w.controls.added.Go(func() {
 		if err := d.serve(w.gate); err != nil {

@@ -37,6 +37,7 @@ type lives struct {
 	upgrading sync.Mutex
 	mu        sync.Mutex
 	next      *successor // nil: we accept
+	added     []socket   // while we serve, of which no configuration tells a successor
 	handed    chan struct{}
 }
 
@@ -52,6 +53,20 @@ func (w *wiring) open(ctx context.Context, address string, config layers.ListenC
 	}
 	h := layers.NewHandover(ln)
 	w.lives.sockets = append(w.lives.sockets, socket{key, address, h})
+	return h, nil
+}
+
+// add takes in a listener that somebody has given us, unless we accept nobody any
+// more; then it is closed.
+func (l *lives) add(address string, ln net.Listener) (net.Listener, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next != nil {
+		_ = ln.Close()
+		return nil, fmt.Errorf("process %d has taken over; ask that one", l.next.pid)
+	}
+	h := layers.NewHandover(ln)
+	l.added = append(l.added, socket{address: address, ln: h})
 	return h, nil
 }
 
@@ -161,7 +176,12 @@ func (w *wiring) handOver(next *successor) {
 	next.commit()
 	w.lives.mu.Lock()
 	w.lives.next = next
+	added := w.lives.added
 	w.lives.mu.Unlock()
+	for _, s := range added {
+		_ = s.ln.Retire()
+		w.log.Warn("upgrade: a listener that was added while the gateway ran is closed; add it to the new process again", "address", s.address)
+	}
 	w.log.Info("upgrade: the new process serves; this one goes on with the sessions it has", "process", next.pid, "sessions", w.gate.Sessions(),
 		"timeout", w.now().cfg.Limits.upgradeTimeout().String())
 	w.gate.Emit(gateway.Event{Kind: eventUpgraded, Details: map[string]string{"process": fmt.Sprint(next.pid)}})
