@@ -18,6 +18,7 @@ import (
 	"vncgate/auth"
 	"vncgate/certs"
 	"vncgate/gateway"
+	"vncgate/layers"
 	"vncgate/rfb"
 	"vncgate/rfb/display/demo"
 	"vncgate/web"
@@ -73,7 +74,7 @@ func (f *demoFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	displaySecret := rand.Text()[:8]
 	display := demo.New(demo.Options{Password: displaySecret, Still: f.still})
 	defer display.Close()
-	w := &wiring{cfg: &config{}, log: slog.New(handler)}
+	w := &wiring{cfg: &config{}, log: slog.New(handler), ration: &gateway.Ration{}, turns: layers.NewTurns(0)}
 	w.gate = &gateway.Gateway{Resolve: resolver(map[string]*gateway.Target{"demo": demoTarget(display, displaySecret)}), Log: w.log}
 	links := &auth.Links{}
 	browsers, err := f.openBrowserDoor(ctx, w, pair, links)
