@@ -98,11 +98,13 @@ func (f *Filter) release(keys, buttons, gii bool) error {
 // of the display, and every further Write's.
 func (f *Filter) Lift() error {
 	f.turn.Lock()
-	defer f.turn.Unlock()
 	if f.err == nil {
 		f.err = f.release(true, true, true)
 	}
-	return f.err
+	err := f.err
+	f.turn.Unlock()
+	f.settle()
+	return err
 }
 
 // Release releases all keys and buttons that are down, and has every further
