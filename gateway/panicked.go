@@ -69,16 +69,25 @@ func (s *Session) joinSafely(ctx context.Context, c net.Conn) (top net.Conn, err
 	return s.join(ctx, c)
 }
 
-// relaySafely is relay, whatever that meets before messages move.
-func (s *Session) relaySafely(ctx context.Context) (p *panicked) {
+// relaySafely is relay; whatever that meets before messages move ends the session.
+func (s *Session) relaySafely(ctx context.Context) {
 	defer func() {
 		if v := recover(); v != nil {
-			p = caught(v)
+			p := caught(v)
 			s.faulted(p)
+			s.fails(p.ending())
 		}
 	}()
 	s.relay(ctx)
-	return nil
+}
+
+// fails ends a session that could not begin to relay.
+func (s *Session) fails(end ending) {
+	if s.traffic != nil && s.traffic.done != nil { // it was started, and ends the session
+		s.traffic.cut(end)
+		return
+	}
+	s.relayed(end)
 }
 
 // rescue is deferred where a panic ends the session from outside.

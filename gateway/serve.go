@@ -43,11 +43,7 @@ func (s *Session) Start(ctx context.Context, c net.Conn, done func(error)) {
 		end.refuse(top)
 		return
 	}
-	if p := s.relaySafely(ctx); p != nil {
-		p.ending().tell(s.viewer.Conn)
-		_ = s.display.Close()
-		s.close(p.ending())
-	}
+	s.relaySafely(ctx)
 }
 
 // run starts a goroutine of the session: all that it has begin here. What is
@@ -125,7 +121,8 @@ func (s *Session) whyCancelled(ctx context.Context) ending {
 	return ending{"cancelled", "The gateway ended the session.", layers.CloseGoingAway, context.Cause(ctx)}
 }
 
-// relayed ends a session whose relay has: it closes both connections.
+// relayed ends a session whose relay has, or has not begun: it closes both
+// connections.
 func (s *Session) relayed(end ending) {
 	defer s.close(end)
 	defer s.rescue()

@@ -188,8 +188,11 @@ func (t *times) set(grant *auth.Grant) {
 	t.arm(time.Now())
 }
 
-// stop ends it; what was begun is not waited for.
+// stop ends it; what was begun is not waited for. t may be nil.
 func (t *times) stop() {
+	if t == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
