@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // fileMode is written in octal: 0660.
@@ -37,7 +39,11 @@ func (l logConfig) handler(w io.Writer) (slog.Handler, error) {
 		}
 	}
 	options := &slog.HandlerOptions{Level: level}
-	switch l.Format {
+	format := l.Format
+	if format == "" && journalReads(w) && journal.Enabled() { // without its socket, as in a chroot, lines are better than nothing
+		format = "journal"
+	}
+	switch format {
 	case "", "text":
 		return slog.NewTextHandler(w, options), nil
 	case "json":

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -20,6 +22,23 @@ type journalHandler struct {
 
 func newJournalHandler(level slog.Leveler) *journalHandler {
 	return &journalHandler{level: level, send: journal.Send}
+}
+
+// journalReads reports whether systemd has given the journal's stream as w: it
+// then says so in JOURNAL_STREAM, as DEVICE:INODE (systemd.exec(5)). Lines of text
+// written to it would become messages without fields, all of one priority.
+func journalReads(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	named := os.Getenv("JOURNAL_STREAM")
+	if !ok || named == "" {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	at, ok := streamOf(info)
+	return ok && at == named
 }
 
 // Enabled is slog.Handler's.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -36,5 +39,40 @@ func TestJournalFields(t *testing.T) {
 	log.WithGroup("display").Info("up", "stack", "tcp")
 	if fields["VNCGATE_DISPLAY_STACK"] != "tcp" {
 		t.Errorf("in a group: %v", fields)
+	}
+}
+
+// Under systemd the journal is the default where it reads our standard error, and
+// there alone: what was redirected goes where it was sent, and what was asked for
+// is what is done.
+func TestJournalByItself(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	must(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	must(t, err)
+	own, ok := streamOf(info)
+	if !ok {
+		t.Skip("no journal on this system")
+	}
+	for _, c := range []struct {
+		stream, format string
+		want           bool
+	}{
+		{own, "", journal.Enabled()}, {own, "text", false}, {own, "json", false}, {"1:2", "", false}, {"", "", false}, {own, "journal", true},
+	} {
+		t.Setenv("JOURNAL_STREAM", c.stream)
+		h, err := logConfig{Format: c.format}.handler(f)
+		must(t, err)
+		if _, is := h.(*journalHandler); is != c.want {
+			t.Errorf("stream %q, format %q: %T", c.stream, c.format, h)
+		}
+	}
+	t.Setenv("JOURNAL_STREAM", own)
+	if !journalReads(f) {
+		t.Error("the journal's stream is not known")
+	}
+	if journalReads(io.Discard) {
+		t.Error("what is no file is taken for the journal")
 	}
 }
