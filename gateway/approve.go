@@ -76,7 +76,7 @@ func (s *Session) letIn(ctx context.Context, secured rfb.Secured) error {
 	if err := s.g.refuses(); err != nil {
 		return refusal(err)
 	}
-	if err := s.authorize(ctx, identify(&s.front, secured)); err != nil {
+	if err := s.authorize(ctx, identify(s.front, secured)); err != nil {
 		return err
 	}
 	s.emit(Event{Kind: SessionAuthenticated, Method: methodOf(secured)})

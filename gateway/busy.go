@@ -40,13 +40,13 @@ const (
 // takeSeat finds the viewer a place on its target, within the numbers that its
 // grant states.
 func (s *Session) takeSeat(ctx context.Context) error {
-	grant := s.granted()
-	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: oneAddress(s.address), limits: grant.Limits}
+	grant := s.grantNow()
+	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: oneAddress(s.address), limits: &grant.Limits}
 	out := s.g.crowd.enter(s.seat)
 	switch {
 	case out.replaces: // once its display is reached
 	case out.waits:
-		return s.queue(ctx, &grant)
+		return s.queue(ctx, grant)
 	case out.looks:
 		s.logger().Info("display in use, joined to look", "sessions_allowed", grant.Limits.PerTarget)
 		s.narrow(auth.Viewing)

@@ -11,7 +11,7 @@ import (
 func (s *Session) joinClass(target *Target) error {
 	s.moving.Lock() // none of the classes that SetClasses takes away is entered behind its back
 	defer s.moving.Unlock()
-	c := s.g.classOf(s.granted().Class, target.Class, s.front.Class)
+	c := s.g.classOf(s.granted().Class, target.Class, s.kept.class)
 	if err := c.enter(); err != nil {
 		return &rfb.Refusal{Reason: wordsFull, Err: err}
 	}

@@ -142,13 +142,13 @@ func (e Ending) ending() ending {
 func (s *Session) info() (SessionInfo, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.held || s.front.Quiet {
+	if !s.held || s.kept.quiet {
 		return SessionInfo{}, false
 	}
 	info := SessionInfo{
-		ID: s.id, Listener: s.front.Name, Target: s.name, Stack: s.stack,
+		ID: s.id, Listener: s.kept.name, Target: s.name, Stack: s.stack,
 		Identities: slices.Clone(s.asked.Identities), Identity: s.grant.Identity,
-		Ticket: s.front.TicketID, From: s.from, Since: s.begun,
+		Ticket: s.kept.ticketID, From: s.from, Since: s.begun,
 		Rights: s.grant.Rights, Limits: s.grant.Limits, Rule: s.grant.Rule, Expires: s.grant.Expires,
 	}
 	if s.inClass {

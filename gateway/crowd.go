@@ -25,8 +25,8 @@ type seat struct {
 	s       *Session
 	user    string // "": nobody that could be counted
 	target  string
-	address netip.Addr // as oneAddress has it
-	limits  auth.Limits
+	address netip.Addr   // as oneAddress has it
+	limits  *auth.Limits // of its grant, shared
 
 	looks bool          // beside the places
 	alone bool          // nobody else comes to the target
@@ -122,7 +122,7 @@ func (c *crowd) missing(n *seat, counts func(*seat) bool) want {
 		user += count(n.user != "" && other.user == n.user)
 		address += count(n.address.IsValid() && other.address == n.address)
 	}
-	switch l := &n.limits; {
+	switch l := n.limits; {
 	case l.PerTarget > 0 && target >= l.PerTarget:
 		return wantTarget
 	case l.PerUser > 0 && user >= l.PerUser:
@@ -135,8 +135,9 @@ func (c *crowd) missing(n *seat, counts func(*seat) bool) want {
 
 // missingBeside is missing for one that takes no place on the target.
 func (c *crowd) missingBeside(n *seat) want {
-	beside := *n
-	beside.limits.PerTarget = 0
+	beside, limits := *n, *n.limits
+	limits.PerTarget = 0
+	beside.limits = &limits
 	return c.missing(&beside, everybody)
 }
 

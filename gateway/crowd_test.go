@@ -12,7 +12,7 @@ import (
 
 // came is a seat of somebody at one address on target d.
 func came(user string, limits auth.Limits) *seat {
-	return &seat{s: &Session{}, user: user, target: "d", address: netip.MustParseAddr("192.0.2.1"), limits: limits}
+	return &seat{s: &Session{}, user: user, target: "d", address: netip.MustParseAddr("192.0.2.1"), limits: &limits}
 }
 
 // takes has n come, reach its display and take the place of others, whose

@@ -105,7 +105,7 @@ func (g *Gateway) Emit(e Event) {
 
 // emit reports what has happened in the session.
 func (s *Session) emit(e Event) {
-	if s.g.Observe == nil || s.front.Quiet && e.Kind != Panicked {
+	if s.g.Observe == nil || s.kept.quiet && e.Kind != Panicked {
 		return
 	}
 	info := s.described()
@@ -118,7 +118,7 @@ func (s *Session) described() SessionInfo {
 	if info, ok := s.info(); ok {
 		return info
 	}
-	return SessionInfo{ID: s.id, Listener: s.front.Name, Target: s.name, Ticket: s.front.TicketID, From: s.from, Since: s.begun}
+	return SessionInfo{ID: s.id, Listener: s.kept.name, Target: s.name, Ticket: s.kept.ticketID, From: s.from, Since: s.begun}
 }
 
 // opened reports that the session is set up.

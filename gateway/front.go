@@ -104,3 +104,28 @@ func (f *Front) userNamed(given string) (name, target string) {
 	}
 	return SplitUser(given)
 }
+
+// keptFront is what a session needs of its Front for as long as it is open: tens
+// of thousands may be that do nothing.
+type keptFront struct {
+	name, class         string
+	ticketID, noticeKey string
+	quiet, renewable    bool
+	rights              auth.Rights
+	limits              *auth.Limits // nil: none
+	expires, renewUntil time.Time
+	valid               func(ctx context.Context) error
+	ping                time.Duration
+}
+
+func (f *Front) kept() keptFront {
+	k := keptFront{
+		name: f.Name, class: f.Class, ticketID: f.TicketID, noticeKey: f.NoticeKey, quiet: f.Quiet, renewable: f.Renewable,
+		rights: f.Rights, expires: f.Expires, renewUntil: f.RenewUntil, valid: f.Valid, ping: f.Ping,
+	}
+	if !f.Limits.IsZero() {
+		limits := f.Limits
+		k.limits = &limits
+	}
+	return k
+}

@@ -75,13 +75,15 @@ func (s *Session) ask(ctx context.Context, now time.Time) (auth.Grant, error) {
 			return auth.Grant{}, err
 		}
 	}
-	if s.front.Rights != 0 {
-		grant.Rights &= s.front.Rights
+	if s.kept.rights != 0 {
+		grant.Rights &= s.kept.rights
 	}
 	if !grant.Rights.Has(auth.View) {
 		return auth.Grant{}, &rfb.Refusal{Reason: wordsNoRights, Err: errNoRights}
 	}
-	grant.Limits = grant.Limits.Narrow(s.front.Limits)
+	if s.kept.limits != nil {
+		grant.Limits = grant.Limits.Narrow(*s.kept.limits)
+	}
 	grant.Expires = earlier(grant.Expires, s.ticketEnds())
 	if over := grant.Expires; !over.IsZero() && !req.Now.Before(over) {
 		return auth.Grant{}, &rfb.Refusal{Reason: endExpired.words, Err: errExpired}
@@ -91,8 +93,8 @@ func (s *Session) ask(ctx context.Context, now time.Time) (auth.Grant, error) {
 
 // stillProved asks whether what the viewer came in by is good.
 func (s *Session) stillProved(ctx context.Context) error {
-	if s.front.Valid != nil {
-		if err := s.front.Valid(ctx); err != nil {
+	if s.kept.valid != nil {
+		if err := s.kept.valid(ctx); err != nil {
 			return err
 		}
 	}
@@ -144,12 +146,17 @@ func (s *Session) first(grant auth.Grant) {
 
 // granted is what the session may do at the moment.
 func (s *Session) granted() auth.Grant {
+	if grant := s.grantNow(); grant != nil {
+		return *grant
+	}
+	return auth.Grant{}
+}
+
+// grantNow is the same, shared: nobody changes it. It is nil until there is one.
+func (s *Session) grantNow() *auth.Grant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.grant == nil {
-		return auth.Grant{}
-	}
-	return *s.grant
+	return s.grant
 }
 
 // ticketEnds is when the front's ticket ends, as renewed last.

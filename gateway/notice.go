@@ -110,15 +110,15 @@ func (g *Gateway) Renew(ctx context.Context, key string) error {
 
 // renewable reports whether a renewal would move the end of the ticket.
 func (s *Session) renewable() bool {
-	most := s.front.RenewUntil
-	return s.g.Extend != nil && s.front.Renewable && !s.front.Expires.IsZero() && (most.IsZero() || s.board.ends(&s.front).Before(most))
+	most := s.kept.renewUntil
+	return s.g.Extend != nil && s.kept.renewable && !s.kept.expires.IsZero() && (most.IsZero() || s.board.ends(s.kept.expires).Before(most))
 }
 
 // tellRights has the page know what holds.
 func (s *Session) tellRights(grant *auth.Grant) {
 	if s.board != nil {
 		// What ends before the ticket does is not put off by renewing that.
-		first := grant.Expires.Equal(s.board.ends(&s.front))
+		first := grant.Expires.Equal(s.board.ends(s.kept.expires))
 		s.board.post(Notice{Kind: NoticeRights, Rights: grant.Rights, Expires: grant.Expires, Renewable: first && s.renewable()})
 	}
 }
@@ -133,7 +133,7 @@ type boards struct {
 // open gives s a board if its front has a key, and it has none yet. The newest
 // session of a key has it.
 func (b *boards) open(s *Session) {
-	if n := len(s.front.NoticeKey); n < MinNoticeKey || n > MaxNoticeKey || s.board != nil {
+	if n := len(s.kept.noticeKey); n < MinNoticeKey || n > MaxNoticeKey || s.board != nil {
 		return
 	}
 	s.board = &board{}
@@ -142,10 +142,10 @@ func (b *boards) open(s *Session) {
 	if b.of == nil {
 		b.of = map[string]*Session{}
 	}
-	if old := b.of[s.front.NoticeKey]; old != nil {
+	if old := b.of[s.kept.noticeKey]; old != nil {
 		old.board.close()
 	}
-	b.of[s.front.NoticeKey] = s
+	b.of[s.kept.noticeKey] = s
 }
 
 func (b *boards) close(s *Session) {
@@ -155,8 +155,8 @@ func (b *boards) close(s *Session) {
 	s.board.close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.of[s.front.NoticeKey] == s {
-		delete(b.of, s.front.NoticeKey)
+	if b.of[s.kept.noticeKey] == s {
+		delete(b.of, s.kept.noticeKey)
 	}
 }
 
@@ -187,11 +187,11 @@ func (b *board) renew(end time.Time) {
 
 // ends is when the ticket of a front ends, as renewed last. Whoever tells the page
 // may hold the session's own lock.
-func (b *board) ends(f *Front) time.Time {
+func (b *board) ends(first time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.renewed.IsZero() {
-		return f.Expires
+		return first
 	}
 	return b.renewed
 }

@@ -91,8 +91,8 @@ func (s *Session) outlawKeys() []string {
 			keys = append(keys, fmt.Sprintf("user %q %q", id.Name, s.name))
 		}
 	}
-	if len(keys) == 0 || s.front.TicketID != "" {
-		keys = append(keys, fmt.Sprintf("ticket %q %s %q", s.front.TicketID, oneAddress(s.address), s.name))
+	if len(keys) == 0 || s.kept.ticketID != "" {
+		keys = append(keys, fmt.Sprintf("ticket %q %s %q", s.kept.ticketID, oneAddress(s.address), s.name))
 	}
 	return keys
 }

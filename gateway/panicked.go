@@ -47,7 +47,7 @@ func (p *panicked) ending() ending {
 // faulted tells log and observers, who count it.
 func (s *Session) faulted(p *panicked) {
 	log := s.logger()
-	if s.front.Quiet {
+	if s.kept.quiet {
 		log = s.g.log()
 	}
 	log.Error("fault in the program; this session alone ends", "error", p, "stack", p.stack)

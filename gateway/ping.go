@@ -14,10 +14,10 @@ import (
 // cannot be pinged.
 func (s *Session) ping(up *pump, gone func()) *pinger {
 	ws, ok := layers.As[*layers.WebSocketConn](s.below)
-	if !ok || s.front.Ping < 0 {
+	if !ok || s.kept.ping < 0 {
 		return nil
 	}
-	p := &pinger{s: s, ws: ws, every: orDefault(s.front.Ping, layers.DefaultHeartbeat), up: up, gone: gone}
+	p := &pinger{s: s, ws: ws, every: orDefault(s.kept.ping, layers.DefaultHeartbeat), up: up, gone: gone}
 	p.alarm.ring = p.rings
 	p.next(p.every)
 	return p

@@ -97,9 +97,7 @@ func (s *Session) open() *auth.Grant {
 // travelLight lets go of what only the handshakes need: tens of thousands of
 // sessions may be open that do nothing.
 func (s *Session) travelLight() {
-	f := &s.front
-	f.Layers, f.Choose, f.Rechoose, f.Security, f.Find, f.Claim = nil, nil, nil, nil, nil, nil
-	s.clock, s.stages, s.target = nil, nil, nil
+	s.front, s.clock, s.stages, s.target = nil, nil, nil, nil
 }
 
 // alarms are those of the session's class.

@@ -25,7 +25,8 @@ import (
 // close. Gateway.Admit makes it.
 type Session struct {
 	g     *Gateway
-	front Front
+	front *Front // nil once the session is open
+	kept  keptFront
 	id    string
 	begun time.Time
 
@@ -82,7 +83,7 @@ func newSession(g *Gateway, front Front) *Session {
 	var id [4]byte
 	_, _ = rand.Read(id[:])   // never fails (crypto/rand)
 	id[0] = id[0]&0x5f | 0xa0 // a letter first, so that no script takes it for a number
-	return &Session{g: g, front: front, name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now(), ticketEnd: front.Expires}
+	return &Session{g: g, front: &front, kept: front.kept(), name: front.Target, id: hex.EncodeToString(id[:]), begun: time.Now(), ticketEnd: front.Expires}
 }
 
 // Release gives back the place of a session that is not going to be served.
@@ -235,7 +236,7 @@ func (s *Session) refusalLevel(end ending) slog.Level {
 		return slog.LevelWarn
 	case end.reason == endEvicted.reason:
 		s.g.fullLog.Do(func() {
-			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.front.Name, "places", s.g.limitsNow().Handshakes)
+			s.g.log().Warn("all places for handshakes are taken; the oldest strangers make room", "listener", s.kept.name, "places", s.g.limitsNow().Handshakes)
 		})
 		return slog.LevelDebug
 	case s.proved.Load():
@@ -253,15 +254,15 @@ func errorAttr(err error) slog.Attr {
 
 // logger is the session's: every line says who, from where and to what.
 func (s *Session) logger() *slog.Logger {
-	if s.front.Quiet {
+	if s.kept.quiet {
 		return slog.New(slog.DiscardHandler)
 	}
-	attrs := []any{"session", s.id, "listener", s.front.Name, "viewer", s.from, "target", s.name}
+	attrs := []any{"session", s.id, "listener", s.kept.name, "viewer", s.from, "target", s.name}
 	if who := s.granted().Identity; who.Method != "" {
 		attrs = append(attrs, "user", who.String())
 	}
-	if s.front.TicketID != "" {
-		attrs = append(attrs, "ticket", s.front.TicketID)
+	if s.kept.ticketID != "" {
+		attrs = append(attrs, "ticket", s.kept.ticketID)
 	}
 	if s.stack != "" {
 		attrs = append(attrs, "stack", s.stack)
