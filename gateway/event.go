@@ -82,6 +82,8 @@ type Event struct {
 	// how long what has ended had lasted.
 	BytesUp, BytesDown int64
 	Duration           time.Duration
+	// Count is how many like this there were, where it stands for several; else 0.
+	Count int
 	// Stages are the steps of setting a session up, in order, as far as it came.
 	Stages []Stage
 	// Details are further facts by name, such as a command's arguments.

@@ -95,7 +95,7 @@ a second one ends at once.`,
 	flags.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of foreign pages that may connect, such as https://portal.example")
 	flags.StringVar(&f.control, "control", "", "`PATH` of the socket for 'vncgate ctl'")
 	flags.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default info)")
-	flags.StringVar(&f.logFormat, "log-format", "", "text, json or journal (default text)")
+	flags.StringVar(&f.logFormat, "log-format", "", "text, json or journal (default text; journal where systemd's reads it)")
 	flags.StringVar(&f.pidFile, "pid-file", "", "`FILE` to keep the number of the process in that lets viewers in")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd

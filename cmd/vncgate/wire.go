@@ -40,6 +40,7 @@ type wiring struct {
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
 	events       events       // of the gate and of ours
+	denials      denials      // wrong tokens
 	admin        *adminServer // nil: none is configured
 	audit        *audit.Log   // the same
 	auditSyslog  *syslogWriter
@@ -143,6 +144,7 @@ func (w *wiring) openRecords() error {
 
 // closeRecords has the rest told.
 func (w *wiring) closeRecords() {
+	w.denials.stop()
 	w.closeTracing()
 	w.closeAudit()
 }

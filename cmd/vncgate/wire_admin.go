@@ -32,7 +32,7 @@ func (w *wiring) openAdmin(ctx context.Context, cfg *adminConfig) (err error) {
 	if cfg == nil {
 		return nil
 	}
-	a := &adminServer{cfg: cfg, mux: http.NewServeMux(), gate: newAdminGate(cfg, w.log)}
+	a := &adminServer{cfg: cfg, mux: http.NewServeMux(), gate: newAdminGate(cfg, w.log, func(r *http.Request) { w.denials.tell(w, deniedAdmin, cfg.Address, r.RemoteAddr) })}
 	a.server = &http.Server{
 		Handler:           a.gate.guard(a.mux),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,

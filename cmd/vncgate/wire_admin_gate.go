@@ -27,6 +27,7 @@ type adminGate struct {
 	log     *slog.Logger
 	guesses auth.Guard
 	cross   *http.CrossOriginProtection
+	denied  func(r *http.Request) // is told of wrong tokens
 }
 
 // caller is who asks, for the audit, and what that one may do. The zero value is
@@ -36,8 +37,8 @@ type caller struct {
 	Role control.Role
 }
 
-func newAdminGate(cfg *adminConfig, log *slog.Logger) *adminGate {
-	g := &adminGate{cfg: cfg, log: log, cross: http.NewCrossOriginProtection()}
+func newAdminGate(cfg *adminConfig, log *slog.Logger, denied func(*http.Request)) *adminGate {
+	g := &adminGate{cfg: cfg, log: log, denied: denied, cross: http.NewCrossOriginProtection()}
 	for _, origin := range cfg.Origins {
 		_ = g.cross.AddTrustedOrigin(origin) // validate has tried it
 	}
@@ -89,6 +90,7 @@ func (g *adminGate) allow(rw http.ResponseWriter, r *http.Request, least control
 	status, words := http.StatusUnauthorized, "Send Authorization: Bearer TOKEN, with a token of the configuration's admin: tokens."
 	switch {
 	case err != nil:
+		g.denied(r)
 		words = "The token is wrong, or is none of the configuration's admin: tokens."
 	case who.Role != control.Nobody:
 		status, words = http.StatusForbidden, "This needs the role "+least.String()+"; "+who.Name+" has the role "+who.Role.String()+"."

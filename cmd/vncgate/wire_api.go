@@ -56,6 +56,9 @@ func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.R
 			err = guard.Try(farAddress(r), "", func() error { return sameSecret(given, want) })
 		}
 		if err != nil {
+			if bearer {
+				w.denials.tell(w, deniedAPI, "", r.RemoteAddr)
+			}
 			w.log.Warn("api: refused", "viewer", r.RemoteAddr, "call", r.URL.Path)
 			rw.Header().Set("WWW-Authenticate", `Bearer realm="vncgate"`)
 			reply(rw, http.StatusUnauthorized, map[string]string{"error": "The token of the API is missing or wrong: send Authorization: Bearer TOKEN."})

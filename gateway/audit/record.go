@@ -90,7 +90,7 @@ func recordOf(e *gateway.Event) Record {
 		Time: e.Time, Event: string(e.Kind), Method: e.Method, Actor: clip(e.Actor),
 		From: clip(e.From), Listener: clip(e.Listener), Target: clip(e.Target),
 		Reason: clip(e.Reason), Words: clip(e.Words),
-		BytesUp: e.BytesUp, BytesDown: e.BytesDown, Seconds: e.Duration.Seconds(),
+		BytesUp: e.BytesUp, BytesDown: e.BytesDown, Seconds: e.Duration.Seconds(), Count: e.Count,
 	}
 	if e.Err != nil {
 		r.Error = clip(e.Err.Error())

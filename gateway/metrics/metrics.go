@@ -129,7 +129,7 @@ func (m *Metrics) Observe(e gateway.Event) {
 	case gateway.SessionAuthenticated:
 		m.authenticated.WithLabelValues(m.bounded("method", e.Method), "ok").Inc()
 	case gateway.AuthFailed:
-		m.authenticated.WithLabelValues(m.bounded("method", e.Method), "failed").Inc()
+		m.authenticated.WithLabelValues(m.bounded("method", e.Method), "failed").Add(float64(max(e.Count, 1)))
 	case gateway.SessionOpened:
 		m.opened.WithLabelValues(m.target(e.Target)).Inc()
 		m.setup.Observe(e.Duration.Seconds())

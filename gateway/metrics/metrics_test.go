@@ -41,6 +41,7 @@ func happens(m *metrics.Metrics) {
 	for _, e := range []gateway.Event{
 		{Kind: gateway.SessionAuthenticated, Method: "x509-plain"},
 		{Kind: gateway.AuthFailed, Method: "vnc"},
+		{Kind: gateway.AuthFailed, Method: "api", Count: 20},
 		{Kind: gateway.SessionOpened, Session: info, Target: "desk", Duration: time.Second, Stages: stages},
 		{Kind: gateway.SessionClosed, Session: info, Target: "desk", Reason: "viewer stalled", Duration: time.Hour},
 		{Kind: gateway.SessionClosed, Session: info, Target: "made-up.example:5900", Reason: "viewer left", Duration: time.Hour},
@@ -73,6 +74,7 @@ func TestWhatIsCounted(t *testing.T) {
 	for _, want := range []string{
 		`vncgate_authentications_total{method="x509-plain",result="ok"} 1`,
 		`vncgate_authentications_total{method="vnc",result="failed"} 1`,
+		`vncgate_authentications_total{method="api",result="failed"} 20`,
 		`vncgate_sessions_opened_total{target="desk"} 1`,
 		`vncgate_sessions_ended_total{reason="viewer stalled",target="desk"} 1`,
 		`vncgate_sessions_ended_total{reason="viewer left",target="other"} 1`,
