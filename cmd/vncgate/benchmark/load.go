@@ -101,7 +101,12 @@ type span struct {
 	cpu    time.Duration
 }
 
-// window lets the warm-up pass and measures what is counted from then on.
+// firstTime bounds the wait for anything at all to be counted.
+const firstTime = time.Minute
+
+// window lets the warm-up pass and measures what is counted from then on. Where
+// nothing was in the time for it, as on a machine that is busy otherwise, it goes
+// on until something is.
 func (j *job) window(count *atomic.Int64, failed <-chan error) (span, error) {
 	wait := func(d time.Duration) error {
 		select {
@@ -117,6 +122,11 @@ func (j *job) window(count *atomic.Int64, failed <-chan error) (span, error) {
 	begun, before, cpu := time.Now(), count.Load(), cpuOf(j.Gateway)
 	if err := wait(j.duration()); err != nil {
 		return span{}, err
+	}
+	for count.Load() == before && time.Since(begun) < firstTime {
+		if err := wait(time.Millisecond); err != nil {
+			return span{}, err
+		}
 	}
 	s := span{count.Load() - before, time.Since(begun), cpuOf(j.Gateway) - cpu}
 	if s.passed == 0 {
