@@ -155,10 +155,11 @@ func TestOutOfBandBesideBlocked(t *testing.T) {
 // TestNinthSuspends: nothing is read while nine are on their way.
 func TestNinthSuspends(t *testing.T) {
 	b := newBlocking()
-	p := connect(t, serve(t, &control.Server{Table: b.Table}))
+	s := &control.Server{Table: b.Table}
+	p := connect(t, serve(t, s))
 	p.begin(t, true)
 	p.send(t, sleeps(control.MaxInBand+1)+`{"exec-oob":"now","id":"oob"}`)
-	eventually(t, "the first runs", func() bool { return b.begun.Load() == 1 })
+	eventually(t, "the first runs", func() bool { return b.begun.Load() == 1 && s.Commands() == control.MaxInBand })
 	_ = p.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	var one [1]byte
 	if n, err := p.Read(one[:]); n > 0 || err == nil {
