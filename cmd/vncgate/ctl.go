@@ -114,11 +114,11 @@ func (c *ctl) processes(ctx context.Context) (list []process, err error) {
 
 // unreachable says what to do about a gateway that does not answer.
 func unreachable(path string, err error) error {
+	if told, ok := errors.AsType[*control.Error](err); ok {
+		return fmt.Errorf("the gateway at %s turns you away: %w", path, told)
+	}
 	err = fmt.Errorf("no gateway answers at %s: %w", path, err)
-	var told *control.Error
 	switch {
-	case errors.As(err, &told):
-		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w\nstart it with control: in its configuration, or 'vncgate serve --control %s'; --socket says where else the socket is", err, path)
 	case errors.Is(err, syscall.ECONNREFUSED):

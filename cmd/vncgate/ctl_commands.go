@@ -38,6 +38,8 @@ var ctlSpecs = map[string]ctlSpec{
 	"set-class":          {"set-class", []string{"id", "class"}, true},
 	"target-probe":       {"probe", []string{"target"}, false},
 	"revoke":             {"revoke", nil, true},
+	"drain":              {"drain", nil, true},
+	"undrain":            {"undrain", nil, true},
 	"log-level":          {"log-level", []string{"level"}, false},
 	"quit":               {"quit", nil, false},
 }
@@ -76,7 +78,7 @@ func (c *ctlCommand) build() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use: use, Short: c.command.Doc, Long: c.command.Doc + ".\n\nIt needs the role " + c.command.Role.String() + ".",
-		Args: c.positional, RunE: c.run, ValidArgsFunction: c.completeArgs,
+		Example: ctlExamples[c.command.Name], Args: c.positional, RunE: c.run, ValidArgsFunction: c.completeArgs,
 	}
 	if c.spec.name != c.command.Name {
 		cmd.Aliases = []string{c.command.Name}
@@ -194,7 +196,7 @@ func (c *ctlCommand) run(cmd *cobra.Command, words []string) error {
 func (c *ctlCommand) runOn(ctx context.Context, cmd *cobra.Command, list []process, args map[string]any) error {
 	var unknown error
 	var results []result
-	for _, p := range list {
+	for _, p := range c.concerned(ctx, list, args) {
 		got, err := c.ask(ctx, p, args)
 		switch {
 		case err == nil:
@@ -202,11 +204,11 @@ func (c *ctlCommand) runOn(ctx context.Context, cmd *cobra.Command, list []proce
 		case isNotFound(err):
 			unknown = err
 		default:
-			return err
+			return inOurWords(err)
 		}
 	}
 	if len(results) == 0 {
-		return unknown
+		return inOurWords(unknown)
 	}
 	if err := c.show(cmd.OutOrStdout(), c.command.Name, results); err != nil {
 		return err
@@ -269,7 +271,12 @@ func (c *ctl) viewOnlyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "view-only ID…",
 		Short: "Let viewers look on and do no more; 'set-rights ID --restore' gives it back",
-		Args:  cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, ids []string) error {
+			if len(ids) == 0 {
+				return usagef("which sessions? give their IDs; 'vncgate ctl sessions' lists them")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			one := &ctlCommand{ctl: c, spec: ctlSpecs["session-set-rights"]}
 			one.command, _ = control.Commands(&control.Backend{}).Find("session-set-rights")

@@ -38,13 +38,13 @@ func (c *ctl) show(w io.Writer, command string, results []result) error {
 	case "query-qmp-schema":
 		return showJSON(w, command, results)
 	}
+	write := sayings[command]
+	if write == nil {
+		write = showMembers
+	}
 	for _, r := range results {
 		if len(results) > 1 {
 			fmt.Fprintf(w, "process %s:\n", orText(r.process, "current"))
-		}
-		write := showMembers
-		if command == "query-stats" {
-			write = showStats
 		}
 		if err := write(w, r.value); err != nil {
 			return err
@@ -220,7 +220,7 @@ func showMembers(w io.Writer, value json.RawMessage) error {
 		text := string(object[name])
 		var words string
 		if json.Unmarshal(object[name], &words) == nil {
-			text = words
+			text = localTime(words)
 		}
 		if slices.Contains([]string{"memory", "bytes_up", "bytes_down"}, name) {
 			var n int64

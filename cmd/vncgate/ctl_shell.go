@@ -24,7 +24,8 @@ func (c *ctl) shellCommand() *cobra.Command {
 		Short: "Take commands line by line, with history and completion",
 		Long: `shell takes the commands of ctl line by line: "sessions", "kill 3f09a1c2". Tab
 completes commands, sessions and targets; the arrow keys bring back what was
-typed before. "exit" or Ctrl-D ends it. From a pipe it reads a command a line.`,
+typed before. "exit" or Ctrl-D ends it. From a pipe it reads a command a line;
+one that fails is named, the others are run, and the shell fails in the end.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, _ := cmd.InOrStdin().(*os.File)
@@ -36,15 +37,25 @@ typed before. "exit" or Ctrl-D ends it. From a pipe it reads a command a line.`,
 	}
 }
 
-// script runs a command a line, and ends at the first that fails.
+// script runs a command a line. As at a terminal, one that fails does not keep the
+// others from being run.
 func (c *ctl) script(cmd *cobra.Command, in io.Reader) error {
 	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		if end, err := c.line(cmd, lines.Text(), cmd.OutOrStdout()); end || err != nil {
-			return err
+	failed := 0
+	for n := 1; lines.Scan(); n++ {
+		end, err := c.line(cmd, lines.Text(), cmd.OutOrStdout())
+		if err != nil {
+			failed++
+			fmt.Fprintf(cmd.ErrOrStderr(), "line %d: %v\n", n, err)
+		}
+		if end {
+			break
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil || failed == 0 {
+		return err
+	}
+	return fmt.Errorf("ctl: shell: %d of the commands failed, which are named above", failed)
 }
 
 // interactive edits lines in a terminal.

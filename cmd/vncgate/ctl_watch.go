@@ -119,7 +119,7 @@ func eventLine(e control.ClientEvent) string {
 func (c *ctl) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
-		Short: "Show sessions and events as they come and go, until it is interrupted",
+		Short: "Show sessions and events as they come and go; q ends it",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.look(cmd, &view{events: true})
@@ -130,7 +130,7 @@ func (c *ctl) watchCommand() *cobra.Command {
 func (c *ctl) topCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "top",
-		Short: "Show the sessions that move most, until it is interrupted",
+		Short: "Show the sessions that move most; q ends it",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.look(cmd, &view{byTraffic: true})
@@ -147,6 +147,8 @@ func (c *ctl) look(cmd *cobra.Command, v *view) error {
 		if !live {
 			return v.once(ctx, out, list)
 		}
+		ctx, stop := untilKey(ctx, cmd.InOrStdin())
+		defer stop()
 		fmt.Fprint(out, "\x1b[?1049h\x1b[?25l") // the other screen, without a cursor
 		defer fmt.Fprint(out, "\x1b[?25h\x1b[?1049l")
 		tick := time.NewTicker(lookEvery)

@@ -155,6 +155,8 @@ type Reloaded struct {
 type Upgraded struct {
 	Process int `json:"process" doc:"number of the process that lets viewers in now"`
 	Left    int `json:"left" doc:"sessions that go on in the one before, until they end or limits.upgrade_timeout is over"`
+	// Ends is when that is over.
+	Ends time.Time `json:"ends,omitzero" doc:"when those are ended who are left there"`
 }
 
 // Draining is how a drain goes.

@@ -162,14 +162,27 @@ func (b *Backend) upgrade(ctx context.Context, _ *Call, _ struct{}) (Upgraded, e
 	return b.Upgrade(ctx)
 }
 
-func (b *Backend) drain(_ context.Context, _ *Call, d Draining) (struct{}, error) {
+// Drained says whom a drain finds.
+type Drained struct {
+	Sessions int       `json:"sessions" doc:"how many viewers are in, or on their way"`
+	Ends     time.Time `json:"ends,omitzero" doc:"when those are ended who are left; without it nobody is"`
+}
+
+func (b *Backend) drain(_ context.Context, _ *Call, d Draining) (Drained, error) {
 	switch {
 	case b.Drain == nil:
-		return struct{}{}, unavailable("this gateway cannot be drained; quit ends it")
+		return Drained{}, unavailable("this gateway cannot be drained; quit ends it")
 	case d.Timeout < 0 || len(d.Words) > maxWords:
-		return struct{}{}, Wrong("Parameter 'timeout' is not negative, and 'words' has at most %d bytes", maxWords)
+		return Drained{}, Wrong("Parameter 'timeout' is not negative, and 'words' has at most %d bytes", maxWords)
 	}
-	return struct{}{}, b.Drain(d)
+	if err := b.Drain(d); err != nil {
+		return Drained{}, err
+	}
+	found := Drained{Sessions: b.Gateway.Sessions()}
+	if how, ok := b.Gateway.Draining(); ok && !how.Until.IsZero() {
+		found.Ends = how.Until.UTC()
+	}
+	return found, nil
 }
 
 func (b *Backend) undrain(context.Context, *Call, struct{}) (struct{}, error) {
@@ -184,15 +197,24 @@ type Level struct {
 	Level string `json:"level,omitempty" doc:"what is logged; without it, it is only asked for" enum:"debug,info,warn,error"`
 }
 
-func (b *Backend) logLevel(_ context.Context, _ *Call, l Level) (Level, error) {
+// LevelSet is the log's level.
+type LevelSet struct {
+	Level string `json:"level" doc:"what is logged"`
+	Was   string `json:"was,omitempty" doc:"what was, where it has been set"`
+}
+
+func (b *Backend) logLevel(_ context.Context, _ *Call, l Level) (LevelSet, error) {
 	if b.LogLevel == nil || b.SetLogLevel == nil {
-		return Level{}, unavailable("the level of this log is fixed")
+		return LevelSet{}, unavailable("the level of this log is fixed")
 	}
 	before := b.LogLevel()
 	if l.Level == "" {
-		return Level{before}, nil
+		return LevelSet{Level: before}, nil
 	}
-	return Level{before}, b.SetLogLevel(l.Level)
+	if err := b.SetLogLevel(l.Level); err != nil {
+		return LevelSet{}, err
+	}
+	return LevelSet{Level: b.LogLevel(), Was: before}, nil
 }
 
 func (b *Backend) quit(context.Context, *Call, struct{}) (struct{}, error) {

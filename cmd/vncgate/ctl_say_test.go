@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"vncgate/gateway/control"
+)
+
+// TestCtlSayings: what an answer means, and what to do about it.
+func TestCtlSayings(t *testing.T) {
+	soon := time.Now().Add(time.Hour).UTC()
+	for _, c := range []struct {
+		command string
+		answer  any
+		want    string
+	}{
+		{"query-version", control.VersionInfo{Package: "vncgate v1"}, "vncgate v1\n"},
+		{"reload", control.Reloaded{}, "nothing new"},
+		{"reload", control.Reloaded{Changes: []string{"target a"}}, "In force now:\n  target a\n"},
+		{"reload", control.Reloaded{Later: []string{"listeners"}}, "at the next start or by 'vncgate ctl upgrade':\n  listeners\n"},
+		{"upgrade", control.Upgraded{Process: 7}, "Process 7 lets viewers in now.\n"},
+		{"upgrade", control.Upgraded{Process: 7, Left: 2, Ends: soon}, "2 sessions left in the one before, until the viewers leave, at the latest at " + soon.Local().Format(time.TimeOnly)},
+		{"drain", control.Drained{}, "nobody is in"},
+		{"drain", control.Drained{Sessions: 1}, "1 session left, for as long as"},
+		{"drain", control.Drained{Sessions: 3, Ends: soon}, "3 sessions left, to be ended at " + soon.Local().Format(time.TimeOnly)},
+		{"query-stats", control.Stats{Started: soon}, soon.Local().Format(time.DateTime)},
+	} {
+		b, err := json.Marshal(c.answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := (&ctl{}).show(&out, c.command, []result{{"", b}}); err != nil || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: %v\n%s", c.command, err, out.String())
+		}
+	}
+}
+
+func TestCtlNamesItsOwnCommands(t *testing.T) {
+	for said, want := range map[string]string{
+		"query-sessions lists those there are": "'vncgate ctl sessions' lists those there are",
+		"end it with session-kill":             "end it with 'vncgate ctl kill'",
+		"query-nothing, set-class":             "query-nothing, set-class",
+	} {
+		err := inOurWords(control.NotFound("%s", said))
+		if err.Error() != want || !isNotFound(err) {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+	plain := errors.New("query-sessions")
+	if inOurWords(plain) != plain {
+		t.Error("another's words were changed")
+	}
+	if err := unreachable("/x", control.Wrong("user 5 may not")); strings.Contains(err.Error(), "no gateway answers") {
+		t.Error(err)
+	}
+}
+
+// TestCtlKeys: q and Ctrl-C end what goes on, other keys do not.
+func TestCtlKeys(t *testing.T) {
+	for keys, ends := range map[string]bool{"abq": true, "Q": true, "x\x03": true, "abc": false, "": false} {
+		quit := false
+		awaitQuit(iotest.OneByteReader(strings.NewReader(keys)), func() { quit = true })
+		if quit != ends {
+			t.Errorf("%q: %t", keys, quit)
+		}
+	}
+	ctx, stop := untilKey(context.Background(), strings.NewReader("q"))
+	if ctx.Err() != nil {
+		t.Error("what is no terminal has no keys")
+	}
+	stop()
+	if ctx.Err() == nil {
+		t.Error("it goes on")
+	}
+}
