@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,16 +101,16 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 	defer w.notify.serving()
 	before := w.now()
 	next, err := w.loadAgain(ctx, before)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return reloadOutcome{err: ctx.Err()}
 	}
 	if err != nil {
-		w.reporter("configuration", w.file.path)(err)
-		w.gate.Emit(gateway.Event{Kind: gateway.ConfigRejected, Err: err})
-		return reloadOutcome{err: err}
+		return w.rejected(err)
 	}
-	w.live.Store(next)
-	w.gate.Review()
+	if err := w.putInForce(next, before); err != nil {
+		next.closeNew(before)
+		return w.rejected(err)
+	}
 	changes := next.changes(before)
 	for i := 0; i+1 < len(changes); i += 2 {
 		out.changes = append(out.changes, fmt.Sprintf("%v: %v", changes[i], changes[i+1]))
@@ -121,11 +123,47 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 	if before.cfg.hasPolicy() {
 		w.warnOfOpen()
 	}
+	defer w.relevel(next, before)
 	out.warnings = next.cfg.warnings()
 	for _, warning := range out.warnings {
 		w.log.Warn("configuration: " + warning)
 	}
 	return out
+}
+
+// rejected tells of a file that changes nothing.
+func (w *wiring) rejected(err error) reloadOutcome {
+	w.reporter("configuration", w.file.path)(err)
+	w.gate.Emit(gateway.Event{Kind: gateway.ConfigRejected, Err: err})
+	return reloadOutcome{err: err}
+}
+
+// putInForce exchanges before for next. On an error nothing has changed.
+func (w *wiring) putInForce(next, before *inForce) error {
+	if err := w.gate.SetClasses(next.cfg.classList()); err != nil {
+		return fmt.Errorf("classes: %w", err)
+	}
+	limits := next.cfg.Limits
+	limits.Memory = w.cfg.Limits.Memory
+	w.gate.SetLimits(limits.limits())
+	if limits.Sessions != before.cfg.Limits.Sessions || limits.Handshakes != before.cfg.Limits.Handshakes {
+		if warning := limits.descriptorWarning(descriptors()); warning != "" {
+			w.log.Warn("limits: " + warning)
+		}
+	}
+	w.live.Store(next)
+	w.retire(before, next)
+	w.gate.Review()
+	return nil
+}
+
+// relevel has the log say more or less from now on, if the file says so. What 'ctl
+// log-level' has set stays otherwise.
+func (w *wiring) relevel(next, before *inForce) {
+	level, ok := w.log.Handler().(*adjustable)
+	if ok && next.cfg.Log.Level != before.cfg.Log.Level {
+		_ = level.set(cmp.Or(next.cfg.Log.Level, "info")) // which was checked
+	}
 }
 
 // loadAgain checks the file as it is at the start, and wires what can be
@@ -143,21 +181,60 @@ func (w *wiring) loadAgain(ctx context.Context, before *inForce) (*inForce, erro
 	if err := w.openRules(next, before); err != nil {
 		return nil, err
 	}
-	return next, w.openTargets(next, before)
+	if err := w.openTargets(next, before); err != nil {
+		return nil, err
+	}
+	if err := w.openSources(ctx, next, before); err != nil {
+		next.closeNew(before)
+		return nil, err
+	}
+	return next, nil
 }
 
 // reloaded are the keys of the configuration that a reload puts in force.
-var reloaded = map[string]bool{"targets": true, "policy": true, "policy_file": true}
+var reloaded = map[string]bool{
+	"targets": true, "sources": true, "free": true, "policy": true, "policy_file": true, "classes": true, "log.level": true,
+	"limits.sessions": true, "limits.handshakes": true, "limits.handshake_timeout": true, "limits.dial_timeout": true,
+	"limits.greet_timeout": true, "limits.stall": true, "limits.kick_time": true,
+	"limits.shutdown_timeout": true, "limits.shutdown_delay": true, "limits.upgrade_timeout": true,
+}
+
+// parted are the keys of which a reload puts some parts in force.
+var parted = []string{"limits", "log"}
+
+// laterIn names the members that b has otherwise than a, and that a reload leaves
+// as they are.
+func laterIn(prefix string, a, b reflect.Value) (names []string) {
+	for i := range a.NumField() {
+		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case reloaded[prefix+name]:
+		case prefix == "" && slices.Contains(parted, name):
+			names = append(names, laterIn(name+".", a.Field(i), b.Field(i))...)
+		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
+			names = append(names, prefix+name)
+		}
+	}
+	return names
+}
+
+// withSourcesOf is the listeners of c with the sources that those of old take,
+// where a reload exchanges them.
+func (c *config) withSourcesOf(old *config) []listenerConfig {
+	list := slices.Clone(c.Listeners)
+	for i := range list {
+		if i < len(old.Listeners) && old.swapsSources(&old.Listeners[i], c, &list[i]) {
+			list[i].Sources = old.Listeners[i].Sources
+		}
+	}
+	return list
+}
 
 // later names what next says otherwise than c, and what a reload leaves as it is.
 func (c *config) later(next *config) (names []string) {
-	a, b := reflect.ValueOf(*c), reflect.ValueOf(*next)
-	for i := range a.NumField() {
-		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("yaml"), ",")
-		if !reloaded[name] && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
-			names = append(names, name)
-		}
-	}
+	same := *next
+	same.Listeners = next.withSourcesOf(c)
+	names = laterIn("", reflect.ValueOf(*c), reflect.ValueOf(same))
 	for _, name := range keys(next.Targets) {
 		if s, old := next.Targets[name].Start, c.Targets[name].Start; s.startsSame(old) && !reflect.DeepEqual(s, old) {
 			names = append(names, "targets."+name+".start")
@@ -181,32 +258,33 @@ func (c *config) keepPiped(before *config) {
 	})
 }
 
-// eachSecret shows f those that secretsReadable tries.
-func (c *config) eachSecret(f func(*secret)) {
-	show := func(s *secret) {
-		if s != nil {
+// eachSecret shows f every secret that c speaks of.
+func (c *config) eachSecret(f func(*secret)) { secretsIn(reflect.ValueOf(c).Elem(), f) }
+
+func secretsIn(v reflect.Value, f func(*secret)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if s, ok := v.Interface().(*secret); ok {
 			f(s)
+			return
 		}
-	}
-	for i := range c.Listeners {
-		show(c.Listeners[i].Password)
-		if api := c.Listeners[i].API; api != nil {
-			show(api.Token)
+		secretsIn(v.Elem(), f)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				secretsIn(v.Field(i), f)
+			}
 		}
-	}
-	if c.Admin != nil {
-		for _, t := range c.Admin.Tokens {
-			show(t.Token)
+	case reflect.Slice:
+		for i := range v.Len() {
+			secretsIn(v.Index(i), f)
 		}
-	}
-	if c.Tracing != nil {
-		for _, s := range c.Tracing.Headers {
-			show(s)
-		}
-	}
-	for _, t := range c.Targets {
-		for _, s := range t.secrets() {
-			show(s)
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			secretsIn(v.MapIndex(key), f)
 		}
 	}
 }

@@ -34,8 +34,7 @@ type wiring struct {
 	ration       *gateway.Ration  // of connections by address
 	capabilities *capabilities    // nil: no tokens are issued here
 	certEnds     certificateEnds
-	sources      map[string]*source
-	free         *reach // nil: no display is named by its address
+	retired      retirement
 	arrivals     *gateway.Arrivals
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
@@ -157,7 +156,7 @@ func (w *wiring) openDisplays(ctx context.Context, first *inForce) error {
 		return err
 	}
 	w.live.Store(first)
-	if err := w.openSources(ctx); err != nil {
+	if err := w.openSources(ctx, first, &inForce{cfg: &config{}}); err != nil {
 		return err
 	}
 	return w.openCapabilities(ctx)

@@ -54,7 +54,7 @@ func (w *wiring) openCapabilities(ctx context.Context) error {
 		}
 		authority.Revocations = append(authority.Revocations, w.capabilities.redis)
 	}
-	w.sources[capabilitySource] = &source{Named: tickets.Named{Name: capabilityMethod, Source: authority}}
+	w.now().sources[capabilitySource] = &source{Named: tickets.Named{Name: capabilityMethod, Source: authority}}
 	return nil
 }
 

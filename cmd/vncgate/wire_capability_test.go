@@ -247,7 +247,7 @@ capabilities: {store: %q}
 		must(t, err)
 		ticket, err := g.capabilities.Lookup(t.Context(), text)
 		must(t, err)
-		front, err := g.capabilities.bearer(g.wiring, gateway.Front{}, &lease{c: g.capabilities, text: text, ticket: ticket}, g.sources[capabilitySource])
+		front, err := g.capabilities.bearer(g.wiring, gateway.Front{}, &lease{c: g.capabilities, text: text, ticket: ticket}, g.now().sources[capabilitySource])
 		if err != nil || front.Renewable != (c.Renew > 0) {
 			t.Errorf("a token with renewals for %s: renewable %v, %v", c.Renew, front.Renewable, err)
 		}

@@ -20,10 +20,10 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 		return t, nil
 	}
 	if isAddress(name) {
-		return w.findFree(name)
+		return now.findFree(name)
 	}
-	for _, source := range w.cfg.sourceNames(asTargets) {
-		s := w.sources[source]
+	for _, source := range now.cfg.sourceNames(asTargets) {
+		s := now.sources[source]
 		ticket, err := s.Lookup(ctx, name)
 		switch {
 		case err == nil && (ticket.Rights != 0 || !ticket.Expires.IsZero()):
@@ -49,12 +49,12 @@ var errBoundName = errors.New("the answer has rights or expires, which hold for 
 // configured has no colon.
 func isAddress(name string) bool { return strings.Contains(name, ":") }
 
-func (w *wiring) findFree(name string) (*gateway.Target, error) {
+func (f *inForce) findFree(name string) (*gateway.Target, error) {
 	address, ok := freeAddress(name)
-	if w.free == nil || !ok {
+	if f.free == nil || !ok {
 		return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
 	}
-	return w.free.target(name, tickets.Ticket{Address: address})
+	return f.free.target(name, tickets.Ticket{Address: address})
 }
 
 // freeAddress is the address that a viewer wrote, in the form that is dialled.

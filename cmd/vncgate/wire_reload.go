@@ -12,10 +12,12 @@ import (
 // come and go: each look at it takes one that fits together. Sessions keep the
 // target that they have.
 type inForce struct {
-	cfg     *config // of it the targets and the policy
+	cfg     *config // of it what the map reloaded has
 	targets map[string]*gateway.Target
 	bound   []boundTarget
 	rules   *policyRules
+	sources map[string]*source
+	free    *reach // nil: no display is named by its address
 }
 
 // now is what is in force. Where nothing was wired from a file, as in the demo,
@@ -90,7 +92,8 @@ func (s *startConfig) startsSame(as *startConfig) bool {
 
 // openRules compiles those of next, unless they are the same as before.
 func (w *wiring) openRules(next, before *inForce) (err error) {
-	if !next.newRules(before) {
+	classes := next.cfg.PolicyFile != "" && !reflect.DeepEqual(next.cfg.Classes, before.cfg.Classes) // that the file may name
+	if !next.newRules(before) && !classes {
 		next.rules = before.rules
 		return nil
 	}
@@ -129,6 +132,24 @@ func (f *inForce) changes(before *inForce) []any {
 	}
 	if f.newRules(before) {
 		list = append(list, "policy", "changed")
+	}
+	return append(list, f.otherChanges(before)...)
+}
+
+// otherChanges are those of what has no names, or few.
+func (f *inForce) otherChanges(before *inForce) (list []any) {
+	a, b := before.cfg, f.cfg
+	for _, one := range []struct {
+		what string
+		same bool
+	}{
+		{"sources", reflect.DeepEqual(a.Sources, b.Sources)}, {"free", reflect.DeepEqual(a.Free, b.Free)},
+		{"classes", reflect.DeepEqual(a.Classes, b.Classes)}, {"limits", reflect.DeepEqual(a.Limits, b.Limits)},
+		{"log_level", a.Log.Level == b.Log.Level},
+	} {
+		if !one.same {
+			list = append(list, one.what, "changed")
+		}
 	}
 	return list
 }

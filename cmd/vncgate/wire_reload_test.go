@@ -131,8 +131,8 @@ func TestReloadNamesWhatComesLater(t *testing.T) {
 	if strings.Contains(r.log.String(), "next start") {
 		t.Error("the same file is taken for another")
 	}
-	r.write("next start", format, at, "limits: {sessions: 4}\nlog: {level: warn}\n")
-	r.logs("what has changed of limits, log takes effect at the next start")
+	r.write("next start", format, at, "limits: {sessions: 4, memory: 2GiB}\nlog: {level: info, format: json}\n")
+	r.logs("limits=changed log_level=changed", "what has changed of limits.memory, log.format takes effect at the next start")
 	r.shows("one", "one")
 }
 
@@ -192,11 +192,12 @@ func TestReloadKeepsWhatPipesGave(t *testing.T) {
 		return &config{
 			Listeners: []listenerConfig{{Password: &secret{File: "a", piped: piped}, API: &apiConfig{Token: &secret{File: "b"}}}},
 			Targets:   map[string]targetConfig{"one": {Password: &secret{File: "a", piped: piped}}},
+			Sources:   []sourceConfig{{Redis: &redisSource{Password: &secret{File: "a", piped: piped}}}},
 		}
 	}
 	next := of(nil)
 	next.keepPiped(of(&given))
-	if next.Listeners[0].Password.piped == nil || next.Targets["one"].Password.piped == nil || next.Listeners[0].API.Token.piped != nil {
+	if next.Listeners[0].Password.piped == nil || next.Targets["one"].Password.piped == nil || next.Sources[0].Redis.Password.piped == nil || next.Listeners[0].API.Token.piped != nil {
 		t.Error("what pipes gave is with others now")
 	}
 }

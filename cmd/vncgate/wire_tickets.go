@@ -139,70 +139,8 @@ func (t *clientTLSConfig) implicit() *clientTLSConfig {
 	return &set
 }
 
-// source is a source of the configuration, opened.
-type source struct {
-	*reach
-	tickets.Named
-	rights auth.Rights // 0: all
-}
-
-// openSources opens what the configuration names; closeSources ends it.
-func (w *wiring) openSources(ctx context.Context) error {
-	w.sources = map[string]*source{}
-	for i := range w.cfg.Sources {
-		c := &w.cfg.Sources[i]
-		if err := w.openSource(ctx, c); err != nil {
-			return fmt.Errorf("source %s: %w", c.Name, err)
-		}
-	}
-	if w.cfg.Free == nil {
-		return nil
-	}
-	dialer, err := w.cfg.Free.allowed()
-	if err == nil {
-		w.free, err = w.reach(w.cfg.Free.Display, dialer)
-	}
-	if err != nil {
-		return fmt.Errorf("free: %w", err)
-	}
-	return nil
-}
-
-func (w *wiring) openSource(ctx context.Context, c *sourceConfig) error {
-	dialer, err := c.allowed()
-	if err != nil {
-		return fmt.Errorf("allow: %w", err)
-	}
-	s := &source{}
-	if s.reach, err = w.reach(c.Display, dialer); err != nil {
-		return err
-	}
-	if s.rights, err = auth.ParseRights(c.Rights); err != nil {
-		return fmt.Errorf("rights: %w", err)
-	}
-	kind := c.kinds()[0]
-	opened, err := kind.open(ctx, sourceOpener{c.Name, w.reporter, func(err error) {
-		w.log.Warn("a token's answer cannot be used", "source", c.Name, "error", err)
-	}})
-	if err != nil {
-		return fmt.Errorf("%s: %w", kind.name, err)
-	}
-	s.Named = tickets.Named{Name: ticketMethod + c.Name, Source: opened}
-	w.sources[c.Name] = s
-	return nil
-}
-
 // ticketMethod begins the Method of identities that tickets prove.
 const ticketMethod = "ticket/"
-
-func (w *wiring) closeSources() {
-	w.capabilities.close()
-	for _, s := range w.sources {
-		if c, ok := s.Source.(interface{ Close() error }); ok {
-			_ = c.Close()
-		}
-	}
-}
 
 var (
 	errBadToken = &web.Refusal{Status: http.StatusForbidden, Words: "This link is not good any more, or never was. Ask for a new one."}
@@ -214,8 +152,13 @@ var (
 func (w *wiring) bearers(l *listenerConfig, front gateway.Front) func(ctx context.Context, token, holder string) (gateway.Front, error) {
 	return func(ctx context.Context, token, holder string) (gateway.Front, error) {
 		var failed, unknown error
-		for _, name := range l.Sources {
-			s := w.sources[name]
+		now := w.now()
+		for _, name := range w.tokensAt(now.cfg, l) {
+			s := now.sources[name]
+			if s == nil {
+				unknown = errors.Join(unknown, fmt.Errorf("source %s is not in the configuration any more", name))
+				continue
+			}
 			ticket, err := s.Lookup(ctx, token)
 			switch {
 			case err == nil && name == capabilitySource:
