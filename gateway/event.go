@@ -50,6 +50,9 @@ const (
 	// Commanded: somebody has had the gateway do something, through its control
 	// socket or its API.
 	Commanded EventKind = "COMMAND"
+	// Shared: somebody has made a link by which others see a display. Details
+	// have the ID of its token, never the token.
+	Shared EventKind = "SHARED"
 	// AuditFailing and AuditRecovered: events can, or could again, not be
 	// written down.
 	AuditFailing   EventKind = "AUDIT_FAILING"

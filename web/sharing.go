@@ -43,6 +43,8 @@ type Share struct {
 	Token   string    // the secret, for the #fragment
 	Link    string    // URL of the page that it opens; "" is the one that asked for it
 	Expires time.Time // after which it opens nothing
+	// User, Session and Target are for the log: who made it, where, to what.
+	User, Session, Target string
 }
 
 var (
@@ -78,7 +80,7 @@ func (e *endpoint) share(ctx context.Context, key string, body shareBody) (*shar
 		return nil, e.shareFault(err, key)
 	}
 	e.cfg.Log.Info("display shared", "listener", e.cfg.Front.Name, "token_id", made.ID,
-		"rights", want.Rights, "ttl", want.TTL, "uses", want.Uses)
+		"user", made.User, "session", made.Session, "target", made.Target, "rights", want.Rights, "ttl", want.TTL, "uses", want.Uses)
 	return &shared{made.ID, made.Token, made.Link, secondsTo(made.Expires, time.Now())}, nil
 }
 

@@ -111,7 +111,7 @@ func TestAdminAPI(t *testing.T) {
 	<-stays.ended
 	eventually(t, "the end is told", func() bool {
 		_, body := g.ask(c, "GET", "/api/v1/events?last=50", append(eye, "Accept", "application/json")...)
-		return strings.Contains(body, `"SESSION_CLOSED"`) && strings.Contains(body, `"token:boss"`) && !strings.Contains(body, "#token")
+		return strings.Contains(body, `"SESSION_CLOSED"`) && strings.Contains(body, `"token:boss"`) && strings.Contains(body, `"token_id"`) && !strings.Contains(body, "#token")
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +27,7 @@ func newListCommand(s *storeFlags) *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.list(cmd) },
 	}
-	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON: an array of id, targets, rights, expires, uses, used, …")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON: an array of id, targets, rights, expires, uses, used, maker, …")
 	return cmd
 }
 
@@ -45,6 +46,7 @@ type listedToken struct {
 	Running int       `json:"running"`
 	Revoked bool      `json:"revoked"`
 	Issuer  string    `json:"issuer,omitempty"`
+	Maker   string    `json:"maker,omitempty"` // user who made the link in a session
 	Note    string    `json:"note,omitempty"`
 }
 
@@ -53,6 +55,11 @@ func listed(t capability.Issued) listedToken {
 		ID: t.ID, Targets: t.Targets, Rights: t.Rights.String(), Limits: t.Limits.String(), User: t.User,
 		Issued: t.Issued.UTC(), Expires: t.Expires.UTC(), Uses: t.Uses, Used: t.Used, Running: t.Running, Revoked: t.Revoked,
 		Issuer: t.Issuer, Note: t.Note,
+	}
+	if t.Maker != nil {
+		for _, id := range t.Maker.Identities {
+			l.Maker = cmp.Or(l.Maker, id.Name)
+		}
 	}
 	for _, prefix := range t.From {
 		l.From = append(l.From, prefix.String())
@@ -78,9 +85,9 @@ func (f *tokenFlags) list(cmd *cobra.Command) error {
 		return errors.Join(say(cmd, "no token is good: 'vncgate token issue' makes one"), failed)
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tTARGETS\tRIGHTS\tFOR\tENDS\tUSED\tSTATE\tNOTE")
+	fmt.Fprintln(w, "ID\tTARGETS\tRIGHTS\tFOR\tMADE BY\tENDS\tUSED\tSTATE\tNOTE")
 	for _, t := range out {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, strings.Join(t.Targets, ","), t.Rights, t.bearer(),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, strings.Join(t.Targets, ","), t.Rights, t.bearer(), orText(t.Maker, "-"),
 			t.Expires.Local().Format("2006-01-02 15:04"), t.used(), t.state(), orText(t.Note, "-"))
 	}
 	return errors.Join(w.Flush(), failed)

@@ -11,6 +11,7 @@ import (
 
 	"vncgate/auth"
 	"vncgate/auth/capability"
+	"vncgate/gateway"
 	"vncgate/gateway/control"
 	"vncgate/web"
 	"vncgate/web/admin"
@@ -128,6 +129,7 @@ func (w *wiring) controlShare(_ context.Context, call *control.Call, a shareArgs
 	if err != nil {
 		return sharedLink{}, err
 	}
+	w.gate.Emit(gateway.Event{Kind: gateway.Shared, Target: a.Target, Actor: call.Actor, Details: sharedDetails(issued)})
 	shared := sharedLink{ID: issued.ID, Token: text, Expires: issued.Expires}
 	if page := w.sharePage(); page != "" {
 		shared.Link = page + "#token=" + text

@@ -116,7 +116,21 @@ func TestLinksHaveTheirMakersRights(t *testing.T) {
 // A page makes links, gives away no more than it may, and takes links back.
 func TestPageShares(t *testing.T) {
 	m := newMakerGate(t)
+	links := make(chan gateway.Event, 1)
+	m.events.to(func(e gateway.Event) {
+		if e.Kind == gateway.Shared {
+			links <- e
+		}
+	})
 	p, viewer := m.guestOf("alice", "view")
+	if e := <-links; e.Actor != "alice" || e.Session == nil || e.Target != "one" || e.Details["token_id"] != viewer.id || e.Details["rights"] != "view" || e.Details["expires"] == "" {
+		t.Errorf("the link is told of as %+v", e)
+	}
+	all, err := m.capabilities.Store.List()
+	must(t, err)
+	if len(all) != 1 || listed(all[0]).Maker != "alice" {
+		t.Errorf("listed as %+v", all)
+	}
 	if n := p.told("rights", nil); strings.Join(n.Shareable, ",") != "view,keyboard" {
 		t.Errorf("the page may pass on %v", n.Shareable)
 	}
@@ -145,5 +159,5 @@ func TestPageShares(t *testing.T) {
 		t.Errorf("taking it back: %d %v", status, answer)
 	}
 	viewer.ends(t, "the link was taken back")
-	m.logs("display shared", "token_id="+viewer.id)
+	m.logs("display shared", "token_id="+viewer.id+" user=alice session=", "target=one rights=")
 }

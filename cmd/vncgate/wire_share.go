@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +92,20 @@ func (w *wiring) makeShare(_ context.Context, key string, want web.ShareRequest)
 		return web.Share{}, err
 	}
 	w.capabilities.remember(issued.ID, made{key, issued.Expires})
-	return web.Share{ID: issued.ID, Token: text, Link: w.capabilities.share.Link, Expires: issued.Expires}, nil
+	w.gate.Emit(gateway.Event{Kind: gateway.Shared, Session: &session, Actor: token.Issuer, Details: sharedDetails(issued)})
+	return web.Share{
+		ID: issued.ID, Token: text, Link: w.capabilities.share.Link, Expires: issued.Expires,
+		User: session.Identity.Name, Session: session.ID, Target: session.Target,
+	}, nil
+}
+
+// sharedDetails are what is written down of a link: all but what opens something.
+func sharedDetails(t capability.Token) map[string]string {
+	d := map[string]string{"token_id": t.ID, "rights": t.Rights.String(), "expires": t.Expires.UTC().Format(time.RFC3339)}
+	if t.Uses > 0 {
+		d["uses"] = strconv.Itoa(t.Uses)
+	}
+	return d
 }
 
 // makerOf is who makes a link in a session.
