@@ -17,6 +17,7 @@ const (
 	NoticeWarning = "warning" // the session ends at Until, unless Words say how to go on; zero Until: it does not, after all
 	NoticeEnding  = "ending"  // the session has ended, and this is the last notice
 	NoticeMessage = "message" // somebody has something to say
+	NoticePaused  = "paused"  // nothing passes for now, or where Paused is false, again
 )
 
 // Notice is one thing for a page to show. It marshals to what the page reads.
@@ -30,6 +31,8 @@ type Notice struct {
 	Rights    auth.Rights `json:"rights,omitempty"`
 	Expires   time.Time   `json:"expires,omitzero"`
 	Renewable bool        `json:"renewable,omitempty"` // Gateway.Renew may move Expires
+
+	Paused bool `json:"paused,omitempty"`
 }
 
 // Bounds of Front.NoticeKey; others are as good as none. A key that can be
@@ -172,6 +175,7 @@ type board struct {
 	mu       sync.Mutex
 	rights   *Notice
 	warning  *Notice
+	paused   *Notice
 	renewed  time.Time // the end of the ticket; zero: as it was
 	listener chan Notice
 	told     *told // by Tell, or nil
@@ -209,6 +213,10 @@ func (b *board) post(n Notice) {
 		b.warning = nil
 	case n.Kind == NoticeWarning:
 		b.warning = &n
+	case n.Kind == NoticePaused && n.Paused:
+		b.paused = &n
+	case n.Kind == NoticePaused:
+		b.paused = nil
 	}
 	b.send(n)
 	if b.told != nil {
@@ -248,7 +256,7 @@ func (b *board) listen() <-chan Notice {
 		return c
 	}
 	b.listener = c
-	for _, n := range []*Notice{b.rights, b.warning} {
+	for _, n := range []*Notice{b.rights, b.warning, b.paused} {
 		if n != nil {
 			b.send(*n)
 		}

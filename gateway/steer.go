@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+
 	"vncgate/auth"
 )
 
@@ -20,7 +22,7 @@ const (
 func (g *Gateway) Pause(match func(SessionInfo) bool, words string) int {
 	return g.eachOpen(match, func(s *Session, r *relay) bool {
 		r.pause()
-		s.steered(SessionPaused, words, wordsPaused)
+		s.steered(SessionPaused, Notice{Kind: NoticePaused, Paused: true, Words: cmp.Or(words, wordsPaused)})
 		return true
 	})
 }
@@ -33,7 +35,7 @@ func (g *Gateway) Resume(match func(SessionInfo) bool, words string) int {
 			return false
 		}
 		r.resume()
-		s.steered(SessionResumed, words, wordsResumed)
+		s.steered(SessionResumed, Notice{Kind: NoticePaused, Words: cmp.Or(words, wordsResumed)})
 		return true
 	})
 }
@@ -57,15 +59,12 @@ func (g *Gateway) eachOpen(match func(SessionInfo) bool, f func(*Session, *relay
 }
 
 // steered tells the page, the log and whoever observes.
-func (s *Session) steered(kind EventKind, words, otherwise string) {
-	if words == "" {
-		words = otherwise
-	}
+func (s *Session) steered(kind EventKind, n Notice) {
 	if s.board != nil {
-		s.board.post(Notice{Kind: NoticeMessage, Words: words})
+		s.board.post(n)
 	}
 	s.logger().Info("session steered", "event", string(kind))
-	s.emit(Event{Kind: kind, Words: words})
+	s.emit(Event{Kind: kind, Words: n.Words})
 }
 
 // Held is what HoldTo has come to.

@@ -32,14 +32,19 @@ func TestPauseAndResume(t *testing.T) {
 		t.Errorf("%d paused, %+v", n, g.List())
 	}
 	g.sees(t, key(false, 'a')) // nothing stays pressed
-	if n := next(t, notices); n.Kind != gateway.NoticeMessage || n.Words != "Back in a minute." {
+	if n := next(t, notices); n.Kind != gateway.NoticePaused || !n.Paused || n.Words != "Back in a minute." {
 		t.Errorf("%+v", n)
+	}
+	notices = g.listen(t, noticeKey) // a page that comes later
+	next(t, notices)
+	if n := next(t, notices); n.Kind != gateway.NoticePaused || !n.Paused {
+		t.Errorf("a page that comes later is told %+v", n)
 	}
 	send(t, viewer, mark(1))
 	if n := g.Resume(everybody, ""); n != 1 || g.List()[0].Paused {
 		t.Errorf("%d resumed, %+v", n, g.List())
 	}
-	if n := next(t, notices); n.Kind != gateway.NoticeMessage || n.Words == "" {
+	if n := next(t, notices); n.Kind != gateway.NoticePaused || n.Paused || n.Words == "" {
 		t.Errorf("%+v", n)
 	}
 	g.sees(t, mark(1))

@@ -31,6 +31,9 @@ const noticesParameter = "notices"
 type notice struct {
 	Kind  string `json:"kind"`
 	Words string `json:"words,omitempty"`
+	// Paused, of paused, says that nothing passes for now; without it, that the
+	// session goes on.
+	Paused bool `json:"paused,omitempty"`
 	// Left is how many seconds are left: of the session, or to what a warning
 	// is about. Without it there is no end in sight, or no longer.
 	Left *int `json:"left,omitempty"`
@@ -53,7 +56,7 @@ func secondsTo(t, now time.Time) *int {
 
 // noticeFor puts n into the page's words.
 func (e *endpoint) noticeFor(key string, n gateway.Notice, now time.Time) notice {
-	told := notice{Kind: n.Kind, Words: n.Words, Left: secondsTo(n.Until, now)}
+	told := notice{Kind: n.Kind, Words: n.Words, Paused: n.Paused, Left: secondsTo(n.Until, now)}
 	if n.Kind == gateway.NoticeRights {
 		told.Key, told.Left = key, secondsTo(n.Expires, now)
 		told.Rights = strings.Split(n.Rights.String(), ",")

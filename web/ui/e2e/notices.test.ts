@@ -105,16 +105,20 @@ describe('warnings', () => {
   });
 });
 
-it('messages stay until they are read, one after the other', async () => {
+it('messages stay until they are read, the newest in front', async () => {
   const page = await session();
   bench.display.tell({ kind: 'message', words: 'Down for repairs at noon.' });
   bench.display.tell({ kind: 'message', words: 'Save your work.' });
-  await page.getByRole('alert').getByText('Down for repairs at noon.').waitFor();
+  await page.getByRole('alert').getByText('Save your work.').waitFor();
   await shot(page, 'message');
   await page.getByRole('button', { name: 'Close the message' }).click();
-  await page.getByText('Save your work.').waitFor();
+  await page.getByText('Down for repairs at noon.').waitFor();
+  bench.display.tell({ kind: 'paused', paused: true, words: 'The picture stands still.' });
+  await page.getByRole('alert').getByText('The picture stands still.').waitFor();
+  bench.display.tell({ kind: 'paused', words: 'It goes on.' });
+  await page.getByText('The picture stands still.').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Close the message' }).click();
-  await page.getByText('Save your work.').waitFor({ state: 'detached' });
+  await page.getByText('Down for repairs at noon.').waitFor({ state: 'detached' });
   await page.keyboard.press('a');
   await bench.display.waitFor(/^key -61$/);
 });

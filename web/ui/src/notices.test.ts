@@ -32,6 +32,8 @@ describe('readNotice', () => {
     expect(readNotice('{"kind":"warning","words":"Soon.","left":60}')).toEqual({ kind: 'warning', words: 'Soon.', end: now + 60_000 });
     expect(readNotice('{"kind":"warning"}')).toEqual({ kind: 'warning', words: '', end: undefined });
     expect(readNotice('{"kind":"message","words":"Hello."}')).toEqual({ kind: 'message', words: 'Hello.' });
+    expect(readNotice('{"kind":"paused","paused":true,"words":"Wait."}')).toEqual({ kind: 'paused', paused: true, words: 'Wait.' });
+    expect(readNotice('{"kind":"paused"}')).toEqual({ kind: 'paused', paused: false, words: '' });
   });
 
   it('bears odd values', () => {

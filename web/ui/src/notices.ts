@@ -5,6 +5,7 @@
 export type Notice =
   | ({ kind: 'rights' } & Standing)
   | { kind: 'warning'; words: string; end: number | undefined } // without end: the last warning no longer holds
+  | { kind: 'paused'; paused: boolean; words: string }
   | { kind: 'message'; words: string };
 
 /** Standing is what a viewer may do, as the gateway enforces it. */
@@ -58,6 +59,8 @@ export function readNotice(text: string): Notice | undefined {
     }
     case 'warning':
       return { kind, words: words(of), end: end(of) };
+    case 'paused':
+      return { kind, paused: of['paused'] === true, words: words(of) };
     case 'message':
       return { kind, words: words(of) };
     default:

@@ -51,8 +51,10 @@ export interface State {
   warning: Warning | undefined;
   /** A wish for more time: 'asking', or why it was not granted. */
   renewal: string;
-  /** What people have to say, until the user has read it; the oldest first. */
+  /** What people have to say, until the user has read it or the session ends; the newest first. */
   messages: readonly string[];
+  /** What the gateway says while it lets nothing pass; empty while the session goes on. */
+  paused: string;
   /** The links to this display that this page has made. */
   links: readonly Link[];
   /** Why a link could not be made or taken back. */
@@ -87,6 +89,7 @@ export function initial(values: Values, fixed: ReadonlySet<Name>): State {
     warning: undefined,
     renewal: '',
     messages: [],
+    paused: '',
     links: [],
     shareFault: '',
     notice: '',

@@ -81,14 +81,29 @@ describe('Terms', () => {
     expect(b.store.get().warning?.words).toBe('Nothing is done.');
   });
 
-  it('keeps messages until they are read, also beyond the end', () => {
+  it('keeps messages until they are read or the session ends, the newest in front', () => {
     const b = bench();
     for (const words of ['one', '', 'two']) b.terms.take({ kind: 'message', words });
     b.terms.take(full);
-    b.terms.end();
-    expect(b.store.get()).toMatchObject({ messages: ['one', 'two'], standing: undefined, warning: undefined });
+    expect(b.store.get().messages).toEqual(['two', 'one']);
     b.terms.read();
-    expect(b.store.get().messages).toEqual(['two']);
+    expect(b.store.get().messages).toEqual(['one']);
+    b.terms.end();
+    expect(b.store.get()).toMatchObject({ messages: [], standing: undefined, warning: undefined });
+  });
+
+  it('is paused until it goes on, or ends', () => {
+    const b = bench();
+    b.terms.take({ kind: 'message', words: 'Lunch at noon.' });
+    b.terms.take({ kind: 'paused', paused: true, words: 'Back in a minute.' });
+    expect(b.store.get()).toMatchObject({ paused: 'Back in a minute.', messages: ['Lunch at noon.'] });
+    b.terms.take({ kind: 'paused', paused: false, words: 'It goes on.' });
+    expect(b.store.get()).toMatchObject({ paused: '', messages: ['Lunch at noon.'] });
+    expect(b.said).toEqual(['It goes on.']);
+    b.terms.take({ kind: 'paused', paused: true, words: '' });
+    expect(b.store.get().paused).toMatch(/paused/);
+    b.terms.end();
+    expect(b.store.get().paused).toBe('');
   });
 
   it('renews, once at a time', async () => {

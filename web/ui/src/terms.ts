@@ -34,8 +34,12 @@ export class Terms {
       case 'warning':
         this.store.set({ warning: notice.end === undefined ? undefined : { words: notice.words, end: notice.end }, renewal: '' });
         break;
+      case 'paused':
+        this.store.set({ paused: notice.paused ? notice.words || 'Your session is paused.' : '' });
+        if (!notice.paused && notice.words !== '') this.ties.notify(notice.words);
+        break;
       case 'message':
-        if (notice.words !== '') this.store.set({ messages: [...this.store.get().messages, notice.words] });
+        if (notice.words !== '') this.store.set({ messages: [notice.words, ...this.store.get().messages] });
         break;
     }
   }
@@ -55,12 +59,12 @@ export class Terms {
     this.ties.restrict();
   }
 
-  /** end forgets what held for a connection; messages of people and the links stay. */
+  /** end forgets what was about a connection; the links stay. */
   end(): void {
-    this.store.set({ standing: undefined, warning: undefined, renewal: '', shareFault: '' });
+    this.store.set({ standing: undefined, warning: undefined, renewal: '', shareFault: '', paused: '', messages: [] });
   }
 
-  /** read takes away the oldest message. */
+  /** read takes away the newest message, which is in front. */
   read(): void {
     this.store.set({ messages: this.store.get().messages.slice(1) });
   }

@@ -11,7 +11,7 @@ import { useFocusBack, usePage, useStateOf } from './use.ts';
 /** Notices is there while a session is. */
 export function Notices(): JSX.Element {
   const { session } = usePage();
-  const { phase, warning, messages, standing } = useStateOf(session);
+  const { phase, warning, messages, paused, standing } = useStateOf(session);
   const [message] = messages;
   const limit = phase === 'connected' ? restriction(standing) : '';
   return (
@@ -25,6 +25,14 @@ export function Notices(): JSX.Element {
         )}
       </div>
       <div role="alert">{warning !== undefined && phase === 'connected' && <Warned warning={warning} />}</div>
+      <div role="alert">
+        {paused !== '' && (
+          <section class="banner" aria-label="Paused">
+            <ClockIcon />
+            <p>{paused}</p>
+          </section>
+        )}
+      </div>
       <div role="alert">{message !== undefined && <Message words={message} more={messages.length - 1} />}</div>
     </div>
   );
