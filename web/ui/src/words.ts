@@ -222,7 +222,7 @@ function refusedBySecurity(ending: Ending, security: { status: number; reason: s
   if (ending.credentialsSent && (said === '' || aboutCredentials.test(said))) {
     return {
       title: 'Wrong password',
-      text: 'The user name or the password was not accepted. Check them (and Caps Lock), then try again.',
+      text: 'The user name or the password was not accepted, or you may not see this display. Check them (and Caps Lock), then try again.',
       said,
       ask: true,
     };
