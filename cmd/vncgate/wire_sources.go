@@ -159,11 +159,12 @@ func (w *wiring) closeSources() {
 }
 
 // tokensAt are the sources whose tokens a listener takes: by what cfg says of it,
-// unless that would have it work in another way.
+// unless that would have it work in another way. Listeners whose ports the system
+// chooses may not be told apart.
 func (w *wiring) tokensAt(cfg *config, l *listenerConfig) []string {
 	same := func(o listenerConfig) bool { return o.Address == l.Address && o.Network == l.Network }
 	i := slices.IndexFunc(cfg.Listeners, same)
-	if i < 0 || !w.cfg.swapsSources(l, cfg, &cfg.Listeners[i]) {
+	if i < 0 || slices.ContainsFunc(cfg.Listeners[i+1:], same) || !w.cfg.swapsSources(l, cfg, &cfg.Listeners[i]) {
 		return l.Sources
 	}
 	return cfg.Listeners[i].Sources
