@@ -52,6 +52,8 @@ type SessionInfo struct {
 	// RTT is how long the viewer's browser took to answer the last ping; 0: not
 	// known, as with native viewers.
 	RTT time.Duration
+	// Withheld is what was granted and HoldTo has taken.
+	Withheld auth.Rights
 	// Rights, Limits, Rule and Expires are those of the grant as it is now.
 	Rights  auth.Rights
 	Limits  auth.Limits
@@ -149,7 +151,8 @@ func (s *Session) info() (SessionInfo, bool) {
 		ID: s.id, Listener: s.kept.name, Target: s.name, Stack: s.stack,
 		Identities: slices.Clone(s.asked.Identities), Identity: s.grant.Identity,
 		Ticket: s.kept.ticketID, From: s.from, Since: s.begun,
-		Rights: s.grant.Rights, Limits: s.grant.Limits, Rule: s.grant.Rule, Expires: s.grant.Expires,
+		Withheld: s.answer.Rights &^ s.grant.Rights,
+		Rights:   s.grant.Rights, Limits: s.grant.Limits, Rule: s.grant.Rule, Expires: s.grant.Expires,
 	}
 	if s.inClass {
 		info.Class = s.class.Load().Name

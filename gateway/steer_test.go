@@ -82,8 +82,8 @@ func TestHoldTo(t *testing.T) {
 	if held := g.HoldTo(everybody, view); held != (gateway.Held{Sessions: 1}) {
 		t.Errorf("%+v", held)
 	}
-	if got := g.List()[0].Rights; got != most&view {
-		t.Errorf("rights %s", got)
+	if got := g.List()[0]; got.Rights != most&view || got.Withheld != most&^view {
+		t.Errorf("rights %s, without %s", got.Rights, got.Withheld)
 	}
 	send(t, viewer, key(true, 'a'), mark(1))
 	g.sees(t, mark(1))

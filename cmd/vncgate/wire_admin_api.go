@@ -66,10 +66,10 @@ func (d *door) page() string {
 	switch {
 	case d.server == nil || d.l.Web == nil || base == "" || d.l.tokenRequired():
 		return ""
+	case d.l.Web.TargetsPath != "": // leads to all, where the listener has one of its own as well
+		return base + d.l.Web.TargetsPath + "/" + targetMark
 	case d.l.Target != "":
 		return base + "/"
-	case d.l.Web.TargetsPath != "":
-		return base + d.l.Web.TargetsPath + "/" + targetMark
 	}
 	path := strings.TrimPrefix(d.l.Web.Path, "/")
 	if path == "" {

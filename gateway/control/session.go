@@ -26,6 +26,7 @@ type Session struct {
 	Since    time.Time `json:"since" doc:"when the viewer came"`
 	Expires  time.Time `json:"expires,omitzero" doc:"when its grant ends"`
 	Rights   []string  `json:"rights" doc:"what the viewer may do now"`
+	Withheld []string  `json:"withheld,omitempty" doc:"what was granted and taken by session-set-rights"`
 	Limits   string    `json:"limits,omitempty" doc:"within what bounds"`
 	Rule     string    `json:"rule,omitempty" doc:"that decided"`
 	Ticket   string    `json:"ticket,omitempty" doc:"ID of the token that the viewer came by"`
@@ -52,6 +53,9 @@ func SessionOf(info *gateway.SessionInfo) Session {
 		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,
 		BytesUp: info.BytesUp, BytesDown: info.BytesDown, Messages: info.Messages, Filtered: info.Filtered,
 		RTT: float64(info.RTT.Microseconds()) / 1000,
+	}
+	if info.Withheld != 0 {
+		s.Withheld = rightsOf(info.Withheld)
 	}
 	switch {
 	case info.Paused:

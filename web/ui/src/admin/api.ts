@@ -13,6 +13,8 @@ export interface Session {
   since: string;
   expires?: string;
   rights: string[];
+  /** What was granted and taken back. */
+  withheld?: string[];
   ticket?: string;
   bytes_up: number;
   bytes_down: number;

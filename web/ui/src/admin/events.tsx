@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import type { Happened } from './api.ts';
-import { isBad, story } from './words.ts';
+import { isBad, once, story } from './words.ts';
 
 /** Events is the list, the newest first. */
 export function Events({ events }: { events: Happened[] }): JSX.Element {
@@ -13,7 +13,7 @@ export function Events({ events }: { events: Happened[] }): JSX.Element {
       </div>
       {events.length === 0 && <p class="empty">Nothing has happened since the gateway started.</p>}
       <ol class="events" aria-label="Events, the newest first">
-        {events.map((e, i) => (
+        {once(events).map((e, i) => (
           <li key={e.id === '' ? i : e.id} class={isBad(e) ? 'bad' : ''} data-event={e.event}>
             <time dateTime={e.time} title={new Date(e.time).toLocaleString()}>{new Date(e.time).toLocaleTimeString()}</time>
             <span>{story(e)}</span>

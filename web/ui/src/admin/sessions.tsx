@@ -17,6 +17,8 @@ interface Action {
   asks: (s: Session) => string;
   field?: { name: string; label: string; required?: boolean };
   danger?: boolean;
+  /** Whether there is anything to be done; without it, always. */
+  offered?: (s: Session) => boolean;
   run: (d: Dashboard, s: Session, words: string) => void;
 }
 
@@ -40,6 +42,7 @@ export const actions: Action[] = [
   {
     key: 'v',
     command: 'session-set-rights',
+    offered: (s) => !viewOnly(s) || (s.withheld ?? []).length > 0,
     label: (s) => (viewOnly(s) ? 'Restore' : 'View only'),
     asks: (s) => (viewOnly(s) ? `Give ${called(s)} back all that was granted?` : `Take keyboard and mouse from ${called(s)}?`),
     run: (d, s) => {
@@ -135,6 +138,11 @@ export function Sessions(): JSX.Element {
   );
 }
 
+/** isOffered tells whether an action would do anything to a session. */
+export function isOffered(action: Action, s: Session): boolean {
+  return action.offered?.(s) ?? true;
+}
+
 const names: Record<string, string> = { p: 'pauses', v: 'view only', m: 'message', k: 'ends' };
 
 /** fits reports whether all words of a filter are somewhere in a session. */
@@ -160,8 +168,9 @@ function Table({ sessions, rates, allowed, ask }: TableProps): JSX.Element {
     const action = allowed.find((a) => a.key === e.key.toLowerCase());
     if (e.ctrlKey || e.metaKey || e.altKey || (to === undefined && action === undefined)) return;
     e.preventDefault();
-    if (action !== undefined) ask(action, s);
-    else rows[to ?? 0]?.focus();
+    if (action !== undefined) {
+      if (isOffered(action, s)) ask(action, s);
+    } else rows[to ?? 0]?.focus();
   };
   return (
     <table>
@@ -177,7 +186,7 @@ function Table({ sessions, rates, allowed, ask }: TableProps): JSX.Element {
             <Cells s={s} rate={rates.get(s.id)} />
             {allowed.length > 0 && (
               <td class="actions">
-                {allowed.map((a) => (
+                {allowed.filter((a) => isOffered(a, s)).map((a) => (
                   <button key={a.key} type="button" class={a.danger === true ? 'end' : ''} onClick={() => ask(a, s)}>{a.label(s)}</button>
                 ))}
               </td>

@@ -6,7 +6,7 @@ import { lifetimes, uses } from '../sharing.ts';
 import type { Shared, Target } from './api.ts';
 import { Dialog } from './dialog.tsx';
 import { useDashboard, useStateOf } from './use.ts';
-import { pageOf } from './words.ts';
+import { leadsHere, pageOf } from './words.ts';
 
 const states = { up: 'up', down: 'down', unknown: 'not tried' };
 
@@ -101,6 +101,12 @@ function Made({ target, made, onClose }: { target: string; made: Shared; onClose
   return (
     <Dialog title={`A link to ${target}`} onClose={onClose}>
       {link === undefined && <p class="hint">No listener of this gateway opens such links by itself: set capabilities: share: link. This is the token:</p>}
+      {made.link !== undefined && leadsHere(made.link) && (
+        <p class="hint">
+          The link leads to {new URL(link ?? location.href).hostname}, which others may not reach by this name. The configuration
+          sets another: capabilities: {'{share: {link: "https://vnc.example/"}}'}.
+        </p>
+      )}
       <label class="field">
         <span>{link === undefined ? 'Token' : 'Link'}</span>
         <input type="text" readOnly value={link ?? made.token} onFocus={(e) => e.currentTarget.select()} />

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Session, Target } from './api.ts';
-import { fits } from './sessions.tsx';
-import { isBad, lasted, pageOf, rights, size, story } from './words.ts';
+import { actions, fits, isOffered } from './sessions.tsx';
+import { isBad, lasted, leadsHere, once, pageOf, rights, size, story } from './words.ts';
 
 const session: Session = {
   id: 'S1', state: 'open', user: 'alice', from: '192.0.2.1:4000', target: 'desk', since: '2026-01-01T00:00:00Z',
@@ -20,10 +20,26 @@ describe('words', () => {
     expect(rights(session)).toBe('control');
     expect(rights({ ...session, rights: ['view', 'clipboard-out'] })).toBe('watch');
     expect(rights({ ...session, rights: ['view', 'pointer', 'clipboard-out'] })).toBe('control, clipboard');
+    const all = ['view', 'keyboard', 'pointer', 'clipboard-in', 'clipboard-out', 'resize', 'power', 'exclusive'];
+    expect(rights({ ...session, rights: all })).toBe('all');
+    expect(rights({ ...session, rights: all.filter((r) => r !== 'power') })).toBe('all but power');
   });
+  it('offers back what was taken, and no more', () => {
+    const offers = (s: Session): string[] => actions.filter((a) => isOffered(a, s)).map((a) => a.label(s));
+    expect(offers(session)).toContain('View only');
+    expect(offers({ ...session, rights: ['view'], withheld: ['keyboard'] })).toContain('Restore');
+    expect(offers({ ...session, rights: ['view'] })).toEqual(['Pause', 'Message', 'End']);
+  });
+  it.each([
+    ['https://{host}:6443/#token=t', true],
+    ['http://127.0.0.1:6080/#token=t', true],
+    ['https://[::1]/#token=t', true],
+    ['https://vnc.example/#token=t', false],
+  ])('leads here: %s', (link, want) => expect(leadsHere(link)).toBe(want));
   it('pages', () => {
     const all = { name: ':1', page: 'https://{host}:1/vnc/{target}' };
     expect(pageOf(target, [{ name: ':5900' }, { name: ':2', target: 'other', page: 'x' }, all], 'gate')).toBe('https://gate:1/vnc/lab%2F1');
+    expect(pageOf(target, [{ ...all, target: 'other' }], 'gate')).toBe('https://gate:1/vnc/lab%2F1');
     expect(pageOf(target, [{ name: ':5900' }], 'gate')).toBeUndefined();
   });
   it('stories', () => {
@@ -31,8 +47,17 @@ describe('words', () => {
     expect(story({ ...at, event: 'SESSION_CLOSED', data: { session, reason: 'viewer left' } })).toBe('alice left (desk): viewer left');
     expect(story({ ...at, event: 'AUTH_FAILED', data: { from: '192.0.2.9:1', missed: 3 } })).toBe('192.0.2.9:1 gave a wrong proof, and 3 more before');
     expect(story({ ...at, event: 'COMMAND', data: { actor: 'token:ops', details: { command: 'reload' } } })).toBe('reload, by token:ops');
+    expect(story({ ...at, event: 'SHARED', data: { target: 'desk', actor: 'alice' } })).toBe('A link was made (desk), by alice');
     expect(story({ ...at, event: 'NEW_KIND', data: {} })).toBe('NEW_KIND');
     expect(isBad({ ...at, event: 'TARGET_DOWN', data: {} })).toBe(true);
+  });
+  it('tells of a wrong proof once', () => {
+    const at = { id: '1', time: '2026-01-01T00:00:00Z' };
+    const failed = { ...at, event: 'AUTH_FAILED', data: { session, error: 'wrong password' } };
+    const refused = { ...at, event: 'SESSION_REFUSED', data: { session, error: 'wrong password', words: 'No.' } };
+    const other = { ...refused, data: { session: { ...session, id: 'S2' }, error: 'wrong password' } };
+    const policy = { ...refused, data: { session, error: 'no rule' } };
+    expect(once([policy, other, refused, failed])).toEqual([policy, other, failed]);
   });
   it('filter', () => {
     expect(fits(session, '')).toBe(true);

@@ -27,15 +27,21 @@ export function viewOnly(s: Session): boolean {
   return !s.rights.includes('keyboard') && !s.rights.includes('pointer');
 }
 
+// What the name "all" stands for in the configuration.
+const allRights = ['view', 'keyboard', 'pointer', 'clipboard-in', 'clipboard-out', 'resize', 'power', 'exclusive'];
+
 /** rights are what a viewer may do, in a few words. */
 export function rights(s: Session): string {
   if (viewOnly(s)) return 'watch';
+  const missing = allRights.filter((r) => !s.rights.includes(r));
+  if (missing.length === 0) return 'all';
+  if (missing.length <= 2) return `all but ${missing.join(', ')}`;
   return s.rights.some((r) => r.startsWith('clipboard')) ? 'control, clipboard' : 'control';
 }
 
 /** pageOf is the address of a target's page, seen from a browser that reaches us as host; undefined for none. */
 export function pageOf(target: Target, listeners: readonly Listener[], host: string): string | undefined {
-  const way = listeners.find((l) => l.page !== undefined && (l.target === undefined || l.target === '' || l.target === target.name));
+  const way = listeners.find((l) => l.page !== undefined && (l.page.includes('{target}') || (l.target ?? target.name) === target.name));
   return way?.page?.replace('{host}', host).replace('{target}', encodeURIComponent(target.name));
 }
 
@@ -60,6 +66,8 @@ const stories: Record<string, string> = {
   PANIC: 'A fault in the program ended a session',
   AUDIT_FAILING: 'The audit log cannot be written',
   AUDIT_RECOVERED: 'The audit log is written again',
+  SHARED: 'A link was made',
+  UPGRADED: 'Another process of the gateway accepts viewers now',
   EVENTS_LOST: 'Some events were lost here',
 };
 
@@ -70,9 +78,26 @@ export function isBad(e: Happened): boolean {
   return bad.has(e.event);
 }
 
+/** whyOf is the cause of an event, in the gateway's words. */
+function whyOf(e: Happened): string {
+  return e.data.error ?? e.data.words ?? e.data.reason ?? '';
+}
+
+/** once leaves out the refusals that say what the wrong proof before them, in the same session, has said. */
+export function once(events: readonly Happened[]): Happened[] {
+  const failed = events.filter((e) => e.event === 'AUTH_FAILED' && e.data.session !== undefined);
+  const told = new Set(failed.map((e) => `${e.data.session?.id ?? ''} ${whyOf(e)}`));
+  return events.filter((e) => e.event !== 'SESSION_REFUSED' || !told.has(`${e.data.session?.id ?? ''} ${whyOf(e)}`));
+}
+
+/** leadsHere tells whether a link leads to the host by which one came here, or to this machine alone. */
+export function leadsHere(link: string): boolean {
+  return /^https?:\/\/(\{host\}|localhost|127\.[\d.]+|\[::1\])(:|\/|$)/.test(link);
+}
+
 /** story is an event in a sentence. */
 export function story(e: Happened): string {
-  const { session, target, from, actor, reason, words, error, missed, details } = e.data;
+  const { session, target, from, actor, missed, details } = e.data;
   let text = stories[e.event] ?? e.event;
   if (e.event.startsWith('SESSION_') || e.event === 'AUTH_FAILED' || e.event === 'GRANT_CHANGED') {
     text = `${who(session) || from || 'A viewer'} ${text}`;
@@ -80,7 +105,7 @@ export function story(e: Happened): string {
   if (e.event === 'COMMAND') text = details?.['command'] ?? text;
   const about = target ?? session?.target ?? '';
   if (about !== '') text += ` (${about})`;
-  const why = error ?? words ?? reason ?? '';
+  const why = whyOf(e);
   if (why !== '') text += `: ${why}`;
   if (actor !== undefined && actor !== '') text += `, by ${actor}`;
   if (missed !== undefined && missed > 0) text += `, and ${missed} more before`;
