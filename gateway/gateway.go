@@ -69,6 +69,10 @@ type Gateway struct {
 	// *rfb.Refusal. It is asked about each viewer that has proved who it is, and
 	// by Ready. Who is in already stays. Nil: there is no reason.
 	Refuse func() error
+	// Ours reports whether a viewer at that address is the gateway itself, which
+	// knocks to see whether it is answered: its refusal is logged for debugging
+	// alone. Nil: none is.
+	Ours func(from string) bool
 	// Observe is told what happens. It is called where that is, by many
 	// goroutines at once, though never where bytes are moved, and has to return
 	// at once: what takes longer is the receiver's to queue. Nil: nobody.

@@ -230,6 +230,8 @@ func (s *Session) report(end ending) {
 func (s *Session) refusalLevel(end ending) slog.Level {
 	var refused *rfb.Refusal
 	switch {
+	case s.g.Ours != nil && s.g.Ours(s.from):
+		return slog.LevelDebug
 	case errors.Is(end.err, errViewerLeft):
 		return slog.LevelInfo
 	case errors.As(end.err, &refused): // a wrong proof, or what a policy or a display said to a good one

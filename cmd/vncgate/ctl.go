@@ -96,6 +96,14 @@ func (c *ctl) processes(ctx context.Context) (list []process, err error) {
 	if err == nil {
 		list = append(list, process{current, ""})
 	}
+	if list = append(list, olderProcesses(ctx, path)...); len(list) > 0 {
+		return list, nil
+	}
+	return nil, unreachable(path, err)
+}
+
+// olderProcesses connects to those that an upgrade has left behind.
+func olderProcesses(ctx context.Context, path string) (list []process) {
 	older, _ := filepath.Glob(path + ".*")
 	for _, old := range older {
 		number := strings.TrimPrefix(old, path+".")
@@ -106,10 +114,7 @@ func (c *ctl) processes(ctx context.Context) (list []process, err error) {
 			list = append(list, process{client, number})
 		}
 	}
-	if len(list) > 0 {
-		return list, nil
-	}
-	return nil, unreachable(path, err)
+	return list
 }
 
 // unreachable says what to do about a gateway that does not answer.

@@ -150,8 +150,21 @@ func inOurWords(err error) error {
 // are several: the others would note that they were told to do what they cannot.
 // If none has, the first says so.
 func (c *ctlCommand) concerned(ctx context.Context, list []process, args map[string]any) []process {
-	if len(list) < 2 || !strings.HasPrefix(c.command.Name, "session-") {
+	if len(list) < 2 {
 		return list
+	}
+	have := slices.DeleteFunc(slices.Clone(list), func(p process) bool { return !concerns(ctx, p, c.command.Name, args) })
+	if len(have) == 0 {
+		return list[:1]
+	}
+	return have
+}
+
+// concerns reports whether a process has a session that args choose, where a
+// command is about some.
+func concerns(ctx context.Context, p process, command string, args map[string]any) bool {
+	if !strings.HasPrefix(command, "session-") {
+		return true
 	}
 	which := map[string]any{}
 	for _, name := range []string{"id", "target", "user", "listener", "class"} {
@@ -160,17 +173,10 @@ func (c *ctlCommand) concerned(ctx context.Context, list []process, args map[str
 		}
 	}
 	if len(which) == 0 && args["all"] != true {
-		return list[:1] // it says what is missing
+		return false // the command says what is missing
 	}
 	which["limit"] = 1
-	none := func(p process) bool {
-		var page control.SessionList
-		got, err := p.Run(ctx, "query-sessions", which)
-		return err == nil && json.Unmarshal(got, &page) == nil && len(page.Sessions) == 0
-	}
-	have := slices.DeleteFunc(slices.Clone(list), none)
-	if len(have) == 0 {
-		return list[:1]
-	}
-	return have
+	var page control.SessionList
+	got, err := p.Run(ctx, "query-sessions", which)
+	return err != nil || json.Unmarshal(got, &page) != nil || len(page.Sessions) > 0
 }

@@ -81,3 +81,14 @@ func TestCtlKeys(t *testing.T) {
 		t.Error("it goes on")
 	}
 }
+
+// TestControlVersion: clients of QEMU read numbers, and those of a commit are none.
+func TestControlVersion(t *testing.T) {
+	for text, want := range map[string]bool{
+		"v1.2.3": true, "v1.2.3-rc1+dirty": true, "9809492": false, "1.2.3": false, "v1.2": false, "v1.2.3x": false, "v1234567.0.0": false, "dev": false,
+	} {
+		if got := release.FindStringSubmatch(text) != nil; got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}

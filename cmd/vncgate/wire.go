@@ -91,7 +91,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	}
 	w.gate = &gateway.Gateway{
 		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
-		Observe: w.events.tell,
+		Observe: w.events.tell, Ours: w.events.ours,
 	}
 	if err := w.gate.SetClasses(cfg.classList()); err != nil {
 		return nil, fmt.Errorf("classes: %w", err)

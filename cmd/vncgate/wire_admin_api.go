@@ -21,10 +21,11 @@ import (
 // listener.
 func (w *wiring) adminAPI() {
 	w.controls.table.Add(control.New("target-share", control.Admin, "Make a link that opens a display for whoever has it", w.controlShare))
+	w.announceHouse()
 	if w.admin == nil {
 		return
 	}
-	api := &admin.Server{Table: w.controls.table, Allow: w.admin.call, Version: versionText(), Origins: w.admin.cfg.Origins}
+	api := &admin.Server{Table: w.withElders(w.controls.table), Allow: w.admin.call, Version: versionText(), Origins: w.admin.cfg.Origins}
 	w.events.to(api.Observe)
 	w.adminHandle("/api/v1/", api.Handler())
 	w.adminHandle("/", web.Dashboard())

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -84,12 +86,20 @@ func (c *controls) reloaded(e gateway.Event) {
 	}
 }
 
-// controlVersion reads the numbers of a release; other builds have none.
+// controlVersion reads the numbers of a release; other builds have none. That of a
+// commit may begin with digits.
 func controlVersion() control.Version {
 	v := control.Version{Package: "vncgate " + versionText()}
-	_, _ = fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d.%d", &v.Major, &v.Minor, &v.Micro)
+	if numbers := release.FindStringSubmatch(version); numbers != nil {
+		v.Major, _ = strconv.Atoi(numbers[1])
+		v.Minor, _ = strconv.Atoi(numbers[2])
+		v.Micro, _ = strconv.Atoi(numbers[3])
+	}
 	return v
 }
+
+// release is the version of one, vX.Y.Z, with what a build may add.
+var release = regexp.MustCompile(`^v(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:[-+].*)?$`)
 
 func (w *wiring) backend(version control.Version) *control.Backend {
 	b := &control.Backend{
@@ -232,6 +242,9 @@ func (w *wiring) controlRevoke(ctx context.Context, r control.Revocation) (int, 
 	if r.Token != "" && w.capabilities == nil {
 		return 0, control.Wrong("no tokens are issued here (capabilities: in the configuration); revoke a user or a session")
 	}
+	if err := w.revocable(ctx, r); err != nil {
+		return 0, err
+	}
 	return w.revoke(ctx, revocationCall{TokenID: r.Token, User: r.User, Session: r.Session, Note: r.Note})
 }
 
@@ -254,7 +267,7 @@ func (w *wiring) quitWhenEmpty() {
 		switch {
 		case !draining:
 			return
-		case empty:
+		case empty && !w.hasElders(): // where we are a service's main process, they end with us
 			w.controlQuit()
 			return
 		}
@@ -267,7 +280,11 @@ func (w *wiring) controlUpgrade(ctx context.Context) (control.Upgraded, error) {
 		return control.Upgraded{}, context.Cause(ctx)
 	}
 	pid, err := w.upgrade()
-	return control.Upgraded{Process: pid, Left: w.gate.Sessions()}, err
+	done := control.Upgraded{Process: pid, Left: w.gate.Sessions()}
+	if done.Left > 0 {
+		done.Ends = time.Now().Add(w.now().cfg.Limits.upgradeTimeout()).UTC()
+	}
+	return done, err
 }
 
 func (w *wiring) controlQuit() {

@@ -34,6 +34,14 @@ func (e *events) hide(address string) {
 	e.hidden[address] = now
 }
 
+// ours reports whether a viewer at that address is one of these.
+func (e *events) ours(address string) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	since, hidden := e.hidden[address]
+	return hidden && time.Since(since) < hiddenFor
+}
+
 // hides reports, once, whether it is the end of one of these.
 func (e *events) hides(event *gateway.Event) bool {
 	if event.Kind != gateway.SessionRefused {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vncgate/gateway"
+	"vncgate/gateway/control"
 )
 
 // wordsDown are for the viewers of a gateway that was told to end.
@@ -27,18 +28,21 @@ func (w *wiring) drain(timeout time.Duration, words string) {
 	w.notify.status(w.figures())
 }
 
-var errNotDraining = errors.New("the gateway does not drain, so that there is nothing to take back")
+var errNotDraining = control.NotFound("the gateway does not drain, so that there is nothing to take back")
 
-// undrain lets viewers in again.
+// undrain lets viewers in again. A process that has handed over has no way in, and
+// keeps those it has.
 func (w *wiring) undrain() error {
-	if w.successor() != nil {
-		return errors.New("another process has taken over; this one only serves those it has")
-	}
 	if !w.gate.Undrain() {
 		return errNotDraining
 	}
-	w.log.Info("viewers are let in again")
 	w.gate.Emit(gateway.Event{Kind: gateway.Undrained})
+	if w.successor() != nil {
+		w.log.Info("who is in stays; another process lets viewers in")
+		w.notify.status(w.figures())
+		return nil
+	}
+	w.log.Info("viewers are let in again")
 	w.notify.serving()
 	return nil
 }
@@ -98,4 +102,22 @@ func sessions(n int) string {
 		return "1 session"
 	}
 	return fmt.Sprintf("%d sessions", n)
+}
+
+// announceHouse says in the log where those who look after the gateway find it,
+// and what it writes.
+func (w *wiring) announceHouse() {
+	var places []any
+	if a := w.admin; a != nil {
+		places = append(places, "admin", a.ln.Addr().String(), "tls", a.cfg.TLS != nil)
+	}
+	if c := w.controls; c != nil && c.ln != nil {
+		places = append(places, "control", w.cfg.Control.Socket)
+	}
+	if a := w.cfg.Audit; a != nil && a.File != "" {
+		places = append(places, "audit", a.File)
+	}
+	if places != nil {
+		w.log.Info("for administrators", places...)
+	}
 }

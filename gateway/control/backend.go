@@ -119,6 +119,9 @@ type Stats struct {
 	Files      int       `json:"files,omitempty" doc:"descriptors that are open"`
 	LogLevel   string    `json:"log_level,omitempty" doc:"of the log"`
 	Clients    int       `json:"clients" doc:"connections to the control socket"`
+	// Those of before an upgrade. Over the control socket each is asked itself.
+	OlderProcesses int `json:"older_processes,omitempty" doc:"processes that an upgrade has left with their sessions"`
+	OlderSessions  int `json:"older_sessions,omitempty" doc:"viewers that are in there"`
 }
 
 // Probe is what a session through the whole stack came to.

@@ -148,8 +148,33 @@ func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (Ses
 			list = append(list, SessionOf(&info))
 		}
 	}
-	page, next, err := pageOf(q.Paging, list, func(s Session) string { return ordered(s.Since.UnixMicro()) + "." + s.ID })
+	page, next, err := pageOf(q.Paging, list, sessionKey)
 	return SessionList{page, next}, err
+}
+
+// sessionKey sorts sessions by their age.
+func sessionKey(s Session) string { return ordered(s.Since.UnixMicro()) + "." + s.ID }
+
+// MergeSessions makes one page of those that several processes have returned to the
+// same SessionQuery, with at most limit entries; 0: all of them. Its Next holds
+// for each of the processes.
+func MergeSessions(pages []SessionList, limit int) SessionList {
+	merged := SessionList{Sessions: []Session{}}
+	for _, p := range pages {
+		merged.Sessions = append(merged.Sessions, p.Sessions...)
+		if p.Next != "" && (merged.Next == "" || p.Next < merged.Next) {
+			merged.Next = p.Next
+		}
+	}
+	slices.SortFunc(merged.Sessions, func(a, b Session) int { return cmp.Compare(sessionKey(a), sessionKey(b)) })
+	if merged.Next != "" { // what lies behind comes again
+		merged.Sessions = slices.DeleteFunc(merged.Sessions, func(s Session) bool { return sessionKey(s) > merged.Next })
+	}
+	if limit > 0 && len(merged.Sessions) > limit {
+		merged.Sessions = merged.Sessions[:limit]
+		merged.Next = sessionKey(merged.Sessions[limit-1])
+	}
+	return merged
 }
 
 // Kill are the arguments of session-kill.
