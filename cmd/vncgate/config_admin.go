@@ -92,14 +92,22 @@ func (a *adminConfig) validate() error {
 	return nil
 }
 
-// secretsReadable names the first token that cannot be had.
+// minAdminToken is how many characters a token has at least: it gives whoever has
+// it all sessions, and needs no name beside it.
+const minAdminToken = 16
+
+// secretsReadable names the first token that cannot be had, or could be guessed.
 func (a *adminConfig) secretsReadable(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
 	for _, t := range a.Tokens {
-		if err := t.Token.readable(ctx); err != nil {
+		token, err := t.Token.read(ctx)
+		if err != nil {
 			return fmt.Errorf("token %s: %w", t.Name, err)
+		}
+		if len(token) < minAdminToken {
+			return fmt.Errorf("token %s: %s is shorter than %d characters, and could be guessed; 'openssl rand -base64 24' makes one", t.Name, t.Token.place(), minAdminToken)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -116,15 +117,34 @@ func (f *healthFlags) run(ctx context.Context, out io.Writer) error {
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer from the admin listener at %s: %w", address, err)
+		return fmt.Errorf("no answer from the admin listener at %s: %w%s", address, err, f.elsewhere())
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if resp.StatusCode == http.StatusUnauthorized {
+		return errors.New(f.unknown())
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
 	}
 	_, err = out.Write(text)
 	return err
+}
+
+// elsewhere is what to do where nothing answers at an address that nobody gave.
+func (f *healthFlags) elsewhere() string {
+	if f.admin != "" || f.config != "" {
+		return ""
+	}
+	return "\nsay where it is with --admin ADDRESS or --config FILE; without admin: in its configuration, a gateway has none"
+}
+
+// unknown is what to do where it asks who we are.
+func (f *healthFlags) unknown() string {
+	if f.tokenFile != "" {
+		return "the token in " + f.tokenFile + " is wrong: it is to be one of the configuration's admin: tokens"
+	}
+	return "the gateway tells this only to whoever has a token of its admin: tokens: give --token-file FILE, or set admin: {open: [health]}"
 }
 
 // dialAdmin reaches the address that a gateway listens on, which may be all of

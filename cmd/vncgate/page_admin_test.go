@@ -64,14 +64,14 @@ targets:
 admin:
   address: 127.0.0.1:0
   tokens:
-    - {name: eye, role: viewer, token: eye-secret}
-    - {name: boss, role: admin, token: boss-secret}
+    - {name: eye, role: viewer, token: eye-secret-of-sixteen}
+    - {name: boss, role: admin, token: boss-secret-of-sixteen}
 `
 
 func TestAdminAPI(t *testing.T) {
 	g := newGate(t, dashboardYAML, t.TempDir(), displaysAt(t, "desk")[0], closedPort(t))
 	c := g.adminClient(nil)
-	boss, eye := []string{"Authorization", "Bearer boss-secret"}, []string{"Authorization", "Bearer eye-secret"}
+	boss, eye := []string{"Authorization", "Bearer boss-secret-of-sixteen"}, []string{"Authorization", "Bearer eye-secret-of-sixteen"}
 	stays, err := g.webStay(0, "/websockify?target=desk")
 	must(t, err)
 	var list struct{ Sessions []struct{ ID, State string } }

@@ -68,9 +68,9 @@ admin:
   hosts: [watch.example]
   origins: [https://portal.example]
   tokens:
-    - {name: eye, role: viewer, token: eye-secret}
+    - {name: eye, role: viewer, token: eye-secret-of-sixteen}
     - {name: ops, role: operator, token: {file: %s}}
-    - {name: boss, role: admin, token: boss-secret}
+    - {name: boss, role: admin, token: boss-secret-of-sixteen}
 `
 
 // echoCaller says who asks.
@@ -83,7 +83,7 @@ func (g *gate) echoCaller(path string, least control.Role) {
 }
 
 func TestAdminRoles(t *testing.T) {
-	file := fileWith(t, "ops-secret\n")
+	file := fileWith(t, "ops-secret-of-sixteen\n")
 	g := newGate(t, adminYAML, closedPort(t), file)
 	g.echoCaller("/look", control.Viewer)
 	g.echoCaller("/steer", control.Operator)
@@ -95,11 +95,11 @@ func TestAdminRoles(t *testing.T) {
 		says        string
 	}{
 		{"/look", "", 401, "Bearer TOKEN"},
-		{"/look", "Bearer eye-secret", 200, "token:eye"},
-		{"/steer", "Bearer eye-secret", 403, "operator"},
-		{"/steer", "Bearer ops-secret", 200, "token:ops"},
-		{"/rule", "Bearer ops-secret", 403, "admin"},
-		{"/rule", "Bearer boss-secret", 200, "token:boss"},
+		{"/look", "Bearer eye-secret-of-sixteen", 200, "token:eye"},
+		{"/steer", "Bearer eye-secret-of-sixteen", 403, "operator"},
+		{"/steer", "Bearer ops-secret-of-sixteen", 200, "token:ops"},
+		{"/rule", "Bearer ops-secret-of-sixteen", 403, "admin"},
+		{"/rule", "Bearer boss-secret-of-sixteen", 200, "token:boss"},
 		{"/look", "Bearer boss-secre", 401, "wrong"},
 		{"/look", "Bearer ", 401, "wrong"},
 		{"/look", "Basic Ym9zczpib3NzLXNlY3JldA==", 401, "wrong"},
@@ -112,8 +112,8 @@ func TestAdminRoles(t *testing.T) {
 			t.Errorf("%s with %q: %d %s; want %d %s", test.path, test.token, status, body, test.status, test.says)
 		}
 	}
-	rewrite(t, file, []byte("new-secret"))
-	if status, _ := g.ask(c, "GET", "/steer", "Authorization", "Bearer new-secret"); status != 200 {
+	rewrite(t, file, []byte("new-secret-of-sixteen"))
+	if status, _ := g.ask(c, "GET", "/steer", "Authorization", "Bearer new-secret-of-sixteen"); status != 200 {
 		t.Errorf("a token that was replaced in its file: %d", status)
 	}
 	if strings.Contains(g.log.String(), "-secret") {
@@ -122,11 +122,11 @@ func TestAdminRoles(t *testing.T) {
 }
 
 func TestAdminAndOtherPages(t *testing.T) {
-	g := newGate(t, adminYAML, closedPort(t), fileWith(t, "x"))
+	g := newGate(t, adminYAML, closedPort(t), fileWith(t, "x-secret-of-sixteen"))
 	g.echoCaller("/steer", control.Operator)
 	g.admin.mux.Handle("/open", g.admin.gate.open(openMetrics, http.NotFoundHandler()))
 	c := g.adminClient(nil)
-	token := []string{"Authorization", "Bearer boss-secret"}
+	token := []string{"Authorization", "Bearer boss-secret-of-sixteen"}
 	for _, test := range []struct {
 		what    string
 		headers []string
@@ -171,7 +171,7 @@ admin:
   address: 127.0.0.1:0
   tls: {certificate: %s, key: %s, client_ca: %s}
   certificates: [{name: "*", role: viewer}, {name: alice, role: admin}]
-  tokens: [{name: eye, role: viewer, token: eye-secret}]
+  tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen}]
 `, closedPort(t), p.cert, p.key, p.pki.ca)
 	g.echoCaller("/rule", control.Admin)
 	over := func(pair *certs.KeyPair) *http.Client {
@@ -189,7 +189,7 @@ admin:
 	if status, body := g.ask(alice, "GET", "/rule"); status != 200 || body != "cert:alice" {
 		t.Errorf("alice: %d %s", status, body)
 	}
-	if status, _ := g.ask(alice, "GET", "/rule", "Authorization", "Bearer eye-secret"); status != 403 {
+	if status, _ := g.ask(alice, "GET", "/rule", "Authorization", "Bearer eye-secret-of-sixteen"); status != 403 {
 		t.Errorf("a token beside the certificate: %d; it goes first", status)
 	}
 	if status, body := g.ask(over(p.client(t, "bob")), "GET", "/rule"); status != 403 || !strings.Contains(body, "viewer") {
@@ -204,7 +204,7 @@ admin:
 }
 
 func TestReadiness(t *testing.T) {
-	g := newGate(t, adminYAML+"limits: {sessions: 1}\n", displaysAt(t, "desk")[0], fileWith(t, "x"))
+	g := newGate(t, adminYAML+"limits: {sessions: 1}\n", displaysAt(t, "desk")[0], fileWith(t, "x-secret-of-sixteen"))
 	c := g.adminClient(nil)
 	for _, path := range []string{"/livez", "/readyz"} {
 		if status, body := g.ask(c, "GET", path); status != 200 || body != "ok\n" {

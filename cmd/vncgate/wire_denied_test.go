@@ -15,7 +15,7 @@ func TestWrongTokensAreTold(t *testing.T) {
 	g := newGate(t, `
 listeners: [{address: 127.0.0.1:0, web: {}, sources: [portal], api: {token: sesame}}]
 sources: [{name: portal, file: %q}]
-admin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret}]}
+admin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen}]}
 audit: {file: %q}
 `, fileWith(t, "secret-1: %s\n", displaysAt(t, "desk")...), path)
 	client := g.adminClient(nil)

@@ -52,12 +52,12 @@ audit: {file: %s}
 }
 
 func TestMetricsNeedARole(t *testing.T) {
-	g := newGate(t, "listeners: [{address: 127.0.0.1:0}]\ntargets: {desk: {address: %s}}\nadmin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret}]}\n", closedPort(t))
+	g := newGate(t, "listeners: [{address: 127.0.0.1:0}]\ntargets: {desk: {address: %s}}\nadmin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen}]}\n", closedPort(t))
 	c := g.adminClient(nil)
 	if status, _ := g.ask(c, "GET", "/metrics"); status != 401 {
 		t.Errorf("without a token: %d", status)
 	}
-	if status, body := g.ask(c, "GET", "/metrics", "Authorization", "Bearer eye-secret"); status != 200 || !strings.Contains(body, "vncgate_build_info") {
+	if status, body := g.ask(c, "GET", "/metrics", "Authorization", "Bearer eye-secret-of-sixteen"); status != 200 || !strings.Contains(body, "vncgate_build_info") {
 		t.Errorf("with one: %d", status)
 	}
 }

@@ -53,7 +53,7 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
 
   const viewer = await open(bench.viewer);
   await connected(viewer);
-  const page = await login('boss-secret');
+  const page = await login('boss-secret-of-sixteen');
   const row = page.locator('tr[data-session]');
   await row.waitFor();
   await page.getByText('Live', { exact: true }).waitFor();
@@ -106,11 +106,11 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   await page.locator('tr[data-session]').nth(1).waitFor();
 
   // Who may only look is offered nothing else.
-  const dark = await login('eye-secret', { ...desk, colorScheme: 'dark' });
+  const dark = await login('eye-secret-of-sixteen', { ...desk, colorScheme: 'dark' });
   await dark.locator('tr[data-session]').nth(1).waitFor();
   expect(await dark.locator('td.actions, [data-target] button').count()).toBe(0);
   await shot(dark, 'dark-viewer');
-  const small = await login('boss-secret', { ...phone, colorScheme: 'dark' });
+  const small = await login('boss-secret-of-sixteen', { ...phone, colorScheme: 'dark' });
   await small.locator('tr[data-session]').nth(1).waitFor();
   expect(await overflow(small)).toBeLessThanOrEqual(0);
   await shot(small, 'phone');
