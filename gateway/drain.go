@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vncgate/layers"
+	"vncgate/rfb"
 )
 
 // Drain is how a gateway empties itself: nobody comes in any more, who is in
@@ -131,6 +132,15 @@ func (g *Gateway) shutdownEnd() ending {
 	end := endShutdown
 	end.words = cmp.Or(d.Words, end.words)
 	return end
+}
+
+// shut is ErrDraining, with the words of the drain where somebody has begun one;
+// g.mu is held.
+func (g *Gateway) shut() error {
+	if g.drain.Words == "" {
+		return ErrDraining
+	}
+	return &rfb.Refusal{Reason: g.drain.Words, Err: ErrDraining}
 }
 
 // closed reports whether nobody is let in any more; g.mu is held.

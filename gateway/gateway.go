@@ -168,7 +168,7 @@ func (g *Gateway) Admit(front Front) (*Session, error) {
 	g.prepare()
 	if g.closed() {
 		g.turned.count(ErrDraining)
-		return nil, ErrDraining
+		return nil, g.shut()
 	}
 	s := newSession(g, front)
 	s.entry = g.classes.of(front.Class)
@@ -191,7 +191,7 @@ func (g *Gateway) Ready() error {
 	defer g.mu.Unlock()
 	g.prepare()
 	if g.closed() {
-		return ErrDraining
+		return g.shut()
 	}
 	return g.slots.room()
 }

@@ -27,11 +27,12 @@ func admission(err error) *Refusal {
 		return &Refusal{http.StatusServiceUnavailable, "The gateway is full. Try again later."}
 	case errors.Is(err, gateway.ErrMemory):
 		return &Refusal{http.StatusServiceUnavailable, "The gateway is short of memory. Try again later."}
-	case errors.Is(err, gateway.ErrDraining):
-		return &Refusal{http.StatusServiceUnavailable, "The gateway is shutting down."}
 	}
 	if words, ok := gateway.Words(err); ok {
 		return &Refusal{http.StatusServiceUnavailable, words}
+	}
+	if errors.Is(err, gateway.ErrDraining) {
+		return &Refusal{http.StatusServiceUnavailable, "The gateway is shutting down."}
 	}
 	return &Refusal{http.StatusInternalServerError, "The gateway cannot serve this now."}
 }

@@ -138,6 +138,11 @@ func TestRefusalsBeforeTheUpgrade(t *testing.T) {
 		c.Admit = func(gateway.Front) (*gateway.Session, error) { return nil, gateway.ErrDraining }
 		c.Ready = func() error { return gateway.ErrDraining }
 	}
+	told := func(c *web.Config) {
+		gate := &gateway.Gateway{}
+		gate.Drain(time.Time{}, "Back at noon.")
+		c.Admit, c.Ready = gate.Admit, gate.Ready
+	}
 	tests := []struct {
 		name   string
 		change func(*web.Config)
@@ -156,6 +161,7 @@ func TestRefusalsBeforeTheUpgrade(t *testing.T) {
 		{"not logged in", links, "", http.StatusUnauthorized, "Open the link"},
 		{"full", full, "", http.StatusServiceUnavailable, "full"},
 		{"draining", draining, "", http.StatusServiceUnavailable, "shutting down"},
+		{"draining with words", told, "", http.StatusServiceUnavailable, "Back at noon."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -170,6 +170,15 @@ const notLookedUp: Words = {
   again: true,
 };
 
+// What the gateway says where it has no place left: web/refusal.go. Any other words are of somebody who has closed it.
+const aboutPlaces = /\bis full\b|short of memory|are taken/i;
+
+const closedHouse: Words = {
+  title: 'The gateway lets nobody in now',
+  text: 'Whoever runs it gave this reason. Who is in may stay for now; try again later.',
+  again: true,
+};
+
 function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
   const { status: code, words: said, byToken = false } = refusal;
   const policy = byToken && code === 403 ? policyWords(said) : undefined;
@@ -187,6 +196,7 @@ function status(refusal: Refusal & { kind: 'answer' }, ending: Ending): Words {
       again: true,
     };
   }
+  if (code === 503 && said !== '' && !aboutPlaces.test(said)) return closedHouse;
   const known = byStatus[code];
   if (known !== undefined) return known;
   if (code >= 200 && code < 300) {

@@ -39,6 +39,8 @@ export interface Stats {
   version: string;
   draining: boolean;
   drain_ends?: string;
+  older_processes?: number;
+  older_sessions?: number;
   open: number;
   waiting: number;
   paused: number;

@@ -75,6 +75,7 @@ function House({ state }: { state: State }): JSX.Element {
       </main>
       <footer>
         {stats?.version} · {stats?.handshakes ?? 0} at the door · {stats?.waiting ?? 0} waiting ·{' '}
+        {(stats?.older_processes ?? 0) > 0 && `${stats?.older_sessions ?? 0} in older processes, from before an upgrade · `}
         <a href="./api/v1/openapi.json" onClick={(e) => { e.preventDefault(); void navigator.clipboard.writeText(e.currentTarget.href); dashboard.say('The address of the API’s description is in your clipboard'); }}>API</a>
       </footer>
       <p class="notice" role="status" hidden={notice === ''}>{notice}</p>
