@@ -75,7 +75,7 @@ bench: build
 # Every fuzz test for FUZZTIME each.
 FUZZTIME ?= 30s
 fuzz:
-	@for dir in ./layers ./rfb ./auth ./auth/tickets ./certs ./rfb/display ./rfb/display/demo ./cmd/vncgate; do \
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
 			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir || exit 1; \
 		done; \

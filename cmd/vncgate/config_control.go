@@ -52,6 +52,22 @@ func (c *controlConfig) validate() error {
 	return nil
 }
 
+// folderThere says what to do where the folder that a file of ours goes into is
+// missing.
+func folderThere(what, path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the folder of %s is missing\n'install -d -m 750 %s' makes it, or in a systemd unit RuntimeDirectory= or LogsDirectory=", what, path, dir)
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is no folder", what, dir)
+	}
+	return nil
+}
+
 func (c *controlConfig) listening() layers.ListenConfig {
 	mode := c.Mode
 	if mode == 0 && c.Group == "" {

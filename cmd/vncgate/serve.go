@@ -54,7 +54,8 @@ to /websockify?token=TOKEN.
 
 For more, write a file: deploy/vncgate.yaml shows every key with a comment.
 --check prints what would be in force, secrets left out, and reads every file
-and secret that it names, but listens nowhere.
+and secret that it names, but listens nowhere. Run it as the user who serves: what
+only root may read passes for root, and keys of tokens are made where there are none.
 
 While it serves, the file is read again when it changes and on SIGHUP: targets and
 policy count at once, for sessions that are up the policy; the log names what else
@@ -287,6 +288,11 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 	dry.Listeners, dry.Control, dry.Admin, dry.Audit, dry.Tracing = nil, nil, nil, nil, nil
 	if err := cfg.Audit.writable(); err != nil {
 		return err
+	}
+	if c := cfg.Control; c != nil {
+		if err := folderThere("control", c.Socket); err != nil {
+			return err
+		}
 	}
 	w, err := newWiring(ctx, &dry, slog.New(slog.DiscardHandler))
 	if err != nil {

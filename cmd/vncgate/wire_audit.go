@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -107,9 +108,12 @@ func (a *auditConfig) writable() error {
 	if a == nil || a.File == "" {
 		return nil
 	}
-	f, err := os.OpenFile(a.File, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
+	f, err := os.OpenFile(a.File, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("audit: %w", err)
 	}
-	return errors.Join(f.Close())
+	return folderThere("audit", a.File)
 }

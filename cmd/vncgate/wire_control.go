@@ -47,6 +47,9 @@ func (w *wiring) openControl(ctx context.Context) error {
 	if cfg == nil {
 		return nil
 	}
+	if err := folderThere("control", cfg.Socket); err != nil {
+		return err
+	}
 	c.server.Permit = cfg.permits().Role
 	ln, err := layers.Listen(ctx, "unix:"+cfg.Socket, cfg.listening())
 	if err != nil {
