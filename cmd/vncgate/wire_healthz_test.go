@@ -47,7 +47,7 @@ listeners:
 targets:
   desk: {address: %s}
   dead: {address: %s}
-admin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen-of-sixteen}]}
+admin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen}]}
 audit: {file: %s}
 `
 
@@ -57,7 +57,7 @@ func TestHealthThroughTheWholeStack(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "audit.log")
 	g := newGate(t, healthYAML, p.cert, p.key, d.address, closedPort(t), log)
 	c := g.adminClient(nil)
-	token := []string{"Authorization", "Bearer eye-secret-of-sixteen-of-sixteen"}
+	token := []string{"Authorization", "Bearer eye-secret-of-sixteen"}
 	if status, _ := g.ask(c, "GET", "/healthz?target=desk"); status != 401 {
 		t.Errorf("without a token: %d", status)
 	}
@@ -97,7 +97,7 @@ func TestHealthDisturbsNobody(t *testing.T) {
 	g := newGate(t, healthYAML, p.cert, p.key, d.address, closedPort(t), filepath.Join(t.TempDir(), "audit.log"))
 	s, err := g.stayed(g.dial(1))
 	must(t, err)
-	if status, body := g.ask(g.adminClient(nil), "GET", "/healthz?target=desk", "Authorization", "Bearer eye-secret-of-sixteen-of-sixteen"); status != 200 {
+	if status, body := g.ask(g.adminClient(nil), "GET", "/healthz?target=desk", "Authorization", "Bearer eye-secret-of-sixteen"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
 	if came, far := d.came.Load(), d.init.Load(); came != 2 || far != 1 {
