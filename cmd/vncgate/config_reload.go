@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -43,8 +44,9 @@ func newConfigFile(path string, load func() (*config, error), hangUps <-chan os.
 	return f
 }
 
-// stamp is what stat tells of the file; "" where there is nothing to come back
-// to, as with a pipe.
+// stamp tells one state of the file from another; "" where there is nothing to
+// come back to, as with a pipe. Times are too coarse by themselves: two edits may
+// come in one tick of the system's clock.
 func (f *configFile) stamp() string {
 	info, err := os.Stat(f.path)
 	switch {
@@ -55,7 +57,8 @@ func (f *configFile) stamp() string {
 	case !info.Mode().IsRegular():
 		return ""
 	}
-	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+	b, _ := os.ReadFile(f.path) // what cannot be read now is a change when it can
+	return fmt.Sprintf("%d %x", info.ModTime().UnixNano(), sha256.Sum256(b))
 }
 
 // follow reloads the configuration when its file has changed and when somebody

@@ -190,7 +190,7 @@ func TestRevokeCall(t *testing.T) {
 
 // Whoever guesses at the token of the API has to wait, and others need not.
 func TestGuessingTheAPIToken(t *testing.T) {
-	w := &wiring{log: slog.New(slog.DiscardHandler)}
+	w := &wiring{log: slog.New(slog.DiscardHandler), gate: &gateway.Gateway{}}
 	calls := 0
 	h := w.withToken(&secret{text: "sesame"}, func(http.ResponseWriter, *http.Request) { calls++ })
 	call := func(from, token string) int {

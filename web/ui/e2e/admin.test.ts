@@ -72,7 +72,7 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   // By the keyboard: Escape does nothing, Enter pauses.
   await row.focus();
   await page.keyboard.press('p');
-  await page.getByRole('dialog').waitFor();
+  await page.locator('dialog[open]').waitFor(); // before that nobody hears the key
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   expect(await row.getAttribute('data-state')).toBe('open');
