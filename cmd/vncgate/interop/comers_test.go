@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -212,7 +213,10 @@ func TestInetd(t *testing.T) {
 	t.Parallel()
 	all := theDesks(t)
 	s := testScope(t)
+	var running atomic.Int32
 	at := serve(t, func(c net.Conn) {
+		running.Add(1)
+		defer running.Add(-1)
 		f, err := c.(*net.TCPConn).File()
 		if err != nil {
 			t.Error(err)
@@ -247,4 +251,10 @@ func TestInetd(t *testing.T) {
 		t.Errorf("the page: %s, %v", answer.Status, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+	eventually(t, "each gateway ends with its viewer", func() error {
+		if n := running.Load(); n > 0 {
+			return fmt.Errorf("%d are running", n)
+		}
+		return nil
+	})
 }
