@@ -41,11 +41,22 @@ func built(t *testing.T, variable string) string {
 	return path
 }
 
-// installed skips the test where a program is missing.
+// packages are those of Debian that have what real displays are tested with.
+var packages = map[string]string{
+	"Xtigervnc": "tigervnc-standalone-server", "Xvfb": "xvfb", "qemu-system-x86_64": "qemu-system-x86", "display": "imagemagick",
+	"gvnccapture": "gvncviewer", "xsetroot": "x11-xserver-utils", "x11vnc": "x11vnc", "xclip": "xclip", "xdotool": "xdotool",
+}
+
+// installed skips the test where a program is missing, or fails it where
+// VNCGATE_REQUIRE_PEERS is set and Debian has the program.
 func installed(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
+			of, common := packages[name]
+			if common && os.Getenv("VNCGATE_REQUIRE_PEERS") != "" {
+				t.Fatalf("%s is missing: apt-get install %s", name, of)
+			}
 			t.Skipf("%s is not installed", name)
 		}
 	}
