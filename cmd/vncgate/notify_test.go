@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -154,23 +153,4 @@ func TestWatchdogIsFedWhenNobodyMayComeIn(t *testing.T) {
 		must(t, g.selfSession(visit(t)))
 		runtime.KeepAlive(held)
 	})
-}
-
-// The unit that comes with the program is one that systemd takes.
-func TestUnitIsInOrder(t *testing.T) {
-	const verify = "systemd-analyze"
-	needPeer(t, verify, "systemd")
-	unit, err := os.ReadFile("../../deploy/vncgate-upgrade.service")
-	must(t, err)
-	path := filepath.Join(t.TempDir(), "vncgate.service")
-	text := strings.ReplaceAll(string(unit), "/usr/bin/vncgate", "/bin/true")
-	must(t, os.WriteFile(path, []byte(text), 0o600))
-	out, err := exec.CommandContext(visit(t), verify, "verify", "--man=no", path).CombinedOutput()
-	if strings.Contains(string(out), "ignoring: notify-reload") { // systemd before 253
-		must(t, os.WriteFile(path, []byte(strings.Replace(text, "notify-reload", "notify", 1)), 0o600))
-		out, err = exec.CommandContext(visit(t), verify, "verify", "--man=no", path).CombinedOutput()
-	}
-	if err != nil || strings.Contains(string(out), path) {
-		t.Errorf("%v: %s", err, out)
-	}
 }
