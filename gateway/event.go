@@ -53,6 +53,14 @@ const (
 	// Shared: somebody has made a link by which others see a display. Details
 	// have the ID of its token, never the token.
 	Shared EventKind = "SHARED"
+	// RecordingStarted and RecordingStopped: what passes in a session is recorded,
+	// or is no longer, since it is over or somebody has stopped it.
+	RecordingStarted EventKind = "RECORDING_STARTED"
+	RecordingStopped EventKind = "RECORDING_STOPPED"
+	// RecordingFailed: what passes can no longer be recorded.
+	RecordingFailed EventKind = "RECORDING_FAILED"
+	// RecordingRemoved: a recording that had ended was deleted.
+	RecordingRemoved EventKind = "RECORDING_REMOVED"
 	// AuditFailing and AuditRecovered: events can, or could again, not be
 	// written down.
 	AuditFailing   EventKind = "AUDIT_FAILING"

@@ -73,6 +73,10 @@ type Gateway struct {
 	// knocks to see whether it is answered: its refusal is logged for debugging
 	// alone. Nil: none is.
 	Ours func(from string) bool
+	// Record says who records a session that is about to open; nil: nobody does.
+	// init is the display's. An error refuses the session, in the words of a
+	// *rfb.Refusal. Nil records none.
+	Record func(ctx context.Context, session SessionInfo, init rfb.ServerInit) (Recorder, error)
 	// Observe is told what happens. It is called where that is, by many
 	// goroutines at once, though never where bytes are moved, and has to return
 	// at once: what takes longer is the receiver's to queue. Nil: nobody.

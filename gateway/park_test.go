@@ -32,7 +32,7 @@ func newParkedRelay(t testing.TB, class *class, server, client []layers.Layer) *
 	front, viewer := stackedPair(t, server, client)
 	back, display := stackedPair(t, nil, nil)
 	r := &parkedRelay{viewer: viewer, display: display, ended: make(chan ending, 1)}
-	r.relay = newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
+	r.relay = newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, nil)
 	class.force()
 	r.class.Store(class)
 	r.start(func(e ending) { r.ended <- e })

@@ -135,6 +135,11 @@ func (p *pump) send(b []byte) error {
 	if p.cut != nil {
 		left, err = p.cut(b, p.headroom)
 	}
+	if t := p.relay.tap; t != nil && p == &p.relay.down && len(left) > p.headroom {
+		if rerr := t.display(left[p.headroom:]); rerr != nil {
+			return rerr
+		}
+	}
 	switch limit := p.rate.Load(); {
 	case len(left) <= p.headroom:
 	case limit != nil:

@@ -60,7 +60,7 @@ func TestPumpPieces(t *testing.T) {
 			f.leave()
 		}
 	}}
-	r := newRelay(sink, src, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
+	r := newRelay(sink, src, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, nil)
 	r.fair = &f
 	f.enter() // the other direction
 	if readErr, writeErr := r.down.run(); readErr != io.EOF || writeErr != nil {
@@ -104,7 +104,7 @@ func TestPumpIntact(t *testing.T) {
 			var f fair
 			front, viewer := stackedPair(t, stack[0], stack[1])
 			back, display := stackedPair(t, nil, nil)
-			r := newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
+			r := newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, nil)
 			r.fair = &f
 			ended := make(chan ending, 1)
 			r.start(func(e ending) { ended <- e })

@@ -25,6 +25,7 @@ type relay struct {
 	up, down        pump
 	filter          *rfb.Filter       // of up; nil in a Pipe
 	server          *rfb.ServerFilter // of down, where something is withheld there; else nil
+	tap             *tap              // nil: nobody records
 
 	fair  *fair                 // who else there is; nil: nobody knows
 	class atomic.Pointer[class] // says when its directions rest; nil: never
@@ -48,11 +49,12 @@ type relay struct {
 
 // newRelay joins the two connections within what grant allows. What the viewer
 // sends always goes through a filter; what the display sends only where
-// something of it is withheld. init is the display's.
-func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, stall time.Duration) *relay {
+// something of it is withheld. init is the display's. t is given what passes; nil:
+// nobody is.
+func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, stall time.Duration, t *tap) *relay {
 	p := filterPolicy(grant)
-	r := &relay{viewer: viewer, display: display, ending: make(chan struct{})}
-	r.filter = rfb.NewFilter(layers.Raw(display), p)
+	r := &relay{viewer: viewer, display: display, ending: make(chan struct{}), tap: t}
+	r.filter = rfb.NewFilter(t.join(r), p)
 	r.up.join(r, viewer, display, stall)
 	r.up.headroom, r.up.write = 0, r.filter.Write
 	r.down.join(r, display, viewer, stall)

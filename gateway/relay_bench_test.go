@@ -48,7 +48,7 @@ func BenchmarkRelay(b *testing.B) {
 func benchmarkRelay(b *testing.B, server, browser []layers.Layer, size int, rights auth.Rights) {
 	front, viewer := stackedPair(b, server, browser)
 	back, display := stackedPair(b, nil, nil)
-	r := newRelay(front, back, &auth.Grant{Rights: rights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute)
+	r := newRelay(front, back, &auth.Grant{Rights: rights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, nil)
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.wait() }()
 	go writeMany(display, rawUpdate(size), b.N)

@@ -173,6 +173,7 @@ func (s *Session) apply(traffic *relay, before, now *auth.Grant) {
 	if before.Rights != now.Rights || !before.Limits.Equal(now.Limits) {
 		s.logger().Info("grant changed", "rights", now.Rights.String(), "limits", now.Limits.String(), ruleAttr(now))
 		s.emit(Event{Kind: GrantChanged})
+		s.mark(GrantChanged, now.Rights.String())
 	}
 	if !obeyed {
 		s.stop(endRightsChanged)

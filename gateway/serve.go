@@ -81,7 +81,7 @@ func (s *Session) open() *auth.Grant {
 	if s.fallback {
 		s.reached = s.target.Name
 	}
-	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, grant, s.init, s.g.limitsNow().Stall)
+	s.traffic = newRelay(s.viewer.Conn, s.display.Conn, grant, s.init, s.g.limitsNow().Stall, s.tap)
 	s.traffic.spawn, s.traffic.faulted, s.traffic.fair = s.run, s.faulted, &s.g.fair
 	if !s.inClass {
 		s.class.Load().force()
@@ -144,6 +144,7 @@ func (s *Session) close(end ending) {
 	defer s.Release()
 	defer s.stopUsing()
 	defer s.rescue()
+	s.stopRecording(end)
 	if s.board != nil {
 		s.board.post(Notice{Kind: NoticeEnding, Words: end.words, Code: end.code})
 	}

@@ -47,6 +47,7 @@ type Session struct {
 	left      auth.Rights // by HoldTo
 	ticketEnd time.Time   // Front.Expires, or what it was renewed to
 	traffic   *relay
+	tap       *tap // nil: nobody records
 	times     *times
 	class     atomic.Pointer[class]
 	inClass   bool // counted there
@@ -195,7 +196,11 @@ func (s *Session) passInit(ctx context.Context) error {
 	if s.init, err = s.display.ReadServerInit(ctx); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
-	return s.viewer.WriteServerInit(ctx, s.init)
+	shown, err := s.startRecording(ctx)
+	if err != nil {
+		return err
+	}
+	return s.viewer.WriteServerInit(ctx, shown)
 }
 
 // reachedAttr names the fall-back that serves instead of the target.

@@ -63,6 +63,7 @@ func (s *Session) steered(kind EventKind, n Notice) {
 	if s.board != nil {
 		s.board.post(n)
 	}
+	s.mark(kind, n.Words)
 	s.logger().Info("session steered", "event", string(kind))
 	s.emit(Event{Kind: kind, Words: n.Words})
 }

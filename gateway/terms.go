@@ -110,6 +110,9 @@ func (r *relay) letGo() {
 		return
 	}
 	_ = r.display.SetWriteDeadline(time.Now().Add(linger))
+	if r.tap != nil {
+		r.tap.releasing.Store(true)
+	}
 	_ = r.filter.Release() // a display that is gone has nothing down
 }
 
