@@ -33,6 +33,7 @@ type serveFlags struct {
 	logFormat       string
 	control         string
 	pidFile         string
+	service         serviceFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -94,6 +95,7 @@ a second one ends at once.`,
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with our certificate (PEM)")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with its key (PEM)")
 	flags.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of foreign pages that may connect, such as https://portal.example")
+	f.service.register(flags)
 	flags.StringVar(&f.control, "control", "", "`PATH` of the socket for 'vncgate ctl'")
 	flags.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	flags.StringVar(&f.logFormat, "log-format", "", "text, json or journal (default text; journal where systemd's reads it)")
@@ -235,6 +237,7 @@ func (f *serveFlags) fromFlags() (*config, error) {
 	for _, address := range listen {
 		cfg.Listeners = append(cfg.Listeners, f.listener(address))
 	}
+	f.service.complete(cfg)
 	return cfg, nil
 }
 
