@@ -330,6 +330,9 @@ func TestList(t *testing.T) {
 	}
 	g.view(t)
 	eventually(t, "it is open", func() bool { l := g.List(); return len(l) == 1 && l[0].Open })
+	if n := g.Granted(); n != 1 {
+		t.Errorf("%d sessions have a grant", n)
+	}
 	got := g.List()[0]
 	if got.Listener != "front" || got.Target != "display" || got.Identity.Name != "alice" || len(got.Identities) != 1 ||
 		got.Ticket != "17" || got.Rights != auth.Control || got.Limits.KeyRate != 9 || got.Rule != "rule 3" ||

@@ -65,14 +65,25 @@ type SessionInfo struct {
 
 // List returns the sessions that have a grant, the oldest first.
 func (g *Gateway) List() []SessionInfo {
-	var list []SessionInfo
-	for _, s := range g.all() {
+	all := g.all()
+	list := make([]SessionInfo, 0, len(all))
+	for _, s := range all {
 		if info, ok := s.info(); ok {
 			list = append(list, info)
 		}
 	}
 	slices.SortFunc(list, func(a, b SessionInfo) int { return a.Since.Compare(b.Since) })
 	return list
+}
+
+// Granted is how many sessions List would return: those that have a grant.
+func (g *Gateway) Granted() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for s := range g.sessions {
+		n += count(!s.kept.quiet && s.hasGrant())
+	}
+	return n
 }
 
 // Ending is why somebody ends a session from outside.

@@ -82,7 +82,7 @@ func (w *wiring) isShuttingDown() bool { return w.leaving.Load() }
 
 // figures are for systemctl status.
 func (w *wiring) figures() string {
-	n := len(w.gate.List())
+	n := w.gate.Granted()
 	d, draining := w.gate.Draining()
 	switch next := w.successor(); {
 	case next != nil:
