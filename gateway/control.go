@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -51,9 +52,11 @@ type SessionInfo struct {
 	// Messages are those of the viewer's that were let through, and Filtered
 	// those of either side that were withheld.
 	Messages, Filtered uint64
-	// RTT is how long the viewer's browser took to answer the last ping; 0: not
-	// known, as with native viewers.
-	RTT time.Duration
+	// RTT is how long the viewer's browser took to answer the last ping, or a
+	// native viewer a fence of the display's that was seen passing, and DisplayRTT
+	// the display to answer a fence. Fences are seen where what the display sends
+	// is filtered. 0: not known.
+	RTT, DisplayRTT time.Duration
 	// Withheld is what was granted and HoldTo has taken.
 	Withheld auth.Rights
 	// Rights, Limits, Rule and Expires are those of the grant as it is now.
@@ -187,11 +190,12 @@ func (s *Session) describeOpen(info *SessionInfo) {
 	info.Messages, info.Filtered = r.filter.Passed(), r.filter.Dropped()
 	if r.server != nil {
 		info.Filtered += r.server.Dropped()
+		info.RTT, info.DisplayRTT = r.server.RoundTrips()
 	}
 	if s.fallback {
 		info.Reached = s.reached
 	}
 	if ws, ok := layers.As[*layers.WebSocketConn](s.below); ok {
-		info.RTT = ws.RoundTrip()
+		info.RTT = cmp.Or(ws.RoundTrip(), info.RTT)
 	}
 }

@@ -8,8 +8,9 @@ type Totals struct {
 	BytesUp, BytesDown int64
 	// Messages are those of the viewers.
 	Messages rfb.Tally
-	// DroppedDown are messages of displays that were withheld from viewers.
-	DroppedDown uint64
+	// Display are messages of the displays, in the sessions in which what the
+	// display sends is filtered: nobody takes it apart in others.
+	Display rfb.DisplayTally
 }
 
 // Totals adds up what has been moved so far. It never falls.
@@ -35,7 +36,8 @@ func (t *Totals) add(s *Session) {
 	tally := r.filter.Tally()
 	t.Messages.Add(&tally)
 	if r.server != nil {
-		t.DroppedDown += r.server.Dropped()
+		tally := r.server.Tally()
+		t.Display.Add(&tally)
 	}
 }
 

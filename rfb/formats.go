@@ -43,6 +43,8 @@ type formats struct {
 
 	tag  [markerLen]byte // nobody else's fences look like ours
 	made uint64
+
+	viewerTrip, displayTrip fenceTrip // of the answers of either
 }
 
 // marker is a fence of ours, and what holds behind its answer.
@@ -126,6 +128,11 @@ func (f *Filter) seeFormats(msg []byte) error {
 	case MsgFence:
 		flags := be.Uint32(msg[4:])
 		s.afterSync = flags&FenceRequest != 0 && flags&FenceSyncNext != 0
+		if flags&FenceRequest != 0 {
+			s.displayTrip.asked(msg[9:])
+		} else {
+			s.viewerTrip.answered(msg[9:])
+		}
 	case MsgSetPixelFormat:
 		marker, err := s.change(msg[4:], afterSync)
 		if marker != nil {
@@ -174,6 +181,7 @@ func (s *formats) mark(next pixelLens) ([]byte, error) {
 	be.PutUint64(s.tag[8:], s.made)
 	s.markers = append(s.markers, marker{payload: s.tag, then: next})
 	s.asked = next
+	s.displayTrip.asked(s.tag[:])
 	return AppendFence(nil, FenceRequest|FenceSyncNext|FenceBlockBefore, s.tag[:]), nil
 }
 
@@ -184,8 +192,10 @@ func (s *formats) fence(flags uint32, payload []byte) (ours bool, err error) {
 	defer s.mu.Unlock()
 	if flags&FenceRequest != 0 {
 		s.fences = true
+		s.viewerTrip.asked(payload)
 		return false, nil
 	}
+	s.displayTrip.answered(payload)
 	if len(s.markers) == 0 || !bytes.Equal(payload, s.markers[0].payload[:]) {
 		return false, nil
 	}

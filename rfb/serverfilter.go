@@ -39,8 +39,10 @@ type ServerFilter struct {
 	blind  bool // pass everything unread
 	err    error
 
+	kind                DisplayKind // of the message under way
 	forwarded, withheld uint64
 	passed, dropped     atomic.Uint64
+	tally               tally
 }
 
 // serverHead is the most of a message that must be seen at once: a fence.
@@ -80,6 +82,7 @@ func (s *ServerFilter) Cut(b []byte, headroom int) ([]byte, error) {
 	s.err = s.cut(b, headroom)
 	publish(&s.passed, s.forwarded)
 	publish(&s.dropped, s.withheld)
+	s.tally.publish()
 	return s.out.end(), s.err
 }
 

@@ -48,7 +48,7 @@ func (s *ServerFilter) nextMessage() {
 // returns how much it would see of it, 0 if that is enough.
 func (s *ServerFilter) message(head []byte) (more int, err error) {
 	if len(head) == 1 {
-		s.policy = s.filter.wanted.Load()
+		s.policy, s.kind = s.filter.wanted.Load(), displayKindOf[head[0]]
 	}
 	switch head[0] {
 	case MsgFramebufferUpdate:
@@ -57,7 +57,7 @@ func (s *ServerFilter) message(head []byte) (more int, err error) {
 			s.update.lens, s.update.sure = s.formats.updateBegins()
 			return 4, nil
 		}
-		s.forwarded++
+		s.pass(true)
 		return 0, s.beginUpdate(int(be.Uint16(head[2:])))
 	case MsgServerCutText:
 		return s.cutText(head)
@@ -76,6 +76,7 @@ func (s *ServerFilter) message(head []byte) (more int, err error) {
 // pass lets the message under way through or not.
 func (s *ServerFilter) pass(pass bool) {
 	s.drop = !pass
+	s.tally.add(MessageKind(s.kind), pass)
 	if pass {
 		s.forwarded++
 	} else {

@@ -71,8 +71,8 @@ func (t *Tally) Add(other *Tally) {
 	}
 }
 
-// tally is what a Filter counts. What a Write has counted is published when it
-// ends. Sessions are many, and most of them have nothing withheld: what counts
+// tally is what a Filter or a ServerFilter counts. What a Write or a Cut has
+// counted is published when it ends. Sessions are many, and most of them have nothing withheld: what counts
 // that is there once it is needed.
 type tally struct {
 	passed  counts
@@ -82,7 +82,7 @@ type tally struct {
 
 // counts are numbers by kind.
 type counts struct {
-	fresh [MessageKinds]uint16 // the Write's own, not published yet
+	fresh [MessageKinds]uint16 // the Write's or Cut's own, not published yet
 	total [MessageKinds]atomic.Uint64
 }
 
@@ -91,6 +91,11 @@ func (t *tally) count(msg []byte, pass bool) {
 	if k == KindQEMUAudio && len(msg) > 1 && msg[1] == QEMUKeyEvent {
 		k = KindQEMUKey
 	}
+	t.add(k, pass)
+}
+
+// add counts one of kind k, which may be a DisplayKind's number.
+func (t *tally) add(k MessageKind, pass bool) {
 	c := &t.passed
 	if !pass {
 		c = t.withheld()

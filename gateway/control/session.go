@@ -40,7 +40,9 @@ type Session struct {
 	BytesDown int64   `json:"bytes_down" doc:"to the viewer"`
 	Messages  uint64  `json:"messages" doc:"of the viewer's that were let through"`
 	Filtered  uint64  `json:"filtered" doc:"messages that were withheld"`
-	RTT       float64 `json:"rtt_ms,omitempty" doc:"the browser's answer to the last ping, in milliseconds"`
+	RTT       float64 `json:"rtt_ms,omitempty" doc:"the viewer's answer to the last ping or fence that was timed, in milliseconds"`
+
+	DisplayRTT float64 `json:"display_rtt_ms,omitempty" doc:"the display's answer to the last fence that was timed, in milliseconds"`
 }
 
 // SessionOf is a session of the gateway in the form in which it is told.
@@ -52,7 +54,7 @@ func SessionOf(info *gateway.SessionInfo) Session {
 		Rule: info.Rule, Ticket: info.Ticket, Stack: info.Stack, Security: info.Security,
 		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,
 		BytesUp: info.BytesUp, BytesDown: info.BytesDown, Messages: info.Messages, Filtered: info.Filtered,
-		RTT: float64(info.RTT.Microseconds()) / 1000,
+		RTT: float64(info.RTT.Microseconds()) / 1000, DisplayRTT: float64(info.DisplayRTT.Microseconds()) / 1000,
 	}
 	if info.Withheld != 0 {
 		s.Withheld = rightsOf(info.Withheld)

@@ -20,7 +20,8 @@ var (
 	bytesDesc      = prometheus.NewDesc("vncgate_payload_bytes_total", "Payload that was moved: up from viewers, down to them.", []string{"direction"}, nil)
 	messagesDesc   = prometheus.NewDesc("vncgate_messages_total", "Messages of viewers that were let through, by type.", []string{"type"}, nil)
 	filteredDesc   = prometheus.NewDesc("vncgate_messages_filtered_total", "Messages of viewers that were withheld, by the right that they need.", []string{"right"}, nil)
-	filteredDown   = prometheus.NewDesc("vncgate_display_messages_filtered_total", "Messages of displays that were withheld from viewers.", nil, nil)
+	messagesDown   = prometheus.NewDesc("vncgate_display_messages_total", "Messages of displays that were let through, by type, where the display's side is filtered.", []string{"type"}, nil)
+	filteredDown   = prometheus.NewDesc("vncgate_display_messages_filtered_total", "Messages of displays that were withheld, by the right that their viewers would need.", []string{"right"}, nil)
 	turnedDesc     = prometheus.NewDesc("vncgate_viewers_turned_away_total", "Viewers that found no place, by reason; they are no sessions.", []string{"reason"}, nil)
 	downDesc       = prometheus.NewDesc("vncgate_displays_down", "Displays that did not let the gateway in when they were last tried.", []string{"target"}, nil)
 	certDesc       = prometheus.NewDesc("vncgate_certificate_expiry_timestamp_seconds", "When a certificate of the gateway's ends.", []string{"certificate"}, nil)
@@ -42,7 +43,7 @@ var Extra = map[string]string{
 // Describe is prometheus.Collector's.
 func (l *live) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		sessionsDesc, handshakesDesc, bytesDesc, messagesDesc, filteredDesc, filteredDown, turnedDesc, downDesc, certDesc, readyDesc, buildDesc,
+		sessionsDesc, handshakesDesc, bytesDesc, messagesDesc, filteredDesc, messagesDown, filteredDown, turnedDesc, downDesc, certDesc, readyDesc, buildDesc,
 	} {
 		out <- d
 	}
@@ -100,20 +101,28 @@ func (l *live) sessions(list []gateway.SessionInfo, gauge func(*prometheus.Desc,
 	}
 }
 
+// trips are the round trips of a session that were seen last.
+type trips struct{ viewer, display time.Duration }
+
 // roundTrips observes those that are new since the last scrape.
 func (l *live) roundTrips(list []gateway.SessionInfo) {
 	m := l.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := make(map[string]time.Duration, len(list))
+	now := make(map[string]trips, len(list))
 	for i := range list {
 		s := &list[i]
-		if s.RTT <= 0 {
+		seen := trips{s.RTT, s.DisplayRTT}
+		if seen == (trips{}) {
 			continue
 		}
-		now[s.ID] = s.RTT
-		if m.trips[s.ID] != s.RTT {
-			m.rtt.Observe(s.RTT.Seconds())
+		now[s.ID] = seen
+		before := m.trips[s.ID]
+		if seen.viewer > 0 && seen.viewer != before.viewer {
+			m.rtt.Observe(seen.viewer.Seconds())
+		}
+		if seen.display > 0 && seen.display != before.display {
+			m.displayRTT.Observe(seen.display.Seconds())
 		}
 	}
 	m.trips = now
@@ -125,14 +134,20 @@ func (l *live) totals(out chan<- prometheus.Metric, t gateway.Totals) {
 	}
 	counter(bytesDesc, float64(t.BytesUp), "up")
 	counter(bytesDesc, float64(t.BytesDown), "down")
-	counter(filteredDown, float64(t.DroppedDown))
-	filtered := map[string]uint64{}
+	filtered, filteredOfDisplays := map[string]uint64{}, map[string]uint64{}
 	for k := range rfb.MessageKinds {
 		counter(messagesDesc, float64(t.Messages.Passed[k]), k.String())
 		filtered[k.Right()] += t.Messages.Dropped[k]
 	}
+	for k := range rfb.DisplayKinds {
+		counter(messagesDown, float64(t.Display.Passed[k]), k.String())
+		filteredOfDisplays[k.Right()] += t.Display.Dropped[k]
+	}
 	for right, n := range filtered {
 		counter(filteredDesc, float64(n), right)
+	}
+	for right, n := range filteredOfDisplays {
+		counter(filteredDown, float64(n), right)
 	}
 }
 
@@ -170,11 +185,11 @@ func truth(yes bool) float64 {
 // about them: dashboards, alerts.
 func Names() []string {
 	names := []string{
-		"vncgate_sessions", "vncgate_handshakes", "vncgate_payload_bytes_total", "vncgate_messages_total", "vncgate_messages_filtered_total",
+		"vncgate_sessions", "vncgate_handshakes", "vncgate_payload_bytes_total", "vncgate_messages_total", "vncgate_messages_filtered_total", "vncgate_display_messages_total",
 		"vncgate_display_messages_filtered_total", "vncgate_viewers_turned_away_total", "vncgate_displays_down", "vncgate_certificate_expiry_timestamp_seconds", "vncgate_ready", "vncgate_build_info",
 		"vncgate_sessions_opened_total", "vncgate_sessions_ended_total", "vncgate_sessions_refused_total", "vncgate_authentications_total",
 		"vncgate_display_failures_total", "vncgate_events_total", "vncgate_viewer_stalls_total", "vncgate_setup_stage_duration_seconds",
-		"vncgate_setup_duration_seconds", "vncgate_session_duration_seconds", "vncgate_viewer_round_trip_seconds",
+		"vncgate_setup_duration_seconds", "vncgate_session_duration_seconds", "vncgate_viewer_round_trip_seconds", "vncgate_display_round_trip_seconds",
 	}
 	for name := range Extra {
 		names = append(names, name)

@@ -68,12 +68,13 @@ type Metrics struct {
 	events                 *prometheus.CounterVec
 	stalls                 prometheus.Counter
 	stages                 *prometheus.HistogramVec
-	setup, lasted, rtt     prometheus.Histogram
+	setup, lasted          prometheus.Histogram
+	rtt, displayRTT        prometheus.Histogram
 
 	mu      sync.Mutex
 	targets map[string]bool            // with a label of their own
 	known   map[string]map[string]bool // values of labels, by label
-	trips   map[string]time.Duration   // the round trip that was seen last, by session
+	trips   map[string]trips           // by session
 }
 
 // Buckets of seconds: steps of setting a session up take from microseconds to a
@@ -87,7 +88,7 @@ var (
 
 // New makes the metrics of a gateway. Its Observe has to be told of what happens.
 func New(cfg Config) *Metrics {
-	m := &Metrics{cfg: cfg, registry: prometheus.NewRegistry(), known: map[string]map[string]bool{}, trips: map[string]time.Duration{}}
+	m := &Metrics{cfg: cfg, registry: prometheus.NewRegistry(), known: map[string]map[string]bool{}, trips: map[string]trips{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		m.registry.MustRegister(c)
@@ -111,7 +112,8 @@ func New(cfg Config) *Metrics {
 	m.registry.MustRegister(m.stalls, m.stages)
 	m.setup = histogram("vncgate_setup_duration_seconds", "Time from a viewer's coming to its first sight of the display.", stageBuckets)
 	m.lasted = histogram("vncgate_session_duration_seconds", "How long sessions lasted that were open.", sessionBuckets)
-	m.rtt = histogram("vncgate_viewer_round_trip_seconds", "Answers of browsers to pings, of those there are between two scrapes the last of each session.", tripBuckets)
+	m.rtt = histogram("vncgate_viewer_round_trip_seconds", "Answers of browsers to pings and of native viewers to fences, of those there are between two scrapes the last of each session.", tripBuckets)
+	m.displayRTT = histogram("vncgate_display_round_trip_seconds", "Answers of displays to fences, of those there are between two scrapes the last of each session.", tripBuckets)
 	m.registry.MustRegister(collectors.NewGoCollector(), &live{m})
 	if _, err := os.Stat("/proc/self"); err == nil {
 		m.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
