@@ -6,18 +6,20 @@ import (
 	"math"
 
 	"golang.org/x/image/vector"
+
+	"vncgate/rfb/display/screen"
 )
 
 // A canvas is what the painter draws on, and remembers where it did. Its
 // coordinates are pixels, with fractions that anti-aliasing shows.
 type canvas struct {
 	img     *image.RGBA
-	touched region
+	touched screen.Region
 	rast    vector.Rasterizer
 }
 
 func newCanvas(size image.Point) *canvas {
-	return &canvas{img: image.NewRGBA(image.Rectangle{Max: size}), touched: newRegion(size)}
+	return &canvas{img: image.NewRGBA(image.Rectangle{Max: size}), touched: screen.NewRegion(size)}
 }
 
 // A point is a place on a canvas.
@@ -47,7 +49,7 @@ func (c *canvas) fill(left, top, right, bottom float32, col color.RGBA, outline 
 	outline(pen{&c.rast, point{float32(box.Min.X), float32(box.Min.Y)}})
 	c.rast.ClosePath()
 	c.rast.Draw(c.img, box, image.NewUniform(col), image.Point{})
-	c.touched.add(box)
+	c.touched.Add(box)
 }
 
 // arcs is the distance of a Bézier curve's control points that makes a quarter

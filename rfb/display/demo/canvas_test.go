@@ -43,7 +43,7 @@ func TestShapesCoverTheirArea(t *testing.T) {
 		}
 		for i := 3; i < len(canvas.img.Pix); i += 4 {
 			x, y := i/4%200, i/4/200
-			if canvas.img.Pix[i] != 0 && !canvas.touched.has(x/tileSize, y/tileSize) {
+			if canvas.img.Pix[i] != 0 && !canvas.touched.Contains(image.Pt(x, y)) {
 				t.Fatalf("%s: pixel %d,%d is painted but not touched", name, x, y)
 			}
 		}

@@ -5,21 +5,23 @@ import (
 	"testing"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen"
+	"vncgate/rfb/display/screen/screentest"
 )
 
 func TestPlainClipboardComesBack(t *testing.T) {
 	d := still(t, Options{})
 	a, b := watch(t, d), watch(t, d)
-	a.send(rfb.AppendClientCutText(nil, "Grüße"))
-	for _, w := range []*watcher{a, b} {
-		if w.next(); len(w.cuts) != 1 || w.cuts[0] != "echo: Grüße" {
-			t.Errorf("received %q", w.cuts)
+	a.Send(rfb.AppendClientCutText(nil, "Grüße"))
+	for _, w := range []*screentest.Watcher{a, b} {
+		if w.Next(); len(w.Cuts) != 1 || w.Cuts[0] != "echo: Grüße" {
+			t.Errorf("received %q", w.Cuts)
 		}
 	}
 	// What has been sent back already, and nothing at all, stay here.
-	a.send(rfb.AppendClientCutText(nil, "echo: Grüße"), rfb.AppendClientCutText(nil, ""))
-	if a.picture(); len(a.cuts) != 1 {
-		t.Errorf("received %q", a.cuts)
+	a.Send(rfb.AppendClientCutText(nil, "echo: Grüße"), rfb.AppendClientCutText(nil, ""))
+	if a.Picture(); len(a.Cuts) != 1 {
+		t.Errorf("received %q", a.Cuts)
 	}
 }
 
@@ -27,45 +29,45 @@ func TestExtendedClipboardComesBack(t *testing.T) {
 	const text = "naïve 漢字 €\nline two"
 	d := still(t, Options{})
 	plain, w := watch(t, d), watch(t, d)
-	w.encodings(rfb.EncodingRaw, rfb.EncodingExtendedClipboard)
+	w.Encodings(rfb.EncodingRaw, rfb.EncodingExtendedClipboard)
 	expect := func(flags uint32) rfb.Clipboard {
 		t.Helper()
-		w.clips = nil
-		if w.next(); len(w.clips) != 1 || w.clips[0].Flags != flags {
-			t.Fatalf("received %+v instead of flags %#x", w.clips, flags)
+		w.Clips = nil
+		if w.Next(); len(w.Clips) != 1 || w.Clips[0].Flags != flags {
+			t.Fatalf("received %+v instead of flags %#x", w.Clips, flags)
 		}
-		return w.clips[0]
+		return w.Clips[0]
 	}
 	expect(rfb.ClipboardCapabilities(0).Flags)
 
-	w.send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardPeek}))
+	w.Send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardPeek}))
 	expect(rfb.ClipboardNotify) // there is nothing yet
-	w.send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardNotify | rfb.ClipboardText}))
+	w.Send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardNotify | rfb.ClipboardText}))
 	expect(rfb.ClipboardRequest | rfb.ClipboardText)
-	w.send(rfb.AppendClientClipboard(nil, rfb.ProvideText(text)))
+	w.Send(rfb.AppendClientClipboard(nil, rfb.ProvideText(text)))
 	expect(rfb.ClipboardNotify | rfb.ClipboardText)
-	w.send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardPeek}))
+	w.Send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardPeek}))
 	expect(rfb.ClipboardNotify | rfb.ClipboardText)
-	w.send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardRequest | rfb.ClipboardText}))
-	got, err := expect(rfb.ClipboardProvide | rfb.ClipboardText).Text(maxClipboard)
+	w.Send(rfb.AppendClientClipboard(nil, rfb.Clipboard{Flags: rfb.ClipboardRequest | rfb.ClipboardText}))
+	got, err := expect(rfb.ClipboardProvide | rfb.ClipboardText).Text(screen.MaxCutText)
 	if err != nil || got != "echo: "+text {
 		t.Errorf("received %q, %v", got, err)
 	}
-	if plain.next(); len(plain.cuts) != 1 || plain.cuts[0] != "echo: naïve ?? ?\nline two" {
-		t.Errorf("the other viewer received %q", plain.cuts)
+	if plain.Next(); len(plain.Cuts) != 1 || plain.Cuts[0] != "echo: naïve ?? ?\nline two" {
+		t.Errorf("the other viewer received %q", plain.Cuts)
 	}
 }
 
 // A viewer that does not want to be notified is sent the text at once.
 func TestClipboardWithoutNotify(t *testing.T) {
 	w := watch(t, still(t, Options{Width: 320, Height: 200}))
-	w.encodings(rfb.EncodingExtendedClipboard)
+	w.Encodings(rfb.EncodingExtendedClipboard)
 	caps := rfb.Clipboard{Flags: rfb.ClipboardCaps | rfb.ClipboardProvide | rfb.ClipboardText, Body: []byte{0, 1, 0, 0}}
-	w.send(rfb.AppendClientClipboard(nil, caps), rfb.AppendClientClipboard(nil, rfb.ProvideText("x")))
-	for len(w.clips) < 2 {
-		w.next()
+	w.Send(rfb.AppendClientClipboard(nil, caps), rfb.AppendClientClipboard(nil, rfb.ProvideText("x")))
+	for len(w.Clips) < 2 {
+		w.Next()
 	}
-	if text, err := w.clips[1].Text(100); err != nil || text != "echo: x" {
+	if text, err := w.Clips[1].Text(100); err != nil || text != "echo: x" {
 		t.Errorf("received %q, %v", text, err)
 	}
 }
@@ -73,11 +75,11 @@ func TestClipboardWithoutNotify(t *testing.T) {
 func TestBadClipboardEndsTheSession(t *testing.T) {
 	for name, c := range map[string]rfb.Clipboard{
 		"no zlib":  {Flags: rfb.ClipboardProvide | rfb.ClipboardText, Body: []byte("plain")},
-		"too long": rfb.ProvideText(strings.Repeat("x", maxClipboard+1)),
+		"too long": rfb.ProvideText(strings.Repeat("x", screen.MaxCutText+1)),
 	} {
 		w := watch(t, still(t, Options{Width: 320, Height: 200}))
-		w.send(rfb.AppendClientClipboard(nil, c))
-		if err := w.ended(); err == nil {
+		w.Send(rfb.AppendClientClipboard(nil, c))
+		if err := w.Ended(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -86,9 +88,9 @@ func TestBadClipboardEndsTheSession(t *testing.T) {
 func TestLongTextIsNotKept(t *testing.T) {
 	d := still(t, Options{Width: 320, Height: 200})
 	w := watch(t, d)
-	w.send(rfb.AppendClientCutText(nil, strings.Repeat("x", maxClipboard+1)))
-	w.picture()
-	if d.clipboard() != "" || !strings.Contains(d.input.notice, "1048577 bytes") {
-		t.Errorf("kept %d bytes, notice %q", len(d.clipboard()), d.input.notice)
+	w.Send(rfb.AppendClientCutText(nil, strings.Repeat("x", screen.MaxCutText+1)))
+	w.Picture()
+	if d.screen.Text() != "" || !strings.Contains(d.input.notice, "1048577 bytes") {
+		t.Errorf("kept %d bytes, notice %q", len(d.screen.Text()), d.input.notice)
 	}
 }

@@ -8,21 +8,18 @@
 //	defer d.Close()
 //	go d.ServeConn(ctx, conn) // once for each viewer
 //
-// Any number of viewers watch at a time, up to Options.MaxViewers, each with
-// its own pixel format, encodings (ZRLE, Hextile, Raw) and pace: a slow one is
-// shown fewer pictures and holds up nobody. Nothing is painted while nobody
-// watches.
+// Package screen shows it to any number of viewers at a time, up to
+// Options.MaxViewers. Nothing is painted while nobody watches.
 package demo
 
 import (
 	"context"
-	"errors"
 	"image"
 	"net"
 	"sync"
 	"time"
 
-	"vncgate/rfb"
+	"vncgate/rfb/display/screen"
 )
 
 // Defaults of Options, and the most pictures a second there can be.
@@ -34,13 +31,10 @@ const (
 )
 
 // ErrClosed is returned by ServeConn once the display has been closed.
-var ErrClosed = errors.New("demo: display closed")
+var ErrClosed = screen.ErrClosed
 
-// handshakeLimit is how long a viewer may take to become one.
-const handshakeLimit = 30 * time.Second
-
-// errFull is told to viewers that there is no room for.
-var errFull = &rfb.Refusal{Reason: "The demo has as many viewers as it takes"}
+// full is told to viewers that there is no room for.
+const full = "The demo has as many viewers as it takes"
 
 // Options say what a display is like. The zero value is a good one.
 type Options struct {
@@ -73,23 +67,17 @@ type Options struct {
 type Display struct {
 	options Options
 	fonts   fonts
-	arrow   *cursor
-	fb      framebuffer
+	screen  *screen.Screen
 	began   time.Time
-	serving sync.WaitGroup // ServeConn calls and the painter
+	drawing sync.WaitGroup // the painter
 
 	painting sync.Mutex // held while the scene is painted; taken before mu
 	scene    *scene     // nil until a viewer comes
 
-	mu      sync.Mutex // taken before a viewer's
-	closed  bool
-	conns   map[net.Conn]bool // of all viewers, those in the handshake too
-	viewers map[int]*viewer
-	size    image.Point
-	screens []rfb.Screen
+	mu      sync.Mutex // taken before the screen's
+	viewers int
 	bell    box // the button in the picture
 	input   *input
-	text    string        // the clipboard: what is sent back
 	frame   int           // pictures painted
 	stop    chan struct{} // ends the painter; nil while there is none
 }
@@ -97,12 +85,16 @@ type Display struct {
 // New makes a display. It takes up next to nothing until a viewer comes.
 func New(o Options) *Display {
 	o = o.withDefaults()
-	size := image.Pt(o.Width, o.Height)
-	return &Display{
-		options: o, fonts: loadFonts(), arrow: newCursor(), began: o.Clock(),
-		conns: map[net.Conn]bool{}, viewers: map[int]*viewer{},
-		size: size, screens: oneScreen(size), input: newInput(),
-	}
+	d := &Display{options: o, fonts: loadFonts(), began: o.Clock(), input: newInput()}
+	d.screen = screen.New(screen.Options{
+		Name: o.Name, Size: image.Pt(o.Width, o.Height), Password: o.Password,
+		MaxViewers: o.MaxViewers, Full: full, Cursor: newCursor(),
+		Input: screen.Input{
+			Joined: d.join, Left: d.leave, Key: d.key, Pointer: d.point,
+			CutText: d.cutText, Power: d.power, Resize: d.setDesktopSize,
+		},
+	})
+	return d
 }
 
 // withDefaults returns o with its zero fields filled in.
@@ -139,103 +131,10 @@ func (o Options) withDefaults() Options {
 // returns when the viewer has left, which is no error, when it broke the rules,
 // when ctx ended, or with ErrClosed. Viewers that ask for the display alone
 // share it all the same.
-func (d *Display) ServeConn(ctx context.Context, c net.Conn) error {
-	defer c.Close()
-	if !d.begin(c) {
-		return ErrClosed
-	}
-	defer d.end(c)
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	defer stop()
-	err := d.serve(ctx, c)
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case d.isClosed():
-		return ErrClosed
-	}
-	return err
-}
+func (d *Display) ServeConn(ctx context.Context, c net.Conn) error { return d.screen.ServeConn(ctx, c) }
 
 // Close ends all sessions and waits for them. Later ones are refused.
 func (d *Display) Close() {
-	d.mu.Lock()
-	d.closed = true
-	for c := range d.conns {
-		_ = c.Close()
-	}
-	d.mu.Unlock()
-	d.serving.Wait()
-}
-
-// begin counts c among the connections, unless the display is closed.
-func (d *Display) begin(c net.Conn) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return false
-	}
-	d.conns[c] = true
-	d.serving.Add(1)
-	return true
-}
-
-func (d *Display) end(c net.Conn) {
-	d.mu.Lock()
-	delete(d.conns, c)
-	d.mu.Unlock()
-	d.serving.Done()
-}
-
-func (d *Display) isClosed() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.closed
-}
-
-// serve runs the handshake and then the session.
-func (d *Display) serve(ctx context.Context, c net.Conn) error {
-	conn, err := d.handshake(ctx, c)
-	if err != nil {
-		return err
-	}
-	v := newViewer(d, conn)
-	init, err := d.join(v)
-	if err != nil {
-		return err
-	}
-	defer d.leave(v)
-	d.refresh()
-	if err := conn.WriteServerInit(ctx, init); err != nil {
-		return err
-	}
-	return v.run()
-}
-
-// handshake goes as far as the ClientInit.
-func (d *Display) handshake(ctx context.Context, c net.Conn) (*rfb.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
-	defer cancel()
-	config := &rfb.ServerConfig{Security: []rfb.Security{rfb.None{}}, Approve: d.approve}
-	if password := d.options.Password; password != "" {
-		config.Security = []rfb.Security{rfb.ServerVncAuth{
-			Passwords: func(context.Context) ([]string, error) { return []string{password}, nil },
-		}}
-	}
-	conn, err := rfb.Server(ctx, c, config)
-	if err != nil {
-		return nil, err
-	}
-	_, err = conn.ReadClientInit(ctx)
-	return conn, err
-}
-
-// approve turns viewers away that there is no room for.
-func (d *Display) approve(context.Context, rfb.Secured) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.viewers) >= d.options.MaxViewers {
-		return errFull
-	}
-	return nil
+	d.screen.Close()
+	d.drawing.Wait()
 }

@@ -12,15 +12,16 @@ import (
 	"time"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen/screentest"
 )
 
 func TestServerInit(t *testing.T) {
 	d := still(t, Options{Width: 640, Height: 400, Name: "trial"})
 	w := watch(t, d)
-	if w.init.Width != 640 || w.init.Height != 400 || w.init.Name != "trial" || w.init.Format != rfb.Format32() {
-		t.Errorf("%+v", w.init)
+	if w.Init.Width != 640 || w.Init.Height != 400 || w.Init.Name != "trial" || w.Init.Format != rfb.Format32() {
+		t.Errorf("%+v", w.Init)
 	}
-	if err := w.leave(); err != nil {
+	if err := w.Leave(); err != nil {
 		t.Errorf("a viewer that left: %v", err)
 	}
 }
@@ -39,18 +40,15 @@ func TestOptionsHaveDefaults(t *testing.T) {
 func TestPictureIsTheSameInEveryEncoding(t *testing.T) {
 	d := still(t, Options{Width: 343, Height: 301})
 	first := watch(t, d)
-	for name, f := range formats {
-		c, err := newConverter(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first.format = f
-		first.send(rfb.AppendSetPixelFormat(nil, f))
+	for name, f := range screentest.Formats() {
+		first.Format = f
+		first.Send(rfb.AppendSetPixelFormat(nil, f))
 		for _, e := range []rfb.Encoding{rfb.EncodingZRLE, rfb.EncodingHextile, rfb.EncodingRaw} {
-			first.encodings(e)
-			first.resize(first.size)
-			if got := first.picture(); !slices.Equal(got, want(d.fb.img, c)) {
-				t.Errorf("%s, %v: differs in %v", name, e, differs(got, want(d.fb.img, c), first.size.X))
+			first.Encodings(e)
+			first.Resize(first.Size)
+			want := screentest.Want(d.screen.Picture(), f)
+			if got := first.Picture(); !slices.Equal(got, want) {
+				t.Errorf("%s, %v: differs in %v", name, e, screentest.Differs(got, want, first.Size.X))
 			}
 		}
 	}
@@ -60,9 +58,9 @@ func TestStillPictureDependsOnInputAlone(t *testing.T) {
 	var pictures [2][]uint32
 	for i := range pictures {
 		w := watch(t, still(t, Options{}))
-		w.send(rfb.AppendKeyEvent(nil, true, 'a'), rfb.AppendPointerEvent(nil, 1, 300, 200), rfb.AppendClientCutText(nil, "text"))
-		w.encodings(rfb.EncodingZRLE)
-		pictures[i] = w.picture()
+		w.Send(rfb.AppendKeyEvent(nil, true, 'a'), rfb.AppendPointerEvent(nil, 1, 300, 200), rfb.AppendClientCutText(nil, "text"))
+		w.Encodings(rfb.EncodingZRLE)
+		pictures[i] = w.Picture()
 	}
 	if !slices.Equal(pictures[0], pictures[1]) {
 		t.Error("two displays with the same input look different")
@@ -84,18 +82,18 @@ func TestInputShows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := still(t, Options{})
 			w := watch(t, d)
-			w.encodings(rfb.EncodingZRLE)
-			before := w.picture()
-			w.request(true)
-			w.send(c.msg)
-			w.update()
+			w.Encodings(rfb.EncodingZRLE)
+			before := w.Picture()
+			w.Request(true)
+			w.Send(c.msg)
+			w.Update()
 			b := d.scene.cards[c.card]
 			card := image.Rect(int(b.left), int(b.top), int(b.right), int(b.bottom))
-			changed := differs(before, w.pix, w.size.X)
+			changed := screentest.Differs(before, w.Pix, w.Size.X)
 			if changed.Intersect(card).Empty() {
 				t.Errorf("changed %v, not the card %v", changed, card)
 			}
-			if after := slices.Clone(w.pix); !slices.Equal(after, w.picture()) {
+			if after := slices.Clone(w.Pix); !slices.Equal(after, w.Picture()) {
 				t.Error("the incremental update left something out")
 			}
 		})
@@ -105,13 +103,13 @@ func TestInputShows(t *testing.T) {
 func TestButtonsBeyondTheSeventh(t *testing.T) {
 	d := still(t, Options{})
 	w := watch(t, d)
-	w.encodings(rfb.EncodingZRLE, rfb.EncodingExtendedMouseButtons, rfb.EncodingExtendedKeyEvent)
-	w.picture()
-	if !slices.Contains(w.acks, rfb.EncodingExtendedMouseButtons) || !slices.Contains(w.acks, rfb.EncodingExtendedKeyEvent) {
-		t.Fatalf("acknowledged %v", w.acks)
+	w.Encodings(rfb.EncodingZRLE, rfb.EncodingExtendedMouseButtons, rfb.EncodingExtendedKeyEvent)
+	w.Picture()
+	if !slices.Contains(w.Acks, rfb.EncodingExtendedMouseButtons) || !slices.Contains(w.Acks, rfb.EncodingExtendedKeyEvent) {
+		t.Fatalf("acknowledged %v", w.Acks)
 	}
-	w.send(rfb.AppendExtendedPointerEvent(nil, 1<<8|1<<7, 5, 6))
-	w.picture()
+	w.Send(rfb.AppendExtendedPointerEvent(nil, 1<<8|1<<7, 5, 6))
+	w.Picture()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.input.pointers[0]; p.buttons != 1<<8|1<<7 || p.at != image.Pt(5, 6) {
@@ -122,62 +120,62 @@ func TestButtonsBeyondTheSeventh(t *testing.T) {
 func TestBell(t *testing.T) {
 	d := still(t, Options{})
 	a, b := watch(t, d), watch(t, d)
-	a.picture()
+	a.Picture()
 	x, y := uint16(d.bell.left+5), uint16(d.bell.top+5)
-	a.send(rfb.AppendPointerEvent(nil, 1, x, y), rfb.AppendPointerEvent(nil, 0, x, y))
-	for _, w := range []*watcher{a, b} {
-		if kind := w.next(); kind != rfb.MsgBell {
+	a.Send(rfb.AppendPointerEvent(nil, 1, x, y), rfb.AppendPointerEvent(nil, 0, x, y))
+	for _, w := range []*screentest.Watcher{a, b} {
+		if kind := w.Next(); kind != rfb.MsgBell {
 			t.Errorf("message %d instead of a bell", kind)
 		}
 	}
-	a.send(rfb.AppendPointerEvent(nil, 2, x, y), rfb.AppendKeyEvent(nil, true, 'g')) // neither rings
-	a.send(rfb.AppendKeyEvent(nil, true, 0xffe3), rfb.AppendKeyEvent(nil, false, 'g'), rfb.AppendKeyEvent(nil, true, 'g'))
-	if kind := b.next(); kind != rfb.MsgBell {
+	a.Send(rfb.AppendPointerEvent(nil, 2, x, y), rfb.AppendKeyEvent(nil, true, 'g')) // neither rings
+	a.Send(rfb.AppendKeyEvent(nil, true, 0xffe3), rfb.AppendKeyEvent(nil, false, 'g'), rfb.AppendKeyEvent(nil, true, 'g'))
+	if kind := b.Next(); kind != rfb.MsgBell {
 		t.Errorf("message %d instead of a bell for control and g", kind)
 	}
-	if a.picture(); a.bells != 2 {
-		t.Errorf("%d bells", a.bells)
+	if a.Picture(); a.Bells != 2 {
+		t.Errorf("%d bells", a.Bells)
 	}
 }
 
 func TestNameTellsOfOtherViewers(t *testing.T) {
 	d := still(t, Options{})
 	a := watch(t, d)
-	a.encodings(rfb.EncodingZRLE, rfb.EncodingDesktopName)
-	a.picture()
-	if a.name != "" {
-		t.Errorf("renamed to %q for nothing", a.name)
+	a.Encodings(rfb.EncodingZRLE, rfb.EncodingDesktopName)
+	a.Picture()
+	if a.Name != "" {
+		t.Errorf("renamed to %q for nothing", a.Name)
 	}
 	b := watch(t, d)
-	if want := DefaultName + " (2 viewers)"; b.init.Name != want {
-		t.Errorf("the second is told %q", b.init.Name)
+	if want := DefaultName + " (2 viewers)"; b.Init.Name != want {
+		t.Errorf("the second is told %q", b.Init.Name)
 	}
-	if a.picture(); a.name != b.init.Name {
-		t.Errorf("the first is told %q", a.name)
+	if a.Picture(); a.Name != b.Init.Name {
+		t.Errorf("the first is told %q", a.Name)
 	}
-	_ = b.leave()
-	if a.picture(); a.name != DefaultName {
-		t.Errorf("at last the name is %q", a.name)
+	_ = b.Leave()
+	if a.Picture(); a.Name != DefaultName {
+		t.Errorf("at last the name is %q", a.Name)
 	}
 }
 
 func TestCursor(t *testing.T) {
 	d := still(t, Options{})
 	w := watch(t, d)
-	w.encodings(rfb.EncodingCursor)
-	w.picture()
-	w.encodings(rfb.EncodingCursorWithAlpha, rfb.EncodingCursor)
-	w.picture()
-	w.picture()
-	if len(w.cursors) != 2 {
-		t.Fatalf("%d cursors", len(w.cursors))
+	w.Encodings(rfb.EncodingCursor)
+	w.Picture()
+	w.Encodings(rfb.EncodingCursorWithAlpha, rfb.EncodingCursor)
+	w.Picture()
+	w.Picture()
+	if len(w.Cursors) != 2 {
+		t.Fatalf("%d cursors", len(w.Cursors))
 	}
-	pixels, mask := w.cursors[0][:4*cursorWidth*cursorHeight], w.cursors[0][4*cursorWidth*cursorHeight:]
+	pixels, mask := w.Cursors[0][:4*cursorWidth*cursorHeight], w.Cursors[0][4*cursorWidth*cursorHeight:]
 	tip := 4 * (8*cursorWidth + 5) // inside the arrow
 	if mask[8*3]&0x04 == 0 || pixels[tip] != bright.B || mask[0]&0x80 != 0 {
 		t.Errorf("mask % x, pixel % x", mask[8*3:8*3+3], pixels[tip:tip+4])
 	}
-	if a := w.cursors[1][4:]; a[tip+3] != 0xff || a[3] != 0 {
+	if a := w.Cursors[1][4:]; a[tip+3] != 0xff || a[3] != 0 {
 		t.Errorf("alpha %d inside and %d outside", a[tip+3], a[3])
 	}
 }
@@ -185,14 +183,14 @@ func TestCursor(t *testing.T) {
 func TestXvp(t *testing.T) {
 	d := still(t, Options{})
 	w := watch(t, d)
-	w.encodings(rfb.EncodingRaw, rfb.EncodingXvp)
-	w.picture()
-	if want := []byte{0, 1, rfb.XvpInit}; !slices.Equal(w.xvp, want) {
-		t.Fatalf("xvp % x", w.xvp)
+	w.Encodings(rfb.EncodingRaw, rfb.EncodingXvp)
+	w.Picture()
+	if want := []byte{0, 1, rfb.XvpInit}; !slices.Equal(w.Xvp, want) {
+		t.Fatalf("xvp % x", w.Xvp)
 	}
 	for code, word := range map[uint8]string{rfb.XvpShutdown: "Shutdown", rfb.XvpReboot: "Reboot", rfb.XvpReset: "Reset"} {
-		w.send(rfb.AppendXvp(nil, code), rfb.AppendXvp(nil, 77))
-		w.picture()
+		w.Send(rfb.AppendXvp(nil, code), rfb.AppendXvp(nil, 77))
+		w.Picture()
 		d.mu.Lock()
 		if !strings.Contains(d.input.notice, word) {
 			t.Errorf("code %d: notice %q", code, d.input.notice)
@@ -204,16 +202,17 @@ func TestXvp(t *testing.T) {
 func TestColourMapFor8Bits(t *testing.T) {
 	d := still(t, Options{Width: 320, Height: 200})
 	w := watch(t, d)
-	w.format = rfb.PixelFormat{BitsPerPixel: 8, Depth: 8}
-	w.send(rfb.AppendSetPixelFormat(nil, w.format))
-	got := w.picture()
-	if len(w.colours) != 6*256 || !slices.Equal(w.colours[6*255:], []byte{255, 255, 255, 255, 255, 255}) {
-		t.Fatalf("colour map of %d bytes", len(w.colours))
+	w.Format = rfb.PixelFormat{BitsPerPixel: 8, Depth: 8}
+	w.Send(rfb.AppendSetPixelFormat(nil, w.Format))
+	got := w.Picture()
+	if len(w.Colours) != 6*256 || !slices.Equal(w.Colours[6*255:], []byte{255, 255, 255, 255, 255, 255}) {
+		t.Fatalf("colour map of %d bytes", len(w.Colours))
 	}
+	shown := d.screen.Picture()
 	// The map's colours are near to those of the picture.
 	for i, v := range got {
 		for c := range 3 {
-			have, real := int(w.colours[6*int(v)+2*c]), int(d.fb.img.Pix[4*i+c])
+			have, real := int(w.Colours[6*int(v)+2*c]), int(shown.Pix[4*i+c])
 			if have-real > 43 || real-have > 43 {
 				t.Fatalf("pixel %d channel %d is %d, not %d", i, c, have, real)
 			}
@@ -228,8 +227,8 @@ func TestBadPixelFormatEndsTheSession(t *testing.T) {
 		"shift":            {BitsPerPixel: 8, Depth: 8, TrueColour: true, RedMax: 7, GreenMax: 7, BlueMax: 3, RedShift: 9},
 	} {
 		w := watch(t, still(t, Options{Width: 320, Height: 200}))
-		w.send(rfb.AppendSetPixelFormat(nil, f))
-		if err := w.ended(); err == nil {
+		w.Send(rfb.AppendSetPixelFormat(nil, f))
+		if err := w.Ended(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -237,8 +236,8 @@ func TestBadPixelFormatEndsTheSession(t *testing.T) {
 
 func TestPassword(t *testing.T) {
 	d := still(t, Options{Password: "secret"})
-	if w := watch(t, d); w.conn.Secured.Method != "vnc" {
-		t.Errorf("secured by %q", w.conn.Secured.Method)
+	if w := watch(t, d); w.Conn.Secured.Method != "vnc" {
+		t.Errorf("secured by %q", w.Conn.Secured.Method)
 	}
 	near, far := net.Pipe()
 	served := make(chan error, 1)
@@ -262,7 +261,7 @@ func TestFullHouse(t *testing.T) {
 	go func() { _ = d.ServeConn(context.Background(), far) }()
 	_, err := rfb.Client(context.Background(), near, &rfb.ClientConfig{Security: []rfb.Security{rfb.None{}}})
 	var refused *rfb.DisplayError
-	if !errors.As(err, &refused) || refused.Reason != errFull.Reason {
+	if !errors.As(err, &refused) || refused.Reason != full {
 		t.Errorf("a viewer too many: %v", err)
 	}
 }
@@ -271,15 +270,15 @@ func TestAnimation(t *testing.T) {
 	d := New(Options{Width: 640, Height: 400, FrameRate: MaxFrameRate})
 	defer d.Close()
 	w := watch(t, d)
-	w.encodings(rfb.EncodingZRLE)
-	last := w.picture()
+	w.Encodings(rfb.EncodingZRLE)
+	last := w.Picture()
 	for range 5 {
-		w.request(true)
-		w.update()
-		if changed := differs(last, w.pix, w.size.X); changed.Empty() {
+		w.Request(true)
+		w.Update()
+		if changed := screentest.Differs(last, w.Pix, w.Size.X); changed.Empty() {
 			t.Error("an incremental update without a change")
 		}
-		copy(last, w.pix)
+		copy(last, w.Pix)
 	}
 }
 
@@ -288,7 +287,7 @@ func TestNobodyWatches(t *testing.T) {
 	d := New(Options{Width: 320, Height: 200, FrameRate: MaxFrameRate})
 	defer d.Close()
 	w := watch(t, d)
-	w.picture()
+	w.Picture()
 	frames := func() int {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -300,7 +299,7 @@ func TestNobodyWatches(t *testing.T) {
 	if now := frames(); now > painted+1 {
 		t.Errorf("%d frames painted for nobody", now-painted)
 	}
-	_ = w.leave()
+	_ = w.Leave()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stop != nil {
@@ -313,19 +312,19 @@ func TestSlowViewerBlocksItselfOnly(t *testing.T) {
 	d := New(Options{Width: 640, Height: 400, FrameRate: MaxFrameRate})
 	defer d.Close()
 	slow, quick := watch(t, d), watch(t, d)
-	slow.request(false) // and never reads
-	slow.send(rfb.AppendClientCutText(nil, "hello"), rfb.AppendKeyEvent(nil, true, 'x'))
-	quick.encodings(rfb.EncodingZRLE)
-	quick.picture()
+	slow.Request(false) // and never reads
+	slow.Send(rfb.AppendClientCutText(nil, "hello"), rfb.AppendKeyEvent(nil, true, 'x'))
+	quick.Encodings(rfb.EncodingZRLE)
+	quick.Picture()
 	for range 5 {
-		quick.request(true)
-		quick.update()
+		quick.Request(true)
+		quick.Update()
 	}
-	for len(quick.cuts) == 0 {
-		quick.next()
+	for len(quick.Cuts) == 0 {
+		quick.Next()
 	}
-	slow.update()
-	if err := slow.leave(); err != nil {
+	slow.Update()
+	if err := slow.Leave(); err != nil {
 		t.Error(err)
 	}
 }
@@ -336,11 +335,11 @@ func TestClose(t *testing.T) {
 	near, far := net.Pipe() // stuck in the handshake
 	stuck := make(chan error, 1)
 	go func() { stuck <- d.ServeConn(context.Background(), far) }()
-	if _, err := read(near, 12); err != nil {
+	if _, err := screentest.Read(near, 12); err != nil {
 		t.Fatal(err)
 	}
 	d.Close()
-	if err := w.ended(); !errors.Is(err, ErrClosed) {
+	if err := w.Ended(); !errors.Is(err, ErrClosed) {
 		t.Errorf("session: %v", err)
 	}
 	if err := <-stuck; !errors.Is(err, ErrClosed) {
@@ -362,7 +361,7 @@ func TestContextEndsSession(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- d.ServeConn(ctx, far) }()
-	if _, err := read(near, 12); err != nil {
+	if _, err := screentest.Read(near, 12); err != nil {
 		t.Fatal(err)
 	}
 	cancel()

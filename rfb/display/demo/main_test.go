@@ -27,7 +27,7 @@ func leftover() string {
 		buf = buf[:runtime.Stack(buf, true)]
 		stacks = nil
 		for _, s := range strings.Split(string(buf), "\n\n")[1:] { // the first is this one
-			if strings.Contains(s, "rfb/display/demo.(*") {
+			if strings.Contains(s, "rfb/display/") {
 				stacks = append(stacks, s)
 			}
 		}

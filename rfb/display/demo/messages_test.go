@@ -2,14 +2,17 @@ package demo
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"image"
 	"io"
+	"net"
 	"slices"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen"
 )
 
 // session is a bit of everything a viewer may say.
@@ -24,110 +27,70 @@ func session() []byte {
 		rfb.AppendClientCutText(nil, "text"), rfb.AppendClientClipboard(nil, rfb.ProvideText("more text")),
 		rfb.AppendXvp(nil, rfb.XvpReboot),
 		rfb.AppendSetDesktopSize(nil, 330, 210, rfb.Screen{W: 330, H: 210}),
-		rfb.AppendFence(nil, rfb.FenceRequest, []byte("x")), // never announced
 		rfb.AppendFramebufferUpdateRequest(nil, true, 0, 0, 65535, 65535),
 	)
 }
 
-// lone is a viewer without a connection, whose messages can be handled.
-func lone() (*Display, *viewer) {
-	d := New(Options{Width: MinWidth, Height: MinHeight})
-	v := newViewer(d, nil)
-	if _, err := d.join(v); err != nil {
-		panic(err)
-	}
-	d.refresh()
-	return d, v
+// A said is a connection to a viewer that says all it has to say at once, and
+// takes whatever it is sent.
+type said struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s *said) Read(b []byte) (int, error)         { return s.r.Read(b) }
+func (s *said) Write(b []byte) (int, error)        { return len(b), nil }
+func (s *said) Close() error                       { return nil }
+func (s *said) SetDeadline(time.Time) error        { return nil }
+func (s *said) SetWriteDeadline(t time.Time) error { return nil }
+func (s *said) SetReadDeadline(t time.Time) error  { return nil }
+
+// hello takes a viewer through the handshake of 3.3.
+const hello = "RFB 003.003\n\x01"
+
+// tell has d serve a viewer that says b and leaves.
+func tell(d *Display, b []byte, wrap func(io.Reader) io.Reader) error {
+	return d.ServeConn(context.Background(), &said{r: wrap(bytes.NewReader(append([]byte(hello), b...)))})
 }
 
 func TestMessagesByteByByte(t *testing.T) {
 	for name, wrap := range map[string]func(io.Reader) io.Reader{
 		"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data with error": iotest.DataErrReader,
 	} {
-		d, v := lone()
-		if err := v.readAll(rfb.NewClientReader(wrap(bytes.NewReader(session())))); err != io.EOF {
+		d := still(t, Options{Width: MinWidth, Height: MinHeight})
+		if err := tell(d, session(), wrap); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		in := d.input
-		if len(in.keys) != 2 || in.keys[0].down || !in.keys[1].down || in.keys[1].code != 0x1d {
+		// Its keys are let go of as it leaves.
+		if len(in.keys) != 2 || in.keys[0].down || in.keys[1].down || in.keys[1].code != 0x1d {
 			t.Errorf("%s: keys %+v", name, in.keys)
 		}
-		if p := in.pointers[0]; p.at != image.Pt(11, 21) || p.buttons != 1<<7 {
-			t.Errorf("%s: pointer %+v", name, p)
+		if len(in.pointers) != 0 {
+			t.Errorf("%s: the pointer stays", name)
 		}
-		if d.text != "echo: more text" || d.size != image.Pt(330, 210) {
-			t.Errorf("%s: text %q, size %v", name, d.text, d.size)
+		if d.screen.Text() != "echo: more text" || d.screen.Size() != image.Pt(330, 210) {
+			t.Errorf("%s: text %q, size %v", name, d.screen.Text(), d.screen.Size())
 		}
-		d.leave(v)
-		d.Close()
 	}
 }
 
-func TestCutShort(t *testing.T) {
-	d, first := lone()
-	defer d.Close()
-	defer d.leave(first)
-	whole := session()
-	for n := range whole {
-		v := newViewer(d, nil)
-		if _, err := d.join(v); err != nil {
-			t.Fatal(err)
-		}
-		err := v.readAll(rfb.NewClientReader(bytes.NewReader(whole[:n])))
-		if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("after %d bytes: %v", n, err)
-		}
-		d.leave(v)
-	}
-}
-
-func TestUnknownMessageEndsTheSession(t *testing.T) {
-	w := watch(t, still(t, Options{Width: 320, Height: 200}))
-	w.send([]byte{99})
-	var unknown *rfb.UnknownMessage
-	if err := w.ended(); !errors.As(err, &unknown) {
-		t.Errorf("%v", err)
-	}
-}
-
-// Whatever a viewer sends, what is remembered of it stays within its bounds and
-// what the writer makes of it is a whole update.
+// Whatever a viewer sends, what is remembered of it stays within its bounds.
 func FuzzMessages(f *testing.F) {
 	whole := session()
 	f.Add(whole)
 	f.Add(whole[20:])
-	f.Add([]byte{rfb.MsgSetDesktopSize, 0, 1, 64, 0, 200, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 64, 0, 200, 0, 0, 0, 0})
 	f.Add([]byte{rfb.MsgQEMU, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, rfb.MsgPointerEvent, 255, 255, 255, 255, 255})
-	d, v := lone()
-	f.Cleanup(func() {
-		d.leave(v)
-		d.Close()
-	})
-	e := newEncoder(&d.fb)
+	d := New(Options{Width: MinWidth, Height: MinHeight, Still: true})
+	f.Cleanup(d.Close)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := v.readAll(rfb.NewClientReader(bytes.NewReader(b))); err == nil {
-			t.Error("no end")
-		}
-		d.mu.Lock()
-		in, size := d.input, d.size
-		if len(in.keys) > maxKeys || len(in.pointers) > 1 || len([]rune(in.clip.text)) > maxShown || len(d.text) > 2*maxClipboard {
+		_ = tell(d, b, func(r io.Reader) io.Reader { return r })
+		in, size := d.input, d.screen.Size()
+		if len(in.keys) > maxKeys || len(in.pointers) > 0 || len([]rune(in.clip.text)) > maxShown || len(d.screen.Text()) > 2*screen.MaxCutText {
 			t.Error("remembered without bound")
-		}
-		if p := in.pointers[0]; p != nil && (len(p.trail) > maxTrail || len(p.ripples) > maxRipples) {
-			t.Error("pointer remembered without bound")
 		}
 		if size.X < MinWidth || size.Y < MinHeight || size.X > MaxWidth || size.Y > MaxHeight {
 			t.Errorf("size %v", size)
-		}
-		d.mu.Unlock()
-		if j, ok := v.take(); ok {
-			e.out, e.conv = e.out[:0], j.conv
-			for _, r := range j.rects {
-				if !r.In(image.Rectangle{Max: j.size}) {
-					t.Errorf("rectangle %v outside of %v", r, j.size)
-				}
-			}
-			e.out = v.appendClipboard(e.out, j)
 		}
 	})
 }

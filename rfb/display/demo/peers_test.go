@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vncgate/rfb/display/screen/screentest"
 )
 
 // need returns where a program of another project is, or skips the test, which
@@ -61,7 +63,7 @@ func capture(t *testing.T, d *Display, file, program string, args ...string) ima
 	path := need(t, program)
 	file = filepath.Join(t.TempDir(), file)
 	args = append(args, fmt.Sprintf("127.0.0.1:%d", listen(t, d)-5900), file)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), screentest.Patience)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, path, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", program, err, out)
@@ -85,24 +87,25 @@ func apart(t *testing.T, d *Display, img image.Image) (most int, mean float64) {
 	eventually(t, "the viewer to leave", func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return len(d.conns) == 0
+		return d.viewers == 0
 	})
 	watch(t, d)
-	if img.Bounds().Size() != d.fb.size() {
+	shown := d.screen.Picture()
+	if img.Bounds().Size() != shown.Rect.Max {
 		t.Fatalf("the picture has %v", img.Bounds().Size())
 	}
 	sum := 0
-	for y := range d.fb.size().Y {
-		for x := range d.fb.size().X {
+	for y := range shown.Rect.Max.Y {
+		for x := range shown.Rect.Max.X {
 			r, g, b, _ := img.At(x, y).RGBA()
-			have := d.fb.img.RGBAAt(x, y)
+			have := shown.RGBAAt(x, y)
 			for _, diff := range [3]int{int(r>>8) - int(have.R), int(g>>8) - int(have.G), int(b>>8) - int(have.B)} {
 				diff = max(diff, -diff)
 				most, sum = max(most, diff), sum+diff
 			}
 		}
 	}
-	return most, float64(sum) / float64(3*len(d.fb.img.Pix)/4)
+	return most, float64(sum) / float64(3*len(shown.Pix)/4)
 }
 
 func TestGtkVnc(t *testing.T) {
@@ -123,8 +126,8 @@ func TestVncsnapshot(t *testing.T) {
 	}
 }
 
-// screen starts an X server and returns its name.
-func screen(t *testing.T) string {
+// xdisplay starts an X server and returns its name.
+func xdisplay(t *testing.T) string {
 	t.Helper()
 	path := need(t, "Xvfb")
 	r, w, err := os.Pipe()
@@ -136,7 +139,7 @@ func screen(t *testing.T) string {
 	x.ExtraFiles = []*os.File{w}
 	start(t, x)
 	_ = w.Close()
-	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(screentest.Patience))
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +162,7 @@ func start(t *testing.T, c *exec.Cmd) {
 // eventually waits until ok holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(screentest.Patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it did not happen: %s", what)
 		}
@@ -170,9 +173,9 @@ func TestTigerVNC(t *testing.T) {
 	viewer, tool, clip := need(t, "vncviewer"), need(t, "xdotool"), need(t, "xclip")
 	d := New(Options{Width: 800, Height: 600})
 	defer d.Close()
-	on := append(os.Environ(), "DISPLAY="+screen(t), "HOME="+t.TempDir())
+	on := append(os.Environ(), "DISPLAY="+xdisplay(t), "HOME="+t.TempDir())
 	run := func(path string, args ...string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), patience/5) // xclip waits for an owner that may not answer
+		ctx, cancel := context.WithTimeout(t.Context(), screentest.Patience/5) // xclip waits for an owner that may not answer
 		defer cancel()
 		c := exec.CommandContext(ctx, path, args...)
 		c.Env = on
@@ -213,7 +216,7 @@ func TestTigerVNC(t *testing.T) {
 	eventually(t, "its echo", func() bool { return run(clip, "-o", "-selection", "clipboard") == "echo: ünïcödé €" })
 
 	run(tool, "windowsize", window, "700", "500")
-	eventually(t, "another size", func() bool { return d.fb.size() == image.Pt(700, 500) })
+	eventually(t, "another size", func() bool { return d.screen.Size() == image.Pt(700, 500) })
 }
 
 // after does something each time before it looks whether it had its effect.

@@ -6,47 +6,48 @@ import (
 	"testing"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen/screentest"
 )
 
 func TestResize(t *testing.T) {
 	d := still(t, Options{Width: 480, Height: 300})
 	asks, other, old, rigid := watch(t, d), watch(t, d), watch(t, d), watch(t, d)
-	for _, w := range []*watcher{asks, other} {
-		w.encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
+	for _, w := range []*screentest.Watcher{asks, other} {
+		w.Encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
 	}
-	old.encodings(rfb.EncodingHextile, rfb.EncodingDesktopSize)
-	for _, w := range []*watcher{asks, other, old, rigid} {
-		w.picture()
-		w.request(true)
+	old.Encodings(rfb.EncodingHextile, rfb.EncodingDesktopSize)
+	for _, w := range []*screentest.Watcher{asks, other, old, rigid} {
+		w.Picture()
+		w.Request(true)
 	}
-	if len(asks.layouts) != 1 || asks.layouts[0].reason != rfb.ResizeByServer || len(asks.layouts[0].screens) != 1 {
-		t.Fatalf("at first: %v", asks.layouts)
+	if len(asks.Layouts) != 1 || asks.Layouts[0].Reason != rfb.ResizeByServer || len(asks.Layouts[0].Screens) != 1 {
+		t.Fatalf("at first: %v", asks.Layouts)
 	}
 	screens := []rfb.Screen{{ID: 7, W: 200, H: 320, Flags: 1}, {ID: 9, X: 200, W: 160, H: 320}}
-	asks.send(rfb.AppendSetDesktopSize(nil, 360, 320, screens...))
-	for w, reason := range map[*watcher]int{asks: rfb.ResizeByClient, other: rfb.ResizeByOther} {
-		w.update()
-		want := layoutNote{reason, rfb.ResizeOK, 360, 320, screens}
-		if got := w.layouts[len(w.layouts)-1]; fmt.Sprint(got) != fmt.Sprint(want) {
+	asks.Send(rfb.AppendSetDesktopSize(nil, 360, 320, screens...))
+	for w, reason := range map[*screentest.Watcher]int{asks: rfb.ResizeByClient, other: rfb.ResizeByOther} {
+		w.Update()
+		want := screentest.Layout{Reason: reason, Status: rfb.ResizeOK, W: 360, H: 320, Screens: screens}
+		if got := w.Layouts[len(w.Layouts)-1]; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("told %v, not %v", got, want)
 		}
 	}
-	old.update()
-	rigid.update()
-	for _, w := range []*watcher{asks, other, old} {
-		if w.size != image.Pt(360, 320) {
-			t.Fatalf("size %v", w.size)
+	old.Update()
+	rigid.Update()
+	for _, w := range []*screentest.Watcher{asks, other, old} {
+		if w.Size != image.Pt(360, 320) {
+			t.Fatalf("size %v", w.Size)
 		}
 		// An incremental request is enough: all of it is new.
-		w.request(true)
-		w.update()
-		if diff := differs(w.pix, want(d.fb.img, newEncoder(&d.fb).conv), 360); !diff.Empty() {
+		w.Request(true)
+		w.Update()
+		if diff := screentest.Differs(w.Pix, screentest.Want(d.screen.Picture(), w.Format), 360); !diff.Empty() {
 			t.Errorf("differs in %v", diff)
 		}
 	}
 	// One that cannot be told keeps its size; what is gone is black.
-	rigid.picture()
-	if at := func(x, y int) uint32 { return rigid.pix[y*480+x] }; at(359, 299) == 0 || at(360, 0) != 0 {
+	rigid.Picture()
+	if at := func(x, y int) uint32 { return rigid.Pix[y*480+x] }; at(359, 299) == 0 || at(360, 0) != 0 {
 		t.Error("the picture of a viewer that knows no sizes is wrong")
 	}
 }
@@ -70,16 +71,16 @@ func TestResizeRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := still(t, Options{Width: MinWidth, Height: MinHeight})
 			w := watch(t, d)
-			w.encodings(rfb.EncodingRaw, rfb.EncodingExtendedDesktopSize)
-			w.picture()
-			w.request(true)
-			w.send(rfb.AppendSetDesktopSize(nil, c.w, c.h, c.screens...))
-			w.update()
-			got := w.layouts[len(w.layouts)-1]
-			if got.reason != rfb.ResizeByClient || got.status != c.status || got.w != MinWidth || got.h != MinHeight {
+			w.Encodings(rfb.EncodingRaw, rfb.EncodingExtendedDesktopSize)
+			w.Picture()
+			w.Request(true)
+			w.Send(rfb.AppendSetDesktopSize(nil, c.w, c.h, c.screens...))
+			w.Update()
+			got := w.Layouts[len(w.Layouts)-1]
+			if got.Reason != rfb.ResizeByClient || got.Status != c.status || got.W != MinWidth || got.H != MinHeight {
 				t.Errorf("told %v", got)
 			}
-			if w.picture(); w.layouts[len(w.layouts)-1].status != rfb.ResizeOK {
+			if w.Picture(); w.Layouts[len(w.Layouts)-1].Status != rfb.ResizeOK {
 				t.Error("the refusal was repeated")
 			}
 		})
@@ -91,14 +92,14 @@ func TestResizeRefused(t *testing.T) {
 func TestResizeBeforeAnnouncement(t *testing.T) {
 	d := still(t, Options{})
 	a, b := watch(t, d), watch(t, d)
-	a.encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
-	a.send(rfb.AppendSetDesktopSize(nil, 500, 400, rfb.Screen{W: 500, H: 400}))
-	if a.picture(); a.size != image.Pt(500, 400) {
-		t.Errorf("the first has %v", a.size)
+	a.Encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
+	a.Send(rfb.AppendSetDesktopSize(nil, 500, 400, rfb.Screen{W: 500, H: 400}))
+	if a.Picture(); a.Size != image.Pt(500, 400) {
+		t.Errorf("the first has %v", a.Size)
 	}
-	b.picture()
-	b.encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
-	if b.picture(); b.size != image.Pt(500, 400) {
-		t.Errorf("the second has %v", b.size)
+	b.Picture()
+	b.Encodings(rfb.EncodingZRLE, rfb.EncodingExtendedDesktopSize)
+	if b.Picture(); b.Size != image.Pt(500, 400) {
+		t.Errorf("the second has %v", b.Size)
 	}
 }

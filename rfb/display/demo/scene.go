@@ -5,6 +5,8 @@ import (
 	"image/color"
 	"math"
 	"time"
+
+	"vncgate/rfb/display/screen"
 )
 
 // The colours of the picture.
@@ -45,11 +47,11 @@ type scene struct {
 	layout
 	*canvas
 	backdrop *image.RGBA
-	dirty    region // what the last picture has painted over the backdrop
+	dirty    screen.Region // what the last picture has painted over the backdrop
 }
 
 func newScene(size image.Point, f fonts) *scene {
-	s := &scene{layout: newLayout(size, f), canvas: newCanvas(size), dirty: newRegion(size)}
+	s := &scene{layout: newLayout(size, f), canvas: newCanvas(size), dirty: screen.NewRegion(size)}
 	s.paintSky()
 	s.paintFixtures()
 	s.backdrop = image.NewRGBA(s.img.Rect)
@@ -59,9 +61,9 @@ func newScene(size image.Point, f fonts) *scene {
 
 // paint draws the picture of a moment; touched is where it may differ from the
 // one before.
-func (s *scene) paint(m moment) (touched *region) {
+func (s *scene) paint(m moment) (touched *screen.Region) {
 	s.restore()
-	s.touched.clear()
+	s.touched.Clear()
 	s.paintShapes(m.elapsed.Seconds())
 	s.paintOrbits(m.elapsed.Seconds(), false)
 	s.paintDial(m.now)
@@ -70,25 +72,19 @@ func (s *scene) paint(m moment) (touched *region) {
 	s.paintCards(m)
 	s.paintNotice(m)
 	s.paintPointers(m)
-	all := newRegion(s.dirty.size)
-	all.addAll(&s.dirty)
-	all.addAll(&s.touched)
+	all := screen.NewRegion(s.img.Rect.Max)
+	all.AddAll(&s.dirty)
+	all.AddAll(&s.touched)
 	s.dirty, s.touched = s.touched, s.dirty
 	return &all
 }
 
 // restore brings back the backdrop where the last picture covered it.
 func (s *scene) restore() {
-	for y := range tiles(s.dirty.size.Y) {
-		for x := range s.dirty.cols {
-			if !s.dirty.has(x, y) {
-				continue
-			}
-			r := tileRect(x, y).Intersect(s.img.Rect)
-			for line := r.Min.Y; line < r.Max.Y; line++ {
-				from, to := s.img.PixOffset(r.Min.X, line), s.img.PixOffset(r.Max.X, line)
-				copy(s.img.Pix[from:to], s.backdrop.Pix[from:to])
-			}
+	for r := range s.dirty.Tiles() {
+		for line := r.Min.Y; line < r.Max.Y; line++ {
+			from, to := s.img.PixOffset(r.Min.X, line), s.img.PixOffset(r.Max.X, line)
+			copy(s.img.Pix[from:to], s.backdrop.Pix[from:to])
 		}
 	}
 }

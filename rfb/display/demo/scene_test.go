@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vncgate/rfb/display/screen"
 )
 
 // busy is a moment with something in every corner.
@@ -35,9 +37,9 @@ func TestPaintAnySize(t *testing.T) {
 		before := slices.Clone(s.img.Pix)
 		touched := s.paint(busy(size))
 		for y := range size.Y {
-			for x := 0; x < size.X; x += tileSize {
-				from, to := s.img.PixOffset(x, y), s.img.PixOffset(min(x+tileSize, size.X), y)
-				if !touched.has(x/tileSize, y/tileSize) && !slices.Equal(before[from:to], s.img.Pix[from:to]) {
+			for x := 0; x < size.X; x += screen.TileSize {
+				from, to := s.img.PixOffset(x, y), s.img.PixOffset(min(x+screen.TileSize, size.X), y)
+				if !touched.Contains(image.Pt(x, y)) && !slices.Equal(before[from:to], s.img.Pix[from:to]) {
 					t.Fatalf("%v: tile at %d,%d changed untouched", size, x, y)
 				}
 			}
@@ -106,14 +108,14 @@ func BenchmarkPaint(b *testing.B) {
 	for name, m := range map[string]moment{"calm": {input: newInput(), rate: 30}, "busy": busy(size)} {
 		b.Run(name, func(b *testing.B) {
 			s := newScene(size, loadFonts())
-			var fb framebuffer
+			shown := screen.New(screen.Options{Size: size})
 			all := m.input
 			for b.Loop() {
 				m.input = all.copy(m.now)
 				m.elapsed += time.Second / 30
 				m.now = m.now.Add(time.Second / 30)
 				m.frame++
-				fb.publish(s.img, s.paint(m))
+				shown.Show(s.img, s.paint(m))
 			}
 		})
 	}

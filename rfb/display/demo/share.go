@@ -7,62 +7,48 @@ import (
 	"time"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen"
 )
 
-// join makes v one of the viewers and returns what it is told of the desktop.
-func (d *Display) join(v *viewer) (rfb.ServerInit, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return rfb.ServerInit{}, ErrClosed
-	}
-	if len(d.viewers) >= d.options.MaxViewers {
-		return rfb.ServerInit{}, errFull // several were let in at once
-	}
-	for d.viewers[v.id] != nil {
-		v.id++
-	}
-	d.viewers[v.id] = v
-	name := d.name()
-	v.start(d.size, d.screens, name)
-	d.announce()
-	if !d.options.Still && d.stop == nil {
-		d.stop = make(chan struct{})
-		d.serving.Add(1)
-		go d.animate(d.stop)
-	}
-	return rfb.ServerInit{
-		Width: uint16(d.size.X), Height: uint16(d.size.Y), Format: rfb.Format32(), Name: name,
-	}, nil
+// join has the painter paint, for one viewer more.
+func (d *Display) join(int) {
+	d.crowd(1)
+	d.refresh()
 }
 
-// leave forgets v. The last one to leave stops the painter.
-func (d *Display) leave(v *viewer) {
+// leave forgets a viewer. The last one to leave stops the painter.
+func (d *Display) leave(viewer int) {
 	d.mu.Lock()
-	delete(d.viewers, v.id)
-	d.input.leave(v.id)
-	d.announce()
-	if len(d.viewers) == 0 && d.stop != nil {
+	d.input.leave(viewer)
+	d.mu.Unlock()
+	d.crowd(-1)
+	d.changed()
+}
+
+// crowd counts a viewer in or out, tells everyone the desktop's name, and has
+// the painter work as long as there are any.
+func (d *Display) crowd(more int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.viewers += more
+	d.screen.Rename(d.name())
+	switch {
+	case d.viewers > 0 && d.stop == nil && !d.options.Still:
+		d.stop = make(chan struct{})
+		d.drawing.Add(1)
+		go d.animate(d.stop)
+	case d.viewers == 0 && d.stop != nil:
 		close(d.stop)
 		d.stop = nil
 	}
-	d.mu.Unlock()
-	d.changed()
 }
 
 // name is the desktop's name. The caller holds the lock.
 func (d *Display) name() string {
-	if len(d.viewers) < 2 {
+	if d.viewers < 2 {
 		return d.options.Name
 	}
-	return fmt.Sprintf("%s (%s)", d.options.Name, count(len(d.viewers), "viewer"))
-}
-
-// announce tells everyone the desktop's name. The caller holds the lock.
-func (d *Display) announce() {
-	for _, v := range d.viewers {
-		v.renamed(d.name())
-	}
+	return fmt.Sprintf("%s (%s)", d.options.Name, count(d.viewers, "viewer"))
 }
 
 // refresh paints a picture at once: the first one, or one with a new viewer.
@@ -70,10 +56,7 @@ func (d *Display) refresh() {
 	d.painting.Lock()
 	defer d.painting.Unlock()
 	if d.scene == nil {
-		d.mu.Lock()
-		size := d.size
-		d.mu.Unlock()
-		d.scene = newScene(size, d.fonts)
+		d.scene = newScene(d.screen.Size(), d.fonts)
 		d.mu.Lock()
 		d.bell = d.scene.bell
 		d.mu.Unlock()
@@ -84,31 +67,19 @@ func (d *Display) refresh() {
 // animate paints at the frame rate until stop is closed, as long as someone
 // waits for a picture.
 func (d *Display) animate(stop <-chan struct{}) {
-	defer d.serving.Done()
+	defer d.drawing.Done()
 	tick := time.NewTicker(time.Second / time.Duration(d.options.FrameRate))
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if d.watched() {
+			if d.screen.Watched() {
 				d.refresh()
 			}
 		case <-stop:
 			return
 		}
 	}
-}
-
-// watched reports whether any viewer waits for a picture.
-func (d *Display) watched() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, v := range d.viewers {
-		if v.watches() {
-			return true
-		}
-	}
-	return false
 }
 
 // changed brings what viewers have sent into the picture. A display that moves
@@ -119,26 +90,15 @@ func (d *Display) changed() {
 	}
 }
 
-// paint paints the picture of this moment and tells the viewers where it
-// differs from the last one. The caller holds the painting lock.
-func (d *Display) paint() {
-	changed := d.fb.publish(d.scene.img, d.scene.paint(d.moment()))
-	if changed.empty() {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, v := range d.viewers {
-		v.damaged(&changed)
-	}
-}
+// paint shows the picture of this moment. The caller holds the painting lock.
+func (d *Display) paint() { d.screen.Show(d.scene.img, d.scene.paint(d.moment())) }
 
 // moment gathers what the next picture shows.
 func (d *Display) moment() moment {
 	now := d.options.Clock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	m := moment{now: now, viewers: len(d.viewers), input: d.input.copy(now)}
+	m := moment{now: now, viewers: d.viewers, input: d.input.copy(now)}
 	if !d.options.Still {
 		d.frame++
 		m.frame, m.elapsed, m.rate = d.frame, now.Sub(d.began), d.options.FrameRate
@@ -168,12 +128,12 @@ const (
 )
 
 // key acts on a key. Control and G, which is BEL in ASCII, rings the bell.
-func (d *Display) key(k keyPress) {
+func (d *Display) key(viewer int, k screen.Key) {
 	ring := false
 	d.do(func(in *input) {
-		in.key(k)
-		ring = k.down && k.sym == keysymG &&
-			(in.holds(k.viewer, keysymControlL) || in.holds(k.viewer, keysymControlR))
+		in.key(keyPress{viewer: viewer, down: k.Down, sym: k.Sym, code: k.Code})
+		ring = k.Down && k.Sym == keysymG &&
+			(in.holds(viewer, keysymControlL) || in.holds(viewer, keysymControlR))
 	})
 	if ring {
 		d.ring()
@@ -195,39 +155,33 @@ func (d *Display) point(viewer int, at image.Point, buttons uint16) {
 
 // ring rings the bell at every viewer.
 func (d *Display) ring() {
+	d.screen.Bell()
 	d.mu.Lock()
-	n := len(d.viewers)
-	for _, v := range d.viewers {
-		v.post(func(p *pending) { p.bell = true })
-	}
+	n := d.viewers
 	d.mu.Unlock()
 	d.tell("The bell rang at " + count(n, "viewer") + ".")
 }
 
-// paste shows a text that a viewer sent and sends it back, to all of them.
-func (d *Display) paste(text string) {
-	d.do(func(in *input) {
-		in.paste(text)
-		if text == "" || strings.HasPrefix(text, echoPrefix) {
-			return
-		}
-		d.text = echoPrefix + text
-		for _, v := range d.viewers {
-			v.post(func(p *pending) { p.cutText = true })
-		}
-	})
-}
+// echoPrefix is put before a text that is sent back. A text that has it already
+// is not sent again: viewers that share a clipboard would pass it around for
+// ever.
+const echoPrefix = "echo: "
 
-// clipboard is the text there is to send.
-func (d *Display) clipboard() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.text
+// cutText shows a text that a viewer sent and sends it back, to all of them.
+func (d *Display) cutText(_ int, text string, length int, ok bool) {
+	if !ok {
+		d.tell(fmt.Sprintf("A text of %d bytes is more than the demo keeps.", length))
+		return
+	}
+	d.do(func(in *input) { in.paste(text) })
+	if text != "" && !strings.HasPrefix(text, echoPrefix) {
+		d.screen.CutText(echoPrefix + text)
+	}
 }
 
 // power shows that a viewer asked for the power to go (rfbproto, "xvp Client
 // Message"). A demo has none to switch.
-func (d *Display) power(code byte) {
+func (d *Display) power(_ int, code byte) {
 	what := ""
 	switch code {
 	case rfb.XvpShutdown:

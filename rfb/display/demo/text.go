@@ -130,7 +130,7 @@ func (c *canvas) text(t *typeface, x, y float32, s string, col color.RGBA) float
 		if g.mask != nil {
 			at := g.mask.Rect.Add(image.Pt((dot + 32).Floor(), base))
 			draw.DrawMask(c.img, at, ink, image.Point{}, g.mask, g.mask.Rect.Min, draw.Over)
-			c.touched.add(at)
+			c.touched.Add(at)
 		}
 		dot += g.advance
 	}

@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"encoding/binary"
@@ -31,7 +31,7 @@ func (v *viewer) handle(msg []byte) error {
 	case rfb.MsgSetPixelFormat:
 		f, err := rfb.ParsePixelFormat(msg[4:])
 		if err != nil {
-			return fmt.Errorf("demo: %w", err)
+			return fmt.Errorf("screen: %w", err)
 		}
 		return v.setFormat(f)
 	case rfb.MsgSetEncodings:
@@ -43,21 +43,30 @@ func (v *viewer) handle(msg []byte) error {
 	case rfb.MsgFramebufferUpdateRequest:
 		v.request(image.Rect(u16(2), u16(4), u16(2)+u16(6), u16(4)+u16(8)), msg[1] != 0)
 	case rfb.MsgKeyEvent:
-		v.display.key(keyPress{viewer: v.id, down: msg[1] != 0, sym: u32(4)})
+		v.input().key(v.id, Key{Down: msg[1] != 0, Sym: u32(4)})
 	case rfb.MsgPointerEvent:
-		v.display.point(v.id, image.Pt(u16(2), u16(4)), buttons(msg))
+		v.input().pointer(v.id, image.Pt(u16(2), u16(4)), buttons(msg))
 	case rfb.MsgClientCutText:
 		return v.cutText(msg)
 	case rfb.MsgXvp:
-		v.display.power(msg[3])
+		v.input().power(v.id, msg[3])
 	case rfb.MsgSetDesktopSize:
-		v.display.setDesktopSize(v, image.Pt(u16(2), u16(4)), rfb.ParseScreens(msg[8:]))
+		v.askSize(image.Pt(u16(2), u16(4)), rfb.ParseScreens(msg[8:]))
 	case rfb.MsgQEMU:
 		if msg[1] == rfb.QEMUKeyEvent {
-			v.display.key(keyPress{viewer: v.id, down: u16(2) != 0, sym: u32(4), code: u32(8)})
+			v.input().key(v.id, Key{Down: u16(2) != 0, Sym: u32(4), Code: u32(8)})
 		}
 	}
 	return nil
+}
+
+// askSize passes a SetDesktopSize on.
+func (v *viewer) askSize(size image.Point, screens []rfb.Screen) {
+	if ask := v.input().Resize; ask != nil {
+		ask(v.id, size, screens)
+		return
+	}
+	v.post(func(p *pending) { p.layout, p.reason, p.status = true, rfb.ResizeByClient, rfb.ResizeProhibited })
 }
 
 // buttons is the mask of a PointerEvent. In one of seven bytes, bit 7 of the
@@ -69,18 +78,4 @@ func buttons(msg []byte) uint16 {
 		mask = mask&0x7f | uint16(msg[6])<<7
 	}
 	return mask
-}
-
-// cutText acts on a ClientCutText of either kind.
-func (v *viewer) cutText(msg []byte) error {
-	if c, ok := rfb.ParseClipboard(msg); ok {
-		return v.clipboard(c)
-	}
-	text, _ := rfb.CutText(msg)
-	if len(text) > maxClipboard {
-		v.display.tell(fmt.Sprintf("A text of %d bytes is more than the demo keeps.", len(text)))
-		return nil
-	}
-	v.display.paste(text)
-	return nil
 }

@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"image"
@@ -46,8 +46,8 @@ func due(v *viewer) (job, bool) {
 
 func TestUpdatesAnswerRequests(t *testing.T) {
 	whole := image.Rect(0, 0, 320, 200)
-	v := newViewer(nil, nil)
-	v.start(whole.Max, oneScreen(whole.Max), "name")
+	v := newViewer(open(nil), nil)
+	v.start(whole.Max, OneScreen(whole.Max), "name", nil)
 	if _, ok := due(v); ok {
 		t.Fatal("an update that nobody asked for")
 	}
@@ -59,8 +59,8 @@ func TestUpdatesAnswerRequests(t *testing.T) {
 	if _, ok := due(v); ok {
 		t.Fatal("an update without a change")
 	}
-	changed := newRegion(whole.Max)
-	changed.add(image.Rect(0, 0, 10, 10))
+	changed := NewRegion(whole.Max)
+	changed.Add(image.Rect(0, 0, 10, 10))
 	v.damaged(&changed)
 	if j, ok := due(v); !ok || !slices.Equal(j.rects, []image.Rectangle{tileRect(0, 0)}) {
 		t.Fatalf("a change has %v", j.rects)
@@ -84,8 +84,8 @@ func TestUpdatesAnswerRequests(t *testing.T) {
 }
 
 func TestMessagesNeedNoRequest(t *testing.T) {
-	v := newViewer(nil, nil)
-	v.start(image.Pt(320, 200), nil, "name")
+	v := newViewer(open(nil), nil)
+	v.start(image.Pt(320, 200), nil, "name", dot())
 	v.setEncodings([]rfb.Encoding{rfb.EncodingXvp, rfb.EncodingExtendedClipboard, rfb.EncodingCursor})
 	v.post(func(p *pending) { p.bell = true })
 	j, ok := v.take()
@@ -104,5 +104,20 @@ func TestMessagesNeedNoRequest(t *testing.T) {
 	v.request(image.Rect(0, 0, 320, 200), true)
 	if j, ok := due(v); !ok || j.todo.xvp || !j.todo.cursor || len(j.rects) != 0 {
 		t.Fatalf("the same again: %+v", j.todo)
+	}
+}
+
+// Where nobody is told of a thing, viewers are not offered it.
+func TestWhatIsNotOffered(t *testing.T) {
+	v := newViewer(New(Options{}), nil)
+	v.start(image.Pt(320, 200), nil, "name", nil)
+	v.setEncodings([]rfb.Encoding{
+		rfb.EncodingXvp, rfb.EncodingExtendedClipboard, rfb.EncodingCursor,
+		rfb.EncodingExtendedKeyEvent, rfb.EncodingExtendedMouseButtons,
+	})
+	v.request(image.Rect(0, 0, 320, 200), true)
+	j, ok := v.take()
+	if !ok || j.todo.messages() || j.rectangles() != 0 {
+		t.Errorf("%+v", j.todo)
 	}
 }

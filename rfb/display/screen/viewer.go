@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"errors"
@@ -18,12 +18,13 @@ import (
 const writeLimit = time.Minute
 
 // A viewer is one connection: a goroutine reads its messages, another writes
-// what they and the painter left to do. What waits for the writer is a fixed
+// what they and the painter leave to do. What waits for the writer is a fixed
 // set of marks and a region, so a viewer that does not read holds up nobody and
 // costs no memory.
 type viewer struct {
-	display *Display
-	id      int // the lowest that was free
+	screen  *Screen
+	id      int  // the lowest that was free
+	started bool // it has been told of the desktop; the screen's lock
 	conn    net.Conn
 	wake    chan struct{} // holds one token: look at the fields below
 	gone    chan struct{} // closed when the reader ended
@@ -33,12 +34,13 @@ type viewer struct {
 	encoding rfb.Encoding // of pixels
 	features features
 	size     image.Point  // that the viewer knows
-	target   image.Point  // that the display has
-	screens  []rfb.Screen // of the display
-	damage   region       // of size
+	target   image.Point  // that the desktop has
+	screens  []rfb.Screen // of the desktop
+	damage   Region       // of size
 	wanted   image.Rectangle
-	name     string // of the desktop
-	told     string // the name that the viewer knows
+	name     string  // of the desktop
+	told     string  // the name that the viewer knows
+	cursor   *Cursor // nil: there is none to tell of
 	todo     pending
 }
 
@@ -48,6 +50,8 @@ type features struct {
 	cursor, cursorWithAlpha                       bool
 	keyEvents, mouseButtons, xvp, clipboard       bool
 }
+
+func (f *features) hasCursor() bool { return f.cursor || f.cursorWithAlpha }
 
 // pending are things to send that do not add up: each is due or not.
 type pending struct {
@@ -61,23 +65,27 @@ type pending struct {
 	reason, status                  uint16 // with these in place of x and y
 }
 
-func newViewer(d *Display, c net.Conn) *viewer {
+func newViewer(s *Screen, c net.Conn) *viewer {
 	conv, err := newConverter(rfb.Format32())
 	if err != nil {
-		panic("demo: internal error: " + err.Error())
+		panic("screen: internal error: " + err.Error())
 	}
 	return &viewer{
-		display: d, conn: c, conv: conv, encoding: rfb.EncodingRaw,
+		screen: s, conn: c, conv: conv, encoding: rfb.EncodingRaw,
 		wake: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 }
 
-// start says what the viewer was told in ServerInit: all of it is to be sent.
-func (v *viewer) start(size image.Point, screens []rfb.Screen, name string) {
+// start says what the viewer is told in ServerInit: all of it is to be sent. The
+// caller holds the screen's lock.
+func (v *viewer) start(size image.Point, screens []rfb.Screen, name string, c *Cursor) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.started, v.cursor = true, c
 	v.size, v.target, v.screens = size, size, screens
 	v.name, v.told = name, name
-	v.damage = newRegion(size)
-	v.damage.add(image.Rectangle{Max: size})
+	v.damage = NewRegion(size)
+	v.damage.Add(image.Rectangle{Max: size})
 }
 
 // run serves the viewer until it leaves or breaks the rules, and closes its
@@ -109,7 +117,7 @@ func left(err error) bool {
 
 // writeAll sends what becomes due until the reader has ended.
 func (v *viewer) writeAll(done chan<- error) {
-	e := newEncoder(&v.display.fb)
+	e := newEncoder(&v.screen.fb)
 	for {
 		if j, ok := v.take(); ok {
 			if err := v.send(e, j); err != nil {
@@ -144,10 +152,13 @@ func (v *viewer) rouse() {
 	}
 }
 
+// input is what is told of the viewer's doings.
+func (v *viewer) input() *Input { return &v.screen.options.Input }
+
 // damaged notes that part of the picture changed.
-func (v *viewer) damaged(changed *region) {
+func (v *viewer) damaged(changed *Region) {
 	v.mu.Lock()
-	v.damage.addAll(changed)
+	v.damage.AddAll(changed)
 	v.mu.Unlock()
 	v.rouse()
 }
@@ -167,13 +178,22 @@ func (v *viewer) renamed(name string) {
 	v.rouse()
 }
 
-// resized notes the display's new size, for one of the reasons of rfbproto's
+// pointed notes another cursor.
+func (v *viewer) pointed(c *Cursor) {
+	v.mu.Lock()
+	v.cursor = c
+	v.todo.cursor = c != nil && v.features.hasCursor()
+	v.mu.Unlock()
+	v.rouse()
+}
+
+// resized notes the desktop's new size, for one of the reasons of rfbproto's
 // "ExtendedDesktopSize Pseudo-Encoding".
 func (v *viewer) resized(size image.Point, screens []rfb.Screen, reason uint16) {
 	v.mu.Lock()
 	v.target, v.screens = size, screens
 	v.todo.layout, v.todo.reason, v.todo.status = true, reason, rfb.ResizeOK
-	v.damage.add(image.Rectangle{Max: v.size})
+	v.damage.Add(image.Rectangle{Max: v.size})
 	v.mu.Unlock()
 	v.rouse()
 }
@@ -184,7 +204,7 @@ func (v *viewer) request(r image.Rectangle, incremental bool) {
 	r = r.Intersect(image.Rectangle{Max: v.size})
 	v.wanted = v.wanted.Union(r)
 	if !incremental {
-		v.damage.add(r)
+		v.damage.Add(r)
 		if !v.todo.layout {
 			v.todo.layout, v.todo.reason, v.todo.status = true, rfb.ResizeByServer, rfb.ResizeOK
 		}
@@ -202,8 +222,8 @@ func (v *viewer) setFormat(f rfb.PixelFormat) error {
 	v.mu.Lock()
 	v.conv = c
 	v.todo.colourMap = !f.TrueColour
-	v.todo.cursor = v.features.cursor || v.features.cursorWithAlpha
-	v.damage.add(image.Rectangle{Max: v.size})
+	v.todo.cursor = v.cursor != nil && v.features.hasCursor()
+	v.damage.Add(image.Rectangle{Max: v.size})
 	v.mu.Unlock()
 	return nil
 }
@@ -211,18 +231,20 @@ func (v *viewer) setFormat(f rfb.PixelFormat) error {
 // setEncodings notes a SetEncodings, and that what the viewer has just said it
 // understands is to be announced.
 func (v *viewer) setEncodings(list []rfb.Encoding) {
-	has := func(e rfb.Encoding) bool { return slices.Contains(list, e) }
+	has, in := func(e rfb.Encoding) bool { return slices.Contains(list, e) }, v.input()
 	now := features{
 		desktopSize: has(rfb.EncodingDesktopSize), extendedDesktopSize: has(rfb.EncodingExtendedDesktopSize),
 		desktopName: has(rfb.EncodingDesktopName),
 		cursor:      has(rfb.EncodingCursor), cursorWithAlpha: has(rfb.EncodingCursorWithAlpha),
-		keyEvents: has(rfb.EncodingExtendedKeyEvent), mouseButtons: has(rfb.EncodingExtendedMouseButtons),
-		xvp: has(rfb.EncodingXvp), clipboard: has(rfb.EncodingExtendedClipboard),
+		keyEvents:    in.Key != nil && has(rfb.EncodingExtendedKeyEvent),
+		mouseButtons: in.Pointer != nil && has(rfb.EncodingExtendedMouseButtons),
+		xvp:          in.Power != nil && has(rfb.EncodingXvp),
+		clipboard:    in.CutText != nil && has(rfb.EncodingExtendedClipboard),
 	}
 	v.mu.Lock()
 	old, p := v.features, &v.todo
 	v.encoding, v.features = bestEncoding(list), now
-	p.cursor = now.cursor || now.cursorWithAlpha
+	p.cursor = v.cursor != nil && now.hasCursor()
 	p.keyEvents = p.keyEvents || now.keyEvents && !old.keyEvents
 	p.mouseButtons = p.mouseButtons || now.mouseButtons && !old.mouseButtons
 	p.xvp = p.xvp || now.xvp && !old.xvp

@@ -1,10 +1,11 @@
-package demo
+package screen
 
 import (
 	"bytes"
 	"testing"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen/screentest"
 )
 
 func TestPixelsOnTheWire(t *testing.T) {
@@ -20,7 +21,7 @@ func TestPixelsOnTheWire(t *testing.T) {
 		"rgb332":    {[]byte{0xf0}, []byte{0xf0}},
 		"rgb111":    {[]byte{0x06}, []byte{0x06}},
 	} {
-		conv, err := newConverter(formats[name])
+		conv, err := newConverter(screentest.Formats()[name])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package demo
+package screen
 
 // paletteSlots is the size of the hash table under a palette: a power of two,
 // sparse enough that a look-up ends after a step or two.

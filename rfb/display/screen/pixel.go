@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"encoding/binary"
@@ -29,11 +29,11 @@ type converter struct {
 // and becomes bgr233.
 func newConverter(f rfb.PixelFormat) (*converter, error) {
 	if err := f.Valid(); err != nil {
-		return nil, fmt.Errorf("demo: %w", err)
+		return nil, fmt.Errorf("screen: %w", err)
 	}
 	if !f.TrueColour {
 		if f.BitsPerPixel != 8 {
-			return nil, fmt.Errorf("demo: colour map with %d bits per pixel", f.BitsPerPixel)
+			return nil, fmt.Errorf("screen: colour map with %d bits per pixel", f.BitsPerPixel)
 		}
 		f = bgr233()
 	}

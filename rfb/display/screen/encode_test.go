@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"bytes"
@@ -9,21 +9,8 @@ import (
 	"testing"
 
 	"vncgate/rfb"
+	"vncgate/rfb/display/screen/screentest"
 )
-
-// formats are what viewers are known to ask for, and what they might.
-var formats = map[string]rfb.PixelFormat{
-	"rgb888":    rfb.Format32(),
-	"bgr888":    {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, GreenShift: 8, BlueShift: 16},
-	"rgb888 be": {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 16, GreenShift: 8},
-	"high":      {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
-	"high be":   {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
-	"deep":      {BitsPerPixel: 32, Depth: 30, TrueColour: true, RedMax: 1023, GreenMax: 1023, BlueMax: 1023, RedShift: 20, GreenShift: 10},
-	"rgb565":    {BitsPerPixel: 16, Depth: 16, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
-	"rgb565 be": {BitsPerPixel: 16, Depth: 16, BigEndian: true, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
-	"rgb332":    {BitsPerPixel: 8, Depth: 8, TrueColour: true, RedMax: 7, GreenMax: 7, BlueMax: 3, RedShift: 5, GreenShift: 2},
-	"rgb111":    {BitsPerPixel: 8, Depth: 3, TrueColour: true, RedMax: 1, GreenMax: 1, BlueMax: 1, RedShift: 2, GreenShift: 1},
-}
 
 // pictures are of odd sizes and drive every branch of the encoders.
 func pictures() map[string]*image.RGBA {
@@ -61,15 +48,8 @@ func pictures() map[string]*image.RGBA {
 	}
 }
 
-// want is img in a format, computed per pixel.
-func want(img *image.RGBA, c *converter) []uint32 {
-	pix := make([]uint32, len(img.Pix)/4)
-	c.row(pix, img.Pix)
-	return pix
-}
-
 func TestEncodingsRoundTrip(t *testing.T) {
-	for name, f := range formats {
+	for name, f := range screentest.Formats() {
 		conv, err := newConverter(f)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +59,7 @@ func TestEncodingsRoundTrip(t *testing.T) {
 				fb := &framebuffer{}
 				e := newEncoder(fb) // one stream for all pictures
 				e.conv = conv
-				dec := &decoder{format: f}
+				dec := &screentest.Decoder{Format: f}
 				for what, img := range pictures() {
 					fb.img, e.out = img, nil
 					e.rect(img.Rect, enc)
@@ -87,17 +67,17 @@ func TestEncodingsRoundTrip(t *testing.T) {
 						t.Fatalf("%s: %d bytes", what, len(e.out))
 					}
 					r := bytes.NewReader(e.out[12:])
-					dec.r = r
-					dec.resize(img.Rect.Max)
-					if err := dec.rect(img.Rect, enc); err != nil {
+					dec.R = r
+					dec.Resize(img.Rect.Max)
+					if err := dec.Rect(img.Rect, enc); err != nil {
 						t.Fatalf("%s: %v", what, err)
 					}
 					if r.Len() != 0 {
 						t.Errorf("%s: %d bytes left over", what, r.Len())
 					}
-					for i, v := range want(img, conv) {
-						if dec.pix[i] != v {
-							t.Fatalf("%s: pixel %d is %#x, not %#x", what, i, dec.pix[i], v)
+					for i, v := range screentest.Want(img, f) {
+						if dec.Pix[i] != v {
+							t.Fatalf("%s: pixel %d is %#x, not %#x", what, i, dec.Pix[i], v)
 						}
 					}
 				}
@@ -122,11 +102,11 @@ func TestEncodedSizeIsBounded(t *testing.T) {
 }
 
 func TestZRLECompresses(t *testing.T) {
-	fb := &framebuffer{img: newScene(image.Pt(640, 400), loadFonts()).img}
-	e := newEncoder(fb)
-	e.rect(fb.img.Rect, rfb.EncodingZRLE)
-	if len(e.out) > 640*400 {
-		t.Errorf("the backdrop takes %d bytes", len(e.out))
+	img := pictures()["rows"]
+	e := newEncoder(&framebuffer{img: img})
+	e.rect(img.Rect, rfb.EncodingZRLE)
+	if len(e.out) > len(img.Pix)/4 {
+		t.Errorf("rows take %d bytes", len(e.out))
 	}
 }
 
@@ -148,9 +128,12 @@ func TestBestEncoding(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	s := newScene(image.Pt(1280, 800), loadFonts())
-	s.paint(moment{input: newInput()})
-	fb := &framebuffer{img: s.img}
+	img := image.NewRGBA(image.Rect(0, 0, 1280, 800))
+	for i := range 1280 * 800 { // stripes, slopes, and a bit that is neither
+		x, y := i%1280, i/1280
+		copy(img.Pix[4*i:], []byte{byte(x / 40 * 9), byte(y / 4), byte(x * y >> 12), 255})
+	}
+	fb := &framebuffer{img: img}
 	for _, enc := range []rfb.Encoding{rfb.EncodingRaw, rfb.EncodingHextile, rfb.EncodingZRLE} {
 		b.Run(enc.String(), func(b *testing.B) {
 			e := newEncoder(fb)
@@ -158,7 +141,7 @@ func BenchmarkEncode(b *testing.B) {
 				e.out = e.out[:0]
 				e.rect(fb.img.Rect, enc)
 			}
-			b.SetBytes(int64(len(s.img.Pix)))
+			b.SetBytes(int64(len(img.Pix)))
 			b.ReportMetric(float64(len(e.out)), "wire-B")
 		})
 	}
@@ -169,6 +152,7 @@ func FuzzEncodings(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 1, 2, 3, 9}, uint8(3), uint8(0))
 	f.Add(bytes.Repeat([]byte{0, 0, 255, 7}, 900), uint8(70), uint8(4))
 	f.Add([]byte("a few letters make few colours, letters in runs aaaaaaaaaaaaaaaaaaaaaaaaa"), uint8(9), uint8(8))
+	formats := screentest.Formats()
 	var names []string
 	for name := range formats {
 		names = append(names, name)
@@ -184,17 +168,17 @@ func FuzzEncodings(f *testing.F) {
 		for i := range w * h {
 			copy(img.Pix[4*i:], []byte{colours[i], colours[i] << 3, 255 - colours[i], 255})
 		}
-		e, dec := newEncoder(&framebuffer{img: img}), &decoder{format: formats[names[int(format)%len(names)]]}
-		e.conv, _ = newConverter(dec.format)
-		dec.resize(img.Rect.Max)
+		e, dec := newEncoder(&framebuffer{img: img}), &screentest.Decoder{Format: formats[names[int(format)%len(names)]]}
+		e.conv, _ = newConverter(dec.Format)
+		dec.Resize(img.Rect.Max)
 		for _, enc := range []rfb.Encoding{rfb.EncodingHextile, rfb.EncodingZRLE, rfb.EncodingZRLE} {
 			e.out = e.out[:0]
 			e.rect(img.Rect, enc)
-			dec.r = bytes.NewReader(e.out[12:])
-			if err := dec.rect(img.Rect, enc); err != nil {
+			dec.R = bytes.NewReader(e.out[12:])
+			if err := dec.Rect(img.Rect, enc); err != nil {
 				t.Fatalf("%v: %v", enc, err)
 			}
-			if !slices.Equal(dec.pix, want(img, e.conv)) {
+			if !slices.Equal(dec.Pix, screentest.Want(img, dec.Format)) {
 				t.Fatalf("%v: other pixels", enc)
 			}
 		}

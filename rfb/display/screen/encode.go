@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ type encoder struct {
 func newEncoder(fb *framebuffer) *encoder {
 	c, err := newConverter(rfb.Format32())
 	if err != nil {
-		panic("demo: internal error: " + err.Error())
+		panic("screen: internal error: " + err.Error())
 	}
 	return &encoder{fb: fb, conv: c, pix: make([]uint32, chunkSide*chunkSide)}
 }

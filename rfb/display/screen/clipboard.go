@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"fmt"
@@ -7,14 +7,9 @@ import (
 	"vncgate/rfb"
 )
 
-// maxClipboard bounds a text that is kept and sent back, in bytes. Peers allow
-// between 256 KiB (TigerVNC) and 1 MiB (QEMU, libvncserver).
-const maxClipboard = 1 << 20
-
-// echoPrefix is put before a text that is sent back. A text that has it already
-// is not sent again: viewers that share a clipboard would pass it around for
-// ever.
-const echoPrefix = "echo: "
+// MaxCutText bounds a text of the clipboard, in bytes. Peers allow between 256
+// KiB (TigerVNC) and 1 MiB (QEMU, libvncserver).
+const MaxCutText = 1 << 20
 
 // clipboard acts on an extended ClientCutText (rfbproto, "Extended Clipboard
 // Pseudo-Encoding").
@@ -30,12 +25,26 @@ func (v *viewer) clipboard(c rfb.Clipboard) error {
 	case c.Flags&rfb.ClipboardRequest != 0 && text:
 		v.post(func(p *pending) { p.clipProvide = true })
 	case c.Flags&rfb.ClipboardProvide != 0 && text:
-		s, err := c.Text(maxClipboard)
+		s, err := c.Text(MaxCutText)
 		if err != nil {
-			return fmt.Errorf("demo: %w", err)
+			return fmt.Errorf("screen: %w", err)
 		}
-		v.display.paste(strings.ToValidUTF8(s, "\uFFFD"))
+		v.input().cutText(v.id, strings.ToValidUTF8(s, "\uFFFD"))
 	}
+	return nil
+}
+
+// cutText acts on a ClientCutText of either kind. What nobody is told of is not
+// looked into.
+func (v *viewer) cutText(msg []byte) error {
+	if v.input().CutText == nil {
+		return nil
+	}
+	if c, ok := rfb.ParseClipboard(msg); ok {
+		return v.clipboard(c)
+	}
+	text, _ := rfb.CutText(msg)
+	v.input().cutText(v.id, text)
 	return nil
 }
 
@@ -44,7 +53,7 @@ func (v *viewer) clipboard(c rfb.Clipboard) error {
 // that it is there.
 func (v *viewer) appendClipboard(b []byte, j job) []byte {
 	if j.todo.clipCaps {
-		b = rfb.AppendServerClipboard(b, rfb.ClipboardCapabilities(maxClipboard))
+		b = rfb.AppendServerClipboard(b, rfb.ClipboardCapabilities(MaxCutText))
 	}
 	if j.todo.clipRequest {
 		b = rfb.AppendServerClipboard(b, rfb.Clipboard{Flags: rfb.ClipboardRequest | rfb.ClipboardText})
@@ -52,7 +61,7 @@ func (v *viewer) appendClipboard(b []byte, j job) []byte {
 	if !j.todo.cutText && !j.todo.clipNotify && !j.todo.clipProvide {
 		return b
 	}
-	text := v.display.clipboard()
+	text := v.screen.Text()
 	switch {
 	case !j.can.clipboard:
 		return rfb.AppendServerCutText(b, text)

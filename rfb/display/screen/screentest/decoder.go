@@ -1,4 +1,4 @@
-package demo
+package screentest
 
 import (
 	"bytes"
@@ -8,26 +8,29 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 
 	"vncgate/rfb"
 )
 
-// A decoder is a viewer's half of the encodings, written from the
+// A Decoder is a viewer's half of the encodings, written from the
 // specification alone: pixels stay the numbers that the format makes of them.
-type decoder struct {
-	r      io.Reader
-	format rfb.PixelFormat
-	size   image.Point
-	pix    []uint32
+type Decoder struct {
+	R      io.Reader // of what is decoded
+	Format rfb.PixelFormat
+	Size   image.Point
+	Pix    []uint32
 	zipped bytes.Buffer
 	stream io.ReadCloser
 }
 
-func (d *decoder) resize(size image.Point) {
-	d.size, d.pix = size, make([]uint32, size.X*size.Y)
+// Resize gives the picture another size.
+func (d *Decoder) Resize(size image.Point) {
+	d.Size, d.Pix = size, make([]uint32, size.X*size.Y)
 }
 
-func read(r io.Reader, n int) ([]byte, error) {
+// Read reads n bytes of r.
+func Read(r io.Reader, n int) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(r, b)
 	return b, err
@@ -36,10 +39,10 @@ func read(r io.Reader, n int) ([]byte, error) {
 func u16(b []byte) int { return int(binary.BigEndian.Uint16(b)) }
 
 // value assembles a pixel from its bytes, of which a CPIXEL has three.
-func (d *decoder) value(b []byte, high bool) uint32 {
+func (d *Decoder) value(b []byte, high bool) uint32 {
 	var v uint32
 	for i := range b {
-		if d.format.BigEndian {
+		if d.Format.BigEndian {
 			v = v<<8 | uint32(b[i])
 		} else {
 			v |= uint32(b[i]) << (8 * i)
@@ -51,27 +54,27 @@ func (d *decoder) value(b []byte, high bool) uint32 {
 	return v
 }
 
-func (d *decoder) pixel(r io.Reader) (uint32, error) {
-	b, err := read(r, int(d.format.BitsPerPixel)/8)
+func (d *Decoder) pixel(r io.Reader) (uint32, error) {
+	b, err := Read(r, int(d.Format.BitsPerPixel)/8)
 	return d.value(b, false), err
 }
 
 // cpixel reads a pixel as ZRLE has it: RFC 6143, 7.7.5.
-func (d *decoder) cpixel(r io.Reader) (uint32, error) {
-	f := d.format
+func (d *Decoder) cpixel(r io.Reader) (uint32, error) {
+	f := d.Format
 	all := uint64(f.RedMax)<<f.RedShift | uint64(f.GreenMax)<<f.GreenShift | uint64(f.BlueMax)<<f.BlueShift
 	if f.BitsPerPixel == 32 && f.Depth <= 24 {
 		if low := all < 1<<24; low || all&0xff == 0 {
-			b, err := read(r, 3)
+			b, err := Read(r, 3)
 			return d.value(b, !low), err
 		}
 	}
 	return d.pixel(r)
 }
 
-func (d *decoder) set(x, y int, v uint32) { d.pix[y*d.size.X+x] = v }
+func (d *Decoder) set(x, y int, v uint32) { d.Pix[y*d.Size.X+x] = v }
 
-func (d *decoder) fill(r image.Rectangle, v uint32) {
+func (d *Decoder) fill(r image.Rectangle, v uint32) {
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for x := r.Min.X; x < r.Max.X; x++ {
 			d.set(x, y, v)
@@ -79,14 +82,14 @@ func (d *decoder) fill(r image.Rectangle, v uint32) {
 	}
 }
 
-// rect decodes the body of a rectangle with pixels.
-func (d *decoder) rect(r image.Rectangle, e rfb.Encoding) error {
-	if !r.In(image.Rectangle{Max: d.size}) {
-		return fmt.Errorf("rectangle %v outside of %v", r, d.size)
+// Rect decodes the body of a rectangle with pixels.
+func (d *Decoder) Rect(r image.Rectangle, e rfb.Encoding) error {
+	if !r.In(image.Rectangle{Max: d.Size}) {
+		return fmt.Errorf("rectangle %v outside of %v", r, d.Size)
 	}
 	switch e {
 	case rfb.EncodingRaw:
-		return d.raw(d.r, r, d.pixel)
+		return d.raw(d.R, r, d.pixel)
 	case rfb.EncodingHextile:
 		return d.hextile(r)
 	case rfb.EncodingZRLE:
@@ -95,7 +98,7 @@ func (d *decoder) rect(r image.Rectangle, e rfb.Encoding) error {
 	return fmt.Errorf("encoding %v", e)
 }
 
-func (d *decoder) raw(r io.Reader, area image.Rectangle, pixel func(io.Reader) (uint32, error)) error {
+func (d *Decoder) raw(r io.Reader, area image.Rectangle, pixel func(io.Reader) (uint32, error)) error {
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		for x := area.Min.X; x < area.Max.X; x++ {
 			v, err := pixel(r)
@@ -119,40 +122,40 @@ func tilesOf(r image.Rectangle, side int) []image.Rectangle {
 	return ts
 }
 
-func (d *decoder) hextile(r image.Rectangle) error {
+func (d *Decoder) hextile(r image.Rectangle) error {
 	var back, fore uint32
 	for _, t := range tilesOf(r, 16) {
-		mask, err := read(d.r, 1)
+		mask, err := Read(d.R, 1)
 		if err != nil {
 			return err
 		}
 		m := mask[0]
 		if m&1 != 0 {
-			if err := d.raw(d.r, t, d.pixel); err != nil {
+			if err := d.raw(d.R, t, d.pixel); err != nil {
 				return err
 			}
 			continue
 		}
 		if m&2 != 0 {
-			back, _ = d.pixel(d.r)
+			back, _ = d.pixel(d.R)
 		}
 		if m&4 != 0 {
-			fore, _ = d.pixel(d.r)
+			fore, _ = d.pixel(d.R)
 		}
 		d.fill(t, back)
 		if m&8 == 0 {
 			continue
 		}
-		n, err := read(d.r, 1)
+		n, err := Read(d.R, 1)
 		if err != nil {
 			return err
 		}
 		for range n[0] {
 			v := fore
 			if m&16 != 0 {
-				v, _ = d.pixel(d.r)
+				v, _ = d.pixel(d.R)
 			}
-			b, err := read(d.r, 2)
+			b, err := Read(d.R, 2)
 			if err != nil {
 				return err
 			}
@@ -167,12 +170,12 @@ func (d *decoder) hextile(r image.Rectangle) error {
 	return nil
 }
 
-func (d *decoder) zrle(r image.Rectangle) error {
-	head, err := read(d.r, 4)
+func (d *Decoder) zrle(r image.Rectangle) error {
+	head, err := Read(d.R, 4)
 	if err != nil {
 		return err
 	}
-	body, err := read(d.r, int(binary.BigEndian.Uint32(head)))
+	body, err := Read(d.R, int(binary.BigEndian.Uint32(head)))
 	if err != nil {
 		return err
 	}
@@ -190,8 +193,8 @@ func (d *decoder) zrle(r image.Rectangle) error {
 	return nil
 }
 
-func (d *decoder) zrleTile(r io.Reader, t image.Rectangle) error {
-	b, err := read(r, 1)
+func (d *Decoder) zrleTile(r io.Reader, t image.Rectangle) error {
+	b, err := Read(r, 1)
 	if err != nil {
 		return err
 	}
@@ -224,7 +227,7 @@ func (d *decoder) zrleTile(r io.Reader, t image.Rectangle) error {
 	return fmt.Errorf("subencoding %d", sub)
 }
 
-func (d *decoder) zrlePacked(r io.Reader, t image.Rectangle, colours []uint32) error {
+func (d *Decoder) zrlePacked(r io.Reader, t image.Rectangle, colours []uint32) error {
 	bits := map[bool]int{true: 1}[len(colours) == 2]
 	if bits == 0 {
 		bits = 2
@@ -233,7 +236,7 @@ func (d *decoder) zrlePacked(r io.Reader, t image.Rectangle, colours []uint32) e
 		}
 	}
 	for y := t.Min.Y; y < t.Max.Y; y++ {
-		row, err := read(r, (t.Dx()*bits+7)/8)
+		row, err := Read(r, (t.Dx()*bits+7)/8)
 		if err != nil {
 			return err
 		}
@@ -249,14 +252,14 @@ func (d *decoder) zrlePacked(r io.Reader, t image.Rectangle, colours []uint32) e
 	return nil
 }
 
-func (d *decoder) zrleRuns(r io.Reader, t image.Rectangle, colours []uint32) error {
+func (d *Decoder) zrleRuns(r io.Reader, t image.Rectangle, colours []uint32) error {
 	for i, n := 0, t.Dx()*t.Dy(); i < n; {
 		var v uint32
 		long := colours == nil
 		if colours == nil {
 			v, _ = d.cpixel(r)
 		} else {
-			b, err := read(r, 1)
+			b, err := Read(r, 1)
 			if err != nil {
 				return err
 			}
@@ -264,7 +267,7 @@ func (d *decoder) zrleRuns(r io.Reader, t image.Rectangle, colours []uint32) err
 		}
 		run := 1
 		for more := long; more; {
-			b, err := read(r, 1)
+			b, err := Read(r, 1)
 			if err != nil {
 				return err
 			}
@@ -280,4 +283,37 @@ func (d *decoder) zrleRuns(r io.Reader, t image.Rectangle, colours []uint32) err
 		}
 	}
 	return nil
+}
+
+// Want is img as pixels of a format; without true colour, of eight bits with
+// blue in the high ones.
+func Want(img *image.RGBA, f rfb.PixelFormat) []uint32 {
+	if !f.TrueColour {
+		f = rfb.PixelFormat{RedMax: 7, GreenMax: 7, BlueMax: 3, GreenShift: 3, BlueShift: 6}
+	}
+	part := func(v uint8, most uint16, shift uint8) uint32 {
+		return uint32(math.Round(float64(v)*float64(most)/255)) << shift
+	}
+	pix := make([]uint32, len(img.Pix)/4)
+	for i := range pix {
+		p := img.Pix[4*i:]
+		pix[i] = part(p[0], f.RedMax, f.RedShift) | part(p[1], f.GreenMax, f.GreenShift) | part(p[2], f.BlueMax, f.BlueShift)
+	}
+	return pix
+}
+
+// Formats are what viewers are known to ask for, and what they might.
+func Formats() map[string]rfb.PixelFormat {
+	return map[string]rfb.PixelFormat{
+		"rgb888":    rfb.Format32(),
+		"bgr888":    {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, GreenShift: 8, BlueShift: 16},
+		"rgb888 be": {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 16, GreenShift: 8},
+		"high":      {BitsPerPixel: 32, Depth: 24, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
+		"high be":   {BitsPerPixel: 32, Depth: 24, BigEndian: true, TrueColour: true, RedMax: 255, GreenMax: 255, BlueMax: 255, RedShift: 24, GreenShift: 16, BlueShift: 8},
+		"deep":      {BitsPerPixel: 32, Depth: 30, TrueColour: true, RedMax: 1023, GreenMax: 1023, BlueMax: 1023, RedShift: 20, GreenShift: 10},
+		"rgb565":    {BitsPerPixel: 16, Depth: 16, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
+		"rgb565 be": {BitsPerPixel: 16, Depth: 16, BigEndian: true, TrueColour: true, RedMax: 31, GreenMax: 63, BlueMax: 31, RedShift: 11, GreenShift: 5},
+		"rgb332":    {BitsPerPixel: 8, Depth: 8, TrueColour: true, RedMax: 7, GreenMax: 7, BlueMax: 3, RedShift: 5, GreenShift: 2},
+		"rgb111":    {BitsPerPixel: 8, Depth: 3, TrueColour: true, RedMax: 1, GreenMax: 1, BlueMax: 1, RedShift: 2, GreenShift: 1},
+	}
 }

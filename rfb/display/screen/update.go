@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"encoding/binary"
@@ -20,6 +20,7 @@ type job struct {
 	encoding rfb.Encoding
 	size     image.Point
 	screens  []rfb.Screen
+	cursor   *Cursor
 	name     string            // to be told, or ""
 	update   bool              // an update is to be sent
 	resize   bool              // it holds a new size and nothing else
@@ -33,13 +34,13 @@ func (v *viewer) take() (job, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := &v.todo
-	j := job{todo: *p, can: v.features, conv: v.conv, encoding: v.encoding, screens: v.screens}
+	j := job{todo: *p, can: v.features, conv: v.conv, encoding: v.encoding, screens: v.screens, cursor: v.cursor}
 	due := p.messages()
 	p.clearMessages()
 	if v.wanted.Empty() {
 		return j, due
 	}
-	j.todo.cursor = p.cursor && (v.features.cursor || v.features.cursorWithAlpha)
+	j.todo.cursor = p.cursor && v.cursor != nil && v.features.hasCursor()
 	j.todo.layout = p.layout && v.features.extendedDesktopSize
 	switch {
 	case v.size != v.target && (v.features.extendedDesktopSize || v.features.desktopSize):
@@ -65,8 +66,8 @@ func (v *viewer) take() (job, bool) {
 // new to it. The caller holds the lock.
 func (v *viewer) adopt() {
 	v.size = v.target
-	v.damage = newRegion(v.size)
-	v.damage.add(image.Rectangle{Max: v.size})
+	v.damage = NewRegion(v.size)
+	v.damage.Add(image.Rectangle{Max: v.size})
 }
 
 // messages reports whether something other than an update is due.
@@ -142,7 +143,7 @@ func (v *viewer) appendUpdate(e *encoder, j job) error {
 		j.appendSize(e)
 		return nil
 	}
-	j.appendRectangles(e, v.display.arrow)
+	j.appendRectangles(e)
 	for _, r := range j.rects {
 		e.rect(r, j.encoding)
 		if len(e.out) >= flushSize {
@@ -155,7 +156,7 @@ func (v *viewer) appendUpdate(e *encoder, j job) error {
 }
 
 // appendRectangles adds the rectangles without pixels.
-func (j *job) appendRectangles(e *encoder, c *cursor) {
+func (j *job) appendRectangles(e *encoder) {
 	if j.todo.layout {
 		j.appendSize(e)
 	}
@@ -166,7 +167,7 @@ func (j *job) appendRectangles(e *encoder, c *cursor) {
 		e.out = rfb.AppendExtendedMouseButtonsAck(e.out)
 	}
 	if j.todo.cursor {
-		e.cursor(c, j.can.cursorWithAlpha)
+		e.cursor(j.cursor, j.can.cursorWithAlpha)
 	}
 	if j.name != "" {
 		e.out = rfb.AppendDesktopName(e.out, j.name)

@@ -1,4 +1,4 @@
-package demo
+package screen
 
 import (
 	"bytes"
@@ -11,34 +11,42 @@ import (
 // tile, so none of them ever waits for a painting or for a slow viewer.
 type framebuffer struct {
 	mu  sync.RWMutex
-	img *image.RGBA // opaque
+	img *image.RGBA // opaque; nil before the first
 }
 
-// size is the size of the picture in pixels.
-func (f *framebuffer) size() image.Point {
+// copy is the picture as it is now; nil before the first.
+func (f *framebuffer) copy() *image.RGBA {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.img.Rect.Max
+	if f.img == nil {
+		return nil
+	}
+	img := image.NewRGBA(f.img.Rect)
+	copy(img.Pix, f.img.Pix)
+	return img
 }
 
-// publish shows those tiles of canvas that touched names and that differ from
-// what is shown, and returns them. A canvas of a new size replaces the picture
+// publish shows those tiles of canvas that touched names, nil for all of them,
+// and that differ from what is shown, and returns them. A canvas of a new size replaces the picture
 // and counts as different everywhere.
-func (f *framebuffer) publish(canvas *image.RGBA, touched *region) region {
-	changed := newRegion(canvas.Rect.Max)
+func (f *framebuffer) publish(canvas *image.RGBA, touched *Region) Region {
+	changed := NewRegion(canvas.Rect.Max)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.img == nil || f.img.Rect != canvas.Rect {
 		f.img = image.NewRGBA(canvas.Rect)
 		copy(f.img.Pix, canvas.Pix)
-		changed.add(canvas.Rect)
+		changed.Add(canvas.Rect)
 		return changed
 	}
-	for y := range tiles(canvas.Rect.Max.Y) {
-		for x := range touched.cols {
-			if touched.has(x, y) && f.copyTile(canvas, tileRect(x, y).Intersect(canvas.Rect)) {
-				changed.set(x, y)
-			}
+	if touched == nil {
+		all := NewRegion(canvas.Rect.Max)
+		all.Add(canvas.Rect)
+		touched = &all
+	}
+	for r := range touched.Tiles() {
+		if r = r.Intersect(canvas.Rect); f.copyTile(canvas, r) {
+			changed.Add(r)
 		}
 	}
 	return changed
@@ -64,7 +72,10 @@ func (f *framebuffer) copyTile(canvas *image.RGBA, r image.Rectangle) bool {
 func (f *framebuffer) read(r image.Rectangle, c *converter, dst []uint32) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	inside := r.Intersect(f.img.Rect)
+	var inside image.Rectangle
+	if f.img != nil {
+		inside = r.Intersect(f.img.Rect)
+	}
 	if inside != r {
 		clear(dst[:r.Dx()*r.Dy()])
 	}
