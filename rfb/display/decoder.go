@@ -27,6 +27,9 @@ type Decoder struct {
 	zlib, zrle inflater
 	tight      [4]inflater
 	jpeg       jpegTables
+	keep       bool   // the windows of zlib's streams are wanted
+	updating   bool   // an update is under way
+	answered   []byte // payload of the last fence that was an answer
 	message    Message
 	used       map[rfb.Encoding]bool
 	budget     int    // pixels that the update under way may still draw
@@ -150,6 +153,8 @@ func (d *Decoder) Next() (Message, error) {
 
 // update reads a FramebufferUpdate (RFC 6143, 7.6.1).
 func (d *Decoder) update() error {
+	d.updating = true
+	defer func() { d.updating = false }()
 	b, err := d.head(4, "update")
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (d *Decoder) cutText() error {
 	return d.skip(n, "clipboard")
 }
 
-// fence passes over a Fence, which is the viewer's to answer.
+// fence reads a Fence; those that want an answer are the viewer's to answer.
 func (d *Decoder) fence() error {
 	b, err := d.head(9, "fence")
 	if err != nil {
@@ -57,7 +57,11 @@ func (d *Decoder) fence() error {
 	if b[8] > rfb.MaxFenceLen {
 		return fmt.Errorf("display: fence of %d bytes, more than %d", b[8], rfb.MaxFenceLen)
 	}
-	return d.skip(int64(b[8]), "fence")
+	flags, n := be.Uint32(b[4:]), int(b[8])
+	if b, err = d.head(n, "fence"); err == nil && flags&rfb.FenceRequest == 0 {
+		d.answered = append(d.answered[:0], b...)
+	}
+	return err
 }
 
 // passOver passes over a message that says nothing about the picture.
