@@ -98,6 +98,7 @@ func (r *relay) park(p *pump) bool {
 	if p == &r.up && r.isPaused() {
 		r.lift()
 	}
+	layers.Rest(p.src) // nobody else reads from it
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.over.IsZero() {
