@@ -29,10 +29,15 @@ type parkedRelay struct {
 
 func newParkedRelay(t testing.TB, class *class, server, client []layers.Layer) *parkedRelay {
 	t.Helper()
+	return newTappedRelay(t, class, server, client, nil)
+}
+
+func newTappedRelay(t testing.TB, class *class, server, client []layers.Layer, tap *tap) *parkedRelay {
+	t.Helper()
 	front, viewer := stackedPair(t, server, client)
 	back, display := stackedPair(t, nil, nil)
 	r := &parkedRelay{viewer: viewer, display: display, ended: make(chan ending, 1)}
-	r.relay = newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, nil)
+	r.relay = newRelay(front, back, &auth.Grant{Rights: auth.AllRights}, rfb.ServerInit{Format: rfb.Format32()}, time.Minute, tap)
 	class.force()
 	r.class.Store(class)
 	r.start(func(e ending) { r.ended <- e })
