@@ -1,6 +1,7 @@
 package display
 
 import (
+	"bytes"
 	"fmt"
 	"image/jpeg"
 )
@@ -17,8 +18,19 @@ const (
 	markerTEM  = 0x01
 )
 
-// maxJPEG is the longest JPEG that is taken, in bytes.
-const maxJPEG = 16 << 20
+// Limits on JPEGs.
+const (
+	// maxJPEG is the longest that is taken, in bytes.
+	maxJPEG = 16 << 20
+	// maxTables is the most of its tables of one kind, in bytes: there are four
+	// of either kind at most, the longest of 273 bytes, and they are read again
+	// with each later JPEG.
+	maxTables = 8 << 10
+	// maxScans is how many scans one may have. Each goes over the whole picture,
+	// and a few bytes are enough for one; libjpeg's own progressive script has
+	// ten.
+	maxScans = 16
+)
 
 // jpegTables are the tables of the last JPEG that had some: later ones may do
 // without (TigerVNC, rfb/JpegDecoder.cxx).
@@ -32,6 +44,15 @@ func decodeJPEG(d *Decoder, r rect) error {
 		return err
 	}
 	b := p.whole(&d.jpeg)
+	return drawJPEG(r, b)
+}
+
+// drawJPEG draws a whole JPEG.
+func drawJPEG(r rect, b []byte) error {
+	// Scans hold no marker, and other segments hardly one that looks like it.
+	if n := bytes.Count(b, []byte{0xff, markerSOS}); n > maxScans {
+		return fmt.Errorf("a JPEG of %d scans, more than %d", n, maxScans)
+	}
 	return drawPicture(r, b, jpeg.DecodeConfig, jpeg.Decode)
 }
 
@@ -123,6 +144,9 @@ func (p *jpegParts) segment(kind byte) error {
 	}
 	if kind == markerSOS {
 		err = p.scan()
+	}
+	if err == nil && max(len(p.quantization), len(p.huffman)) > maxTables {
+		err = fmt.Errorf("a JPEG of more than %d bytes of tables", maxTables)
 	}
 	if err == nil && len(p.rest)+len(p.quantization)+len(p.huffman) > maxJPEG {
 		err = fmt.Errorf("a JPEG of more than %d bytes", maxJPEG)

@@ -31,7 +31,10 @@ type codec struct {
 
 // codecs are those of one pixel format (RFC 6143, 7.7.5 CPIXEL; rfbproto, "Tight
 // Encoding" TPIXEL).
-type codecs struct{ raw, compact, tight codec }
+type codecs struct {
+	raw, compact, tight codec
+	waves               *waves // of ZYWRLE; nil until it is needed
+}
 
 // newCodecs returns the codecs of a valid format. colours is the colour map of
 // formats that have one.
@@ -83,7 +86,7 @@ func (c codec) tightened() codec {
 // alphaCodecs are those of a cursor with alpha, whose pixels are never compacted.
 func alphaCodecs() codecs {
 	c := codec{layout: layoutRGBA, size: 4}
-	return codecs{c, c, c}
+	return codecs{raw: c, compact: c, tight: c}
 }
 
 // tabulate lists the colour of each pixel there can be.

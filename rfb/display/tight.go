@@ -6,7 +6,6 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	"image/jpeg"
 	"image/png"
 	"io"
 
@@ -56,9 +55,9 @@ func decodeTight(d *Decoder, r rect) error {
 		r.to.fill(r.bounds(), px.one(b))
 		return nil
 	case control == tightJPEG:
-		return d.tightPicture(r, jpeg.DecodeConfig, jpeg.Decode)
+		return d.tightPicture(r, drawJPEG)
 	case control == tightStored && png:
-		return d.tightPicture(r, decodePNGConfig, decodePNG)
+		return d.tightPicture(r, drawPNG)
 	case control < tightFill: // which QEMU sends in TightPNG too, where a pixel is a byte
 		return d.tightBasic(r, control)
 	case !png && (control == tightStored || control == tightStored|tightFiltered):
@@ -67,8 +66,7 @@ func decodeTight(d *Decoder, r rect) error {
 	return fmt.Errorf("control byte %#x", b[0])
 }
 
-func decodePNG(r io.Reader) (image.Image, error)        { return png.Decode(r) }
-func decodePNGConfig(r io.Reader) (image.Config, error) { return png.DecodeConfig(r) }
+func drawPNG(r rect, b []byte) error { return drawPicture(r, b, png.DecodeConfig, png.Decode) }
 
 // tightLen reads a length of one to three bytes of seven, seven and eight bits.
 func (d *Decoder) tightLen() (int, error) {
@@ -88,9 +86,8 @@ func (d *Decoder) tightLen() (int, error) {
 	}
 }
 
-// tightPicture draws a compressed picture, of which size is looked at first: a
-// rectangle has no room for a larger one.
-func (d *Decoder) tightPicture(r rect, size func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) error {
+// tightPicture draws a picture in the form of another standard.
+func (d *Decoder) tightPicture(r rect, draw func(rect, []byte) error) error {
 	n, err := d.tightLen()
 	if err != nil {
 		return err
@@ -99,9 +96,11 @@ func (d *Decoder) tightPicture(r rect, size func(io.Reader) (image.Config, error
 	if err != nil {
 		return err
 	}
-	return drawPicture(r, b, size, decode)
+	return draw(r, b)
 }
 
+// drawPicture draws a compressed picture, of which size is looked at first: a
+// rectangle has no room for a larger one.
 func drawPicture(r rect, b []byte, size func(io.Reader) (image.Config, error), decode func(io.Reader) (image.Image, error)) error {
 	cfg, err := size(bytes.NewReader(b))
 	if err != nil {

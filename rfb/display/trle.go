@@ -47,7 +47,7 @@ func decodeZRLE(d *Decoder, r rect) error {
 	}
 	t := tiles{d: d, in: d.zrle.reader(), px: &r.px.compact}
 	if r.encoding == rfb.EncodingZYWRLE && r.px.raw.size > 1 {
-		t.waves = newWaves(r.px, d.level)
+		t.waves = r.px.wavesOf(d.level)
 	}
 	if err := t.all(r, zrleSide); err != nil {
 		return err

@@ -22,10 +22,19 @@ type waves struct {
 // coefficient is one of V, Y and U, in the places of red, green and blue.
 type coefficient [3]int8
 
+// wavesOf returns waves for pixels of px at a level.
+func (px *codecs) wavesOf(level int) *waves {
+	if px.waves == nil {
+		px.waves = newWaves(px)
+	}
+	px.waves.level = level
+	return px.waves
+}
+
 // newWaves returns waves for pixels of px. Where a channel has less than eight
 // bits, those of a coefficient are its highest.
-func newWaves(px *codecs, level int) *waves {
-	w := &waves{level: level, px: px.compact, keep: [3]uint8{0xff, 0xff, 0xff}, most: [3]uint16{255, 255, 255}}
+func newWaves(px *codecs) *waves {
+	w := &waves{px: px.compact, keep: [3]uint8{0xff, 0xff, 0xff}, most: [3]uint16{255, 255, 255}}
 	w.tile.RGBA = image.NewRGBA(image.Rect(0, 0, zrleSide, zrleSide))
 	f := px.raw.format
 	if px.raw.layout != layoutShort || !f.TrueColour {
