@@ -1,6 +1,7 @@
 package display_test
 
 import (
+	"bytes"
 	"image"
 	"io"
 	"math"
@@ -29,11 +30,13 @@ func (o *over) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fullHD is a desk in each encoding, and what there is least to say of: noise.
+// fullHD is a desk in each encoding, one colour, and a desk that scrolls.
 func fullHD() map[string]frame {
 	desk := deskPicture(1920, 1080)
 	all := frames(desk)
 	all["tight-fill"] = frames(image.NewRGBA(desk.Rect))["tight"]
+	copied := update(append(rfb.AppendRect(nil, 0, 0, 1920, 1060, rfb.EncodingCopyRect), 0, 0, 0, 20)) // scrolled by a line
+	all["copyrect"] = frame{append(bytes.Clone(all["tight"].first), copied...), copied}
 	return all
 }
 

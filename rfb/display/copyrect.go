@@ -17,6 +17,6 @@ func decodeCopyRect(d *Decoder, r rect) error {
 	if !r.to.has(to.Sub(to.Min).Add(from)) {
 		return errOutside
 	}
-	draw.Draw(r.to, to, r.to, from, draw.Src)
+	draw.Draw(r.to.RGBA, to, r.to.RGBA, from, draw.Src)
 	return nil
 }

@@ -29,7 +29,10 @@ func (d *Decoder) colourMap() error {
 		d.colours[first+i] = opaque | uint32(c[0]) | uint32(c[2])<<8 | uint32(c[4])<<16 // the high bytes
 	}
 	if !d.format.TrueColour {
-		d.px = newCodecs(d.format, d.colours)
+		table := d.px.raw.table // which the other codecs share
+		for i := first; i < min(first+n, len(table)); i++ {
+			table[i] = d.colours[i]
+		}
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func drawPicture(r rect, b []byte, size func(io.Reader) (image.Config, error), d
 	if _, ok := picture.(*image.CMYK); ok || cfg.ColorModel == color.CMYKModel {
 		return fmt.Errorf("a picture in the colours of print")
 	}
-	draw.Draw(r.to, r.bounds(), picture, picture.Bounds().Min, draw.Src)
+	draw.Draw(r.to.RGBA, r.bounds(), picture, picture.Bounds().Min, draw.Src)
 	return nil
 }
 
