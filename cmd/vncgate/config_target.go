@@ -35,6 +35,7 @@ type targetConfig struct {
 	Start       *startConfig           `yaml:"start,omitempty"`        // what brings it up
 	ProxyHeader string                 `yaml:"proxy_header,omitempty"` // v1 or v2: tell the display the viewer's address
 	Arrives     *arrivesConfig         `yaml:"arrives,omitempty"`      // instead of an address: the display dials in
+	Screenshots screenshots            `yaml:"screenshots,omitempty"`  // never, free or always
 	// ourKey is our side's key for the ra2 types, made at first use. It proves
 	// nothing, so one serves all connections.
 	ourKey func() (*rsa.PrivateKey, error)
@@ -225,6 +226,7 @@ func (t *targetConfig) validateTemplate() error {
 	for name, set := range map[string]bool{
 		"address": t.Address != "", "command": len(t.Command) > 0, "websocket": t.URL != "", "arrives": t.Arrives != nil,
 		"start": t.Start != nil, "fallbacks": len(t.Fallbacks) > 0, "viewer_password": t.ViewerPassword != nil,
+		"screenshots": t.Screenshots != "",
 	} {
 		if set {
 			return fmt.Errorf("%s: is of a single target, not of all that are found here", name)

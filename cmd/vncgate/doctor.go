@@ -87,15 +87,7 @@ The exit code is 0 if nothing is wrong in what was looked at, 1 if a step failed
 }
 
 func (f *doctorFlags) register(flags *pflag.FlagSet) {
-	short := strings.Fields("user password-file ca name pin rsa-key insecure tls cert key security")
-	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		for _, s := range short {
-			if name == s {
-				return pflag.NormalizedName("target-" + name)
-			}
-		}
-		return pflag.NormalizedName(name)
-	})
+	shortNames(flags)
 	flags.StringVar(&f.config, "config", "", "`FILE` that names the target")
 	flags.BoolVar(&f.front, "front", false, "look at a gateway or VNC server as a viewer sees it")
 	f.displayFlags.register(flags)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -33,6 +34,18 @@ func (f *displayFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cert, "target-cert", "", "`FILE` with our client certificate (PEM)")
 	flags.StringVar(&f.key, "target-key", "", "`FILE` with its key (PEM)")
 	flags.StringSliceVar(&f.security, "target-security", nil, "security `TYPES` to use, best first, such as x509-vnc,vnc")
+}
+
+// shortNames has a command that is about one display know its flags without
+// "target-", too.
+func shortNames(flags *pflag.FlagSet) {
+	short := strings.Fields("user password-file ca name pin rsa-key insecure tls cert key security")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if slices.Contains(short, name) {
+			name = "target-" + name
+		}
+		return pflag.NormalizedName(name)
+	})
 }
 
 // described reports whether flags say anything of the display.

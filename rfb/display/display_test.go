@@ -273,3 +273,22 @@ func FuzzSnapshot(f *testing.F) {
 		}
 	})
 }
+
+// TestSnapshotWhen waits for the second screen, and takes the last there was when
+// there is no other.
+func TestSnapshotWhen(t *testing.T) {
+	screens := append(update(fill(nil, 0, 0, 4, 3, 1)), update(fill(nil, 0, 0, 4, 3, 2))...)
+	init := rfb.ServerInit{Width: 4, Height: 3}
+	second := func(img *image.RGBA) bool { return at(img, 0, 0) == 2 }
+	img, err := display.SnapshotWhen(t.Context(), &rfb.Conn{Conn: rfbtest.NewScript(screens)}, init, second)
+	if err != nil || at(img, 3, 2) != 2 {
+		t.Errorf("%v", err)
+	}
+	conn, init := connect(t, &rfbtest.Display{})
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, errPatience)
+	defer cancel()
+	img, err = display.SnapshotWhen(ctx, conn, init, func(*image.RGBA) bool { return false })
+	if !errors.Is(err, errPatience) || img != nil && img.Rect.Dx() != 64 {
+		t.Errorf("%v, %v", img, err)
+	}
+}

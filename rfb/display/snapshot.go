@@ -31,19 +31,27 @@ var past = time.Unix(1, 0)
 // one that changes its size for all of it anew. The pointer is left out. When
 // ctx ends, so does Snapshot, with its cause.
 func Snapshot(ctx context.Context, c *rfb.Conn, init rfb.ServerInit) (image.Image, error) {
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
-	defer stop()
-	img, err := snapshot(c, init)
-	if err == nil {
-		return img, nil
+	img, err := SnapshotWhen(ctx, c, init, func(*image.RGBA) bool { return true })
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("display: snapshot: %w", context.Cause(ctx))
-	}
-	return nil, err
+	return img, nil
 }
 
-func snapshot(c net.Conn, init rfb.ServerInit) (image.Image, error) {
+// SnapshotWhen is Snapshot that goes on, as the display changes, until a whole
+// screen is enough. When ctx ends before that, it returns the last whole one with
+// the error; nil: there was none.
+func SnapshotWhen(ctx context.Context, c *rfb.Conn, init rfb.ServerInit, enough func(*image.RGBA) bool) (*image.RGBA, error) {
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
+	defer stop()
+	img, err := snapshot(c, init, enough)
+	if err != nil && ctx.Err() != nil {
+		return img, fmt.Errorf("display: snapshot: %w", context.Cause(ctx))
+	}
+	return img, err
+}
+
+func snapshot(c net.Conn, init rfb.ServerInit, enough func(*image.RGBA) bool) (*image.RGBA, error) {
 	init.Format = rfb.Format32() // which is asked for: pixels need no conversion but of the order of their bytes
 	d, err := NewDecoder(c, init)
 	if err != nil {
@@ -54,20 +62,32 @@ func snapshot(c net.Conn, init rfb.ServerInit) (image.Image, error) {
 		return nil, fmt.Errorf("display: %w", err)
 	}
 	var asked image.Rectangle
-	for range maxRequests {
+	var whole *image.RGBA
+	for more := maxRequests; more > 0; more-- {
 		screen := d.fb.Rect
 		if err := request(c, screen, screen == asked); err != nil {
-			return nil, err
+			return whole, err
 		}
-		asked = screen
+		asked, whole = screen, nil
 		if err := d.untilUpdate(); err != nil {
-			return nil, err
+			return d.whole(), err
 		}
-		if d.fb.Opaque() {
-			return d.fb.RGBA, nil
+		if whole = d.whole(); whole != nil {
+			if enough(whole) {
+				return whole, nil
+			}
+			more = maxRequests
 		}
 	}
 	return nil, fmt.Errorf("display: the screen was not whole after %d updates", maxRequests)
+}
+
+// whole is the screen once all of it has arrived, and nil before.
+func (d *Decoder) whole() *image.RGBA {
+	if !d.fb.Opaque() {
+		return nil
+	}
+	return d.fb.RGBA
 }
 
 // request asks for the screen: all of it, or what is new since that was asked.
