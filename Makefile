@@ -7,9 +7,13 @@ NPM     ?= npm
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
+# How long the tests of one package may take.
+TIMEOUT ?= 13m
+
 UI      := web/ui
 UI_SRC  := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 
 # The programs that the tests run against, by their Debian packages. The
 # interop tests keep the list of theirs, and check it; Node is a tool and not a
@@ -49,8 +53,17 @@ lint:
 	GOOS=windows $(GO) vet ./layers ./rfb ./auth ./certs ./gateway
 	$(GO) run $(STATICCHECK) ./...
 
+# What failed is printed last. Where it is no more than a few tests, each is run
+# again, twice at most, since hundreds of real viewers and displays share this
+# machine with all else that runs on it. A test that only then passes does not
+# fail the run, but is named as flaky in the last lines: it is to be mended. A
+# data race, a panic and a timeout always fail (.ci/failed.awk has the rules).
 go-test: build
-	$(GO) test -race -timeout 30m ./...
+	@mkdir -p bin && rm -f bin/tests.json; \
+	$(GO) run $(GOTESTSUM) --format pkgname --jsonfile bin/tests.json --packages ./... \
+		--rerun-fails=2 --rerun-fails-max-failures=6 --rerun-fails-run-root-test --rerun-fails-abort-on-data-race \
+		-- -race -timeout $(TIMEOUT); \
+	status=$$?; awk -f .ci/failed.awk bin/tests.json || status=1; exit $$status
 
 ui-test: $(UI)/dist/index.html
 	cd $(UI) && $(NPM) run --silent check && $(NPM) run --silent lint && $(NPM) test --silent

@@ -12,7 +12,8 @@ var suite scope
 func TestMain(m *testing.M) {
 	code := m.Run()
 	suite.close()
-	if table := results.String(); table != "" {
+	// Who only wants to know what failed is not to look for it above the table.
+	if table := results.String(); table != "" && testing.Verbose() {
 		fmt.Print(table)
 	}
 	os.Exit(code)
