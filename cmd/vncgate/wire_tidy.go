@@ -21,6 +21,7 @@ const (
 // traffic the collector would not run for minutes. It waits for a moment in which
 // as many sessions are in as five seconds ago.
 func (w *wiring) tidy(ctx context.Context) {
+	defer holdGarbage()()
 	tick := time.NewTicker(tidyLook)
 	defer tick.Stop()
 	var last time.Time
