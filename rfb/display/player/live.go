@@ -348,7 +348,7 @@ func (l *Live) feed(p piece) {
 func (l *Live) show(late bool, lost error) {
 	begins := l.stage == nil
 	if begins {
-		l.stage = newStage(l.follower, l.o.MaxViewers, wordsFull, l.o.Label)
+		l.stage = newStage(l.follower, screen.Options{MaxViewers: l.o.MaxViewers, Full: wordsFull}, l.o.Label)
 	}
 	switch {
 	case errors.Is(lost, ErrBehind):

@@ -22,10 +22,11 @@ type stage struct {
 }
 
 // newStage makes a stage for what f has drawn so far. label makes the desktop's
-// name of the one in the session.
-func newStage(f *display.Follower, maxViewers int, full string, label func(string) string) *stage {
+// name of the one in the session; the rest of its screen is o's.
+func newStage(f *display.Follower, o screen.Options, label func(string) string) *stage {
 	st := &stage{label: label, name: label(f.Name())}
-	st.screen = screen.New(screen.Options{Name: st.name, Size: f.Image().Rect.Max, MaxViewers: maxViewers, Full: full})
+	o.Name, o.Size = st.name, f.Image().Rect.Max
+	st.screen = screen.New(o)
 	st.turn(f)
 	return st
 }
