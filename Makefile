@@ -1,6 +1,7 @@
 # make run    build, start the demo, print the link to open
 # make build  bin/vncgate, with the viewer page if Node is there
 # make test   everything: vet, lint, race tests, real peers, browser
+# make packages   dist/: archives, .deb, .rpm
 
 GO      ?= go
 NPM     ?= npm
@@ -22,7 +23,7 @@ PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-pac
 	stunnel4 libnginx-mod-stream gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
 	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config
 
-.PHONY: all run build page test check lint go-test ui-test peers bench fuzz clean
+.PHONY: all run build page test check lint go-test ui-test peers bench fuzz packages clean
 
 all: build
 
@@ -84,6 +85,10 @@ bench: build
 	$(GO) build -trimpath -o bin/vncgate-bench ./cmd/vncgate/benchmark
 	./bin/vncgate-bench $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./layers ./rfb ./gateway
+
+# dist/: archives, .deb and .rpm, their checksums and what they are made of.
+packages: build
+	deploy/packages/make
 
 # Every fuzz test for FUZZTIME each.
 FUZZTIME ?= 30s

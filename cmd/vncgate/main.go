@@ -95,6 +95,7 @@ Every flag of a command can be given as an environment variable, too:
 	})
 	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newScreenshotCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newAuditCommand(), newHealthCommand(), newCtlCommand(), newVersionCommand(),
 		newWebsockifyCommand(), newNoVNCProxyCommand(), newUnderRebindCommand())
+	root.AddCommand(packagingCommands()...)
 	return root
 }
 
