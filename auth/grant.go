@@ -21,6 +21,9 @@ type Request struct {
 	// Claims are what the viewer's token says, for conditions, as encoding/json
 	// decodes an object; nil for none. Secrets do not belong there.
 	Claims map[string]any
+	// Named leaves rules aside that mean every target ("*"): Target is one of those
+	// that have to be meant.
+	Named bool
 }
 
 // Grant is what one viewer may do on one target. It is built once, when the

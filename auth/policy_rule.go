@@ -256,7 +256,7 @@ func (c *compiled) fits(req *Request, id *Identity) (why misfit, change time.Tim
 		return misfitMethod, change, nil
 	case !c.fitsFrom(req.Address):
 		return misfitFrom, change, nil
-	case !c.fitsTarget(req.Target):
+	case !c.fitsTarget(req.Target, req.Named):
 		return misfitTarget, change, nil
 	}
 	if c.when != nil {
@@ -317,9 +317,9 @@ func (c *compiled) fitsFrom(address netip.Addr) bool {
 	return slices.ContainsFunc(c.from, func(p netip.Prefix) bool { return p.Contains(address) }) || len(c.from) == 0 && !c.unix
 }
 
-func (c *compiled) fitsTarget(target string) bool {
+func (c *compiled) fitsTarget(target string, named bool) bool {
 	for _, pattern := range c.rule.Targets {
-		if glob(pattern, target) {
+		if glob(pattern, target) && !(named && pattern == "*") {
 			return true
 		}
 	}

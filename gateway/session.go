@@ -196,6 +196,9 @@ func (s *Session) passInit(ctx context.Context) error {
 	if s.init, err = s.display.ReadServerInit(ctx); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
+	if s.target.Opened != nil {
+		s.target.Opened(s.described())
+	}
 	shown, err := s.startRecording(ctx)
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ type Target struct {
 	// longer is; nil expects it to run. It is tried for half a minute after a
 	// start where Retry is 0.
 	Launcher *Launcher
+	// Opened is told of a session that has this target's display, right before
+	// its viewer hears of that. Nil: nobody.
+	Opened func(SessionInfo)
 }
 
 // Unreachable is the error of a display that could not be dialled or that

@@ -50,3 +50,18 @@ func TestDisplayWhoseVeNCryptCannotBeSpoken(t *testing.T) {
 		})
 	}
 }
+
+// A target that wants to know learns of its sessions before their viewers see
+// anything of it.
+func TestTargetIsToldOfItsSessions(t *testing.T) {
+	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
+	target := display.target(rfb.None{})
+	told := make(chan gateway.SessionInfo, 1)
+	target.Opened = func(s gateway.SessionInfo) { told <- s }
+	g := newGateway(t, target, gateway.Front{})
+	g.view(t)
+	s := <-told // there already
+	if list := g.List(); len(list) != 1 || list[0].ID != s.ID || s.Target != "display" || s.Open {
+		t.Errorf("told of %+v", s)
+	}
+}
