@@ -97,6 +97,11 @@ func NewFBSReader(r io.Reader) (*FBSReader, rfb.ServerInit, error) {
 	return f, init, nil
 }
 
+// ContinueFBS reads a recording on where a block of it begins, further in.
+func ContinueFBS(r io.Reader) *FBSReader {
+	return &FBSReader{in: bufio.NewReaderSize(r, 64<<10)}
+}
+
 // At is when the bytes that were read last had come, since the beginning.
 func (f *FBSReader) At() time.Duration { return f.at }
 
