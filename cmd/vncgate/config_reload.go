@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +113,7 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 		next.closeNew(before)
 		return w.rejected(err)
 	}
+	w.outdated.Store(false)
 	changes := next.changes(before)
 	for i := 0; i+1 < len(changes); i += 2 {
 		out.changes = append(out.changes, fmt.Sprintf("%v: %v", changes[i], changes[i+1]))
@@ -136,6 +136,7 @@ func (w *wiring) reload(ctx context.Context) (out reloadOutcome) {
 
 // rejected tells of a file that changes nothing.
 func (w *wiring) rejected(err error) reloadOutcome {
+	w.outdated.Store(true)
 	w.reporter("configuration", w.file.path)(err)
 	w.gate.Emit(gateway.Event{Kind: gateway.ConfigRejected, Err: err})
 	return reloadOutcome{err: err}
@@ -192,58 +193,6 @@ func (w *wiring) loadAgain(ctx context.Context, before *inForce) (*inForce, erro
 		return nil, err
 	}
 	return next, nil
-}
-
-// reloaded are the keys of the configuration that a reload puts in force.
-var reloaded = map[string]bool{
-	"targets": true, "sources": true, "free": true, "policy": true, "policy_file": true, "classes": true, "log.level": true,
-	"limits.sessions": true, "limits.handshakes": true, "limits.handshake_timeout": true, "limits.dial_timeout": true,
-	"limits.greet_timeout": true, "limits.stall": true, "limits.kick_time": true,
-	"limits.shutdown_timeout": true, "limits.shutdown_delay": true, "limits.upgrade_timeout": true,
-}
-
-// parted are the keys of which a reload puts some parts in force.
-var parted = []string{"limits", "log"}
-
-// laterIn names the members that b has otherwise than a, and that a reload leaves
-// as they are.
-func laterIn(prefix string, a, b reflect.Value) (names []string) {
-	for i := range a.NumField() {
-		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("yaml"), ",")
-		switch {
-		case reloaded[prefix+name]:
-		case prefix == "" && slices.Contains(parted, name):
-			names = append(names, laterIn(name+".", a.Field(i), b.Field(i))...)
-		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
-			names = append(names, prefix+name)
-		}
-	}
-	return names
-}
-
-// withSourcesOf is the listeners of c with the sources that those of old take,
-// where a reload exchanges them.
-func (c *config) withSourcesOf(old *config) []listenerConfig {
-	list := slices.Clone(c.Listeners)
-	for i := range list {
-		if i < len(old.Listeners) && old.swapsSources(&old.Listeners[i], c, &list[i]) {
-			list[i].Sources = old.Listeners[i].Sources
-		}
-	}
-	return list
-}
-
-// later names what next says otherwise than c, and what a reload leaves as it is.
-func (c *config) later(next *config) (names []string) {
-	same := *next
-	same.Listeners = next.withSourcesOf(c)
-	names = laterIn("", reflect.ValueOf(*c), reflect.ValueOf(same))
-	for _, name := range keys(next.Targets) {
-		if s, old := next.Targets[name].Start, c.Targets[name].Start; s.startsSame(old) && !reflect.DeepEqual(s, old) {
-			names = append(names, "targets."+name+".start")
-		}
-	}
-	return names
 }
 
 // keepPiped hands on what pipes gave at the start: they do not give it again.

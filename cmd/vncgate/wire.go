@@ -50,6 +50,7 @@ type wiring struct {
 	notify       *notifier // nil: nobody is told how we are
 	pidFile      pidFile
 	leaving      atomic.Bool
+	outdated     atomic.Bool // the file says something else than what is in force, since it was rejected
 }
 
 // newWiring opens what the configuration names: users, certificates, and last

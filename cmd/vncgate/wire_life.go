@@ -94,7 +94,11 @@ func (w *wiring) figures() string {
 	case draining:
 		return fmt.Sprintf("draining; %s left", sessions(n))
 	}
-	return fmt.Sprintf("serving %s at %d listeners", sessions(n), len(w.lives.sockets))
+	text := fmt.Sprintf("serving %s at %d listeners", sessions(n), len(w.lives.sockets))
+	if w.outdated.Load() {
+		text += "; the configuration's file was rejected, see the log: what it said before is in force"
+	}
+	return text
 }
 
 func sessions(n int) string {

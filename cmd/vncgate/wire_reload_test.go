@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,6 +135,34 @@ func TestReloadNamesWhatComesLater(t *testing.T) {
 	r.write("next start", format, at, "limits: {sessions: 4, memory: 2GiB}\nlog: {level: info, format: json}\n")
 	r.logs("limits=changed log_level=changed", "what has changed of limits.memory, log.format takes effect at the next start")
 	r.shows("one", "one")
+}
+
+// The places that a reload leaves as they are have the names by which they are
+// found in the file, and no secrets in them.
+func TestReloadNamesPlaces(t *testing.T) {
+	parsed := func(text string) *config {
+		t.Helper()
+		cfg, err := parseConfig([]byte(text + "targets: {one: {address: 'a:1'}}\n"))
+		must(t, err)
+		return cfg
+	}
+	base := "listeners: [{address: ':1', web: {}}, {address: ':2', security: [vnc], password: secret}]\nadmin: {address: '127.0.0.1:3', tokens: [{name: a, role: admin, token: sixteen-letters-a}]}\n"
+	for change, want := range map[[2]string][]string{
+		{":2", ":4"}:                                                 {"listeners[1].address"},
+		{"password: secret", "password: other"}:                      {"listeners[1].password"},
+		{"sixteen-letters-a", "sixteen-letters-b"}:                   {"admin.tokens[0].token"},
+		{"role: admin", "role: viewer"}:                              {"admin.tokens[0].role"},
+		{", {address: ':2', security: [vnc], password: secret}", ""}: {"listeners"},
+		{"admin: ", "tracing: {endpoint: 'http://a:1'}\nadmin: "}:    {"tracing"},
+	} {
+		if later := parsed(base).later(parsed(strings.Replace(base, change[0], change[1], 1))); !slices.Equal(later, want) {
+			t.Errorf("%q for %q: %q, want %q", change[1], change[0], later, want)
+		}
+	}
+	names := make([]string, 100)
+	if list := few(names); len(list) != maxLater+1 || list[maxLater] != "88 more" {
+		t.Errorf("of 100 names: %q", list)
+	}
 }
 
 func TestHangUpWithoutFile(t *testing.T) {
