@@ -34,6 +34,7 @@ var house = map[string]struct {
 	"rfb/display":                   {[]string{"rfb"}, "pixels stand above the protocol, never below it"},
 	"rfb/display/demo":              {[]string{"rfb", "rfb/display/screen"}, "pixels stand above the protocol, never below it"},
 	"rfb/display/player":            {[]string{"rfb", "rfb/display", "rfb/display/recording", "rfb/display/screen"}, "it plays what was decoded, to whoever looks"},
+	"rfb/display/recording":         {[]string{"rfb", "rfb/display"}, "a recording is pixels and files: it knows neither gateways nor sessions"},
 	"rfb/display/screen":            {[]string{"rfb"}, "it shows pictures, whoever paints them"},
 	"rfb/display/screen/screentest": {[]string{"rfb"}, "it looks at screens from outside"},
 	"rfb/display/still":             {nil, "a picture is a picture, wherever it comes from"},
@@ -49,7 +50,7 @@ var house = map[string]struct {
 	"web":                           {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
 	"web/admin":                     {[]string{"gateway", "gateway/control"}, "it shows the table of commands and decides nothing"},
 	"web/bridge":                    {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
-	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/player", "rfb/display/still", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/audit", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
+	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/audit", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
 	"cmd/vncgate/benchmark":         {nil, "it measures the program from outside, and its load must cost nothing of ours"},
 	"cmd/vncgate/interop":           {nil, "it tests the program from outside"},
 }
