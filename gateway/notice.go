@@ -176,6 +176,7 @@ type board struct {
 	rights   *Notice
 	warning  *Notice
 	paused   *Notice
+	unheard  *Notice   // the last message that came before anybody listened
 	renewed  time.Time // the end of the ticket; zero: as it was
 	listener chan Notice
 	told     *told // by Tell, or nil
@@ -217,6 +218,8 @@ func (b *board) post(n Notice) {
 		b.paused = &n
 	case n.Kind == NoticePaused:
 		b.paused = nil
+	case n.Kind == NoticeMessage && b.listener == nil && b.told == nil:
+		b.unheard = &n
 	}
 	b.send(n)
 	if b.told != nil {
@@ -256,11 +259,12 @@ func (b *board) listen() <-chan Notice {
 		return c
 	}
 	b.listener = c
-	for _, n := range []*Notice{b.rights, b.warning, b.paused} {
+	for _, n := range []*Notice{b.rights, b.warning, b.paused, b.unheard} {
 		if n != nil {
 			b.send(*n)
 		}
 	}
+	b.unheard = nil
 	return c
 }
 

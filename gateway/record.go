@@ -40,6 +40,12 @@ type Namer interface {
 	DesktopName(name string) string
 }
 
+// Announcer is a Recorder that has words for the viewer's page, which shows them
+// when the session opens; "" are none.
+type Announcer interface {
+	Notice() string
+}
+
 // wordsNotRecorded are for viewers whose session has to be recorded and cannot be.
 const wordsNotRecorded = "Your session cannot be recorded, as it has to be. Tell the gateway's administrator."
 
@@ -92,6 +98,18 @@ func (s *Session) stopRecording(end ending) {
 	defer s.rescue()
 	if s.tap != nil {
 		s.tap.close(end.reason)
+	}
+}
+
+// announce shows the Recorder's words to the viewer, where its page listens.
+func (s *Session) announce() {
+	if s.tap == nil || s.board == nil {
+		return
+	}
+	if a, ok := s.tap.rec.(Announcer); ok {
+		if words := a.Notice(); words != "" {
+			s.board.post(Notice{Kind: NoticeMessage, Words: words})
+		}
 	}
 }
 

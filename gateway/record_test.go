@@ -26,6 +26,7 @@ type recorder struct {
 	fails    string // "display", "viewer": with err; "panic" before it: by one
 	err      error
 	title    string
+	notice   string
 	block    chan struct{} // Display waits for it
 }
 
@@ -87,6 +88,8 @@ func (r *recorder) DesktopName(name string) string {
 	}
 	return name + r.title
 }
+
+func (r *recorder) Notice() string { return r.notice }
 
 // closed waits for the end, and returns what was recorded of both directions.
 func (r *recorder) closed(t *testing.T) (down, up []byte, reason string) {
@@ -299,4 +302,27 @@ func TestRecorderThatBlocks(t *testing.T) {
 		t.Errorf("closed as %q", reason)
 	}
 	eventually(t, "its place is given back", func() bool { return g.Sessions() == 0 })
+}
+
+// What a recorder has to say to the viewer is there for a page that listens later,
+// once.
+func TestRecorderAnnounces(t *testing.T) {
+	const words = "This session is recorded."
+	g := newGoverned(t, auth.Grant{}, overWS(gateway.Front{NoticeKey: noticeKey}), recordedBy(&recorder{notice: words}))
+	viewer := g.mustBrowse(t)
+	g.opened(t)
+	notices := g.listen(t, noticeKey)
+	if n := next(t, notices); n.Kind != gateway.NoticeRights {
+		t.Errorf("%+v", n)
+	}
+	if n := next(t, notices); n.Kind != gateway.NoticeMessage || n.Words != words {
+		t.Errorf("%+v", n)
+	}
+	notices = g.listen(t, noticeKey)
+	next(t, notices)
+	g.Message(everybody, "And more.")
+	if n := next(t, notices); n.Words != "And more." {
+		t.Errorf("told twice: %+v", n)
+	}
+	_ = viewer.Close()
 }

@@ -91,6 +91,7 @@ func (s *Session) open() *auth.Grant {
 	s.traffic.limit(&grant.Limits)
 	s.times = startTimes(s, grant)
 	s.tellRights(grant)
+	s.announce()
 	return grant
 }
 

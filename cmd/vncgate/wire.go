@@ -46,6 +46,7 @@ type wiring struct {
 	traces       *traces.Exporter // nil: no session's setting up is told of
 	doors        []door
 	controls     *controls // nil: nobody steers
+	recorders    []recorderFor
 	lives        lives     // the process before, and the one after
 	notify       *notifier // nil: nobody is told how we are
 	pidFile      pidFile
@@ -92,7 +93,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	}
 	w.gate = &gateway.Gateway{
 		Resolve: w.find, Authorize: w.authorize, Certified: w.certified, Extend: w.extend, Limits: cfg.Limits.limits(), Log: log,
-		Observe: w.events.tell, Ours: w.events.ours,
+		Observe: w.events.tell, Ours: w.events.ours, Record: w.record,
 	}
 	if err := w.gate.SetClasses(cfg.classList()); err != nil {
 		return nil, fmt.Errorf("classes: %w", err)
