@@ -52,7 +52,7 @@ func Pipe(ctx context.Context, viewer, other net.Conn, stall time.Duration) Pipe
 
 // newPipe joins two connections without a filter.
 func newPipe(viewer, other net.Conn, stall time.Duration) *relay {
-	r := &relay{viewer: viewer, display: other, ending: make(chan struct{})}
+	r := &relay{viewer: viewer, display: other}
 	r.halves = halfCloses(viewer) && halfCloses(other)
 	r.up.join(r, viewer, other, stall)
 	r.down.join(r, other, viewer, stall)

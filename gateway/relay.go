@@ -34,13 +34,12 @@ type relay struct {
 
 	faulted func(*panicked) // is told of a fault in the program; nil: nobody
 
-	ending chan struct{} // closed when an end has begun
-
 	mu     sync.Mutex
 	left   int // directions that have not ended
 	paused bool
 	end    ending
-	over   time.Time // when both directions must have ended; zero until an end has begun
+	begun  chan struct{} // closed when an end has begun; nil until somebody waits for that
+	over   time.Time     // when both directions must have ended; zero until an end has begun
 
 	halves    bool        // one direction can end alone (a Pipe)
 	rest      *time.Timer // set once one has: looks after the other
@@ -53,7 +52,7 @@ type relay struct {
 // nobody is.
 func newRelay(viewer, display net.Conn, grant *auth.Grant, init rfb.ServerInit, stall time.Duration, t *tap) *relay {
 	p := filterPolicy(grant)
-	r := &relay{viewer: viewer, display: display, ending: make(chan struct{}), tap: t}
+	r := &relay{viewer: viewer, display: display, tap: t}
 	r.filter = rfb.NewFilter(t.join(r), p)
 	r.up.join(r, viewer, display, stall)
 	r.up.headroom, r.up.write = 0, r.filter.Write
@@ -142,7 +141,9 @@ func (r *relay) first(end ending, over time.Time) bool {
 		r.end = end
 	}
 	r.over = over
-	close(r.ending)
+	if r.begun != nil {
+		close(r.begun)
+	}
 	woken := r.wakeAll()
 	r.mu.Unlock()
 	_ = r.viewer.SetDeadline(over)
@@ -156,6 +157,19 @@ func (r *relay) endsBy() (over time.Time, begun bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.over, !r.over.IsZero()
+}
+
+// begins is closed when an end has begun.
+func (r *relay) begins() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun == nil {
+		r.begun = make(chan struct{})
+		if !r.over.IsZero() {
+			close(r.begun)
+		}
+	}
+	return r.begun
 }
 
 // viewerEnd says what the end of the direction viewer → display means.

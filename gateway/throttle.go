@@ -82,6 +82,6 @@ func (p *pump) await(d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-p.relay.ending:
+	case <-p.relay.begins():
 	}
 }

@@ -206,6 +206,9 @@ func keepSmall(b []byte) []byte {
 
 // isTimeout tells a missed deadline, after which a Read may go on.
 func isTimeout(err error) bool {
+	if err == nil { // as mostly: the variable below costs an allocation
+		return false
+	}
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()
 }
