@@ -37,6 +37,7 @@ var house = map[string]struct {
 	"rfb/display/recording":         {[]string{"rfb", "rfb/display"}, "a recording is pixels and files: it knows neither gateways nor sessions"},
 	"rfb/display/screen":            {[]string{"rfb"}, "it shows pictures, whoever paints them"},
 	"rfb/display/screen/screentest": {[]string{"rfb"}, "it looks at screens from outside"},
+	"rfb/display/video":             {[]string{"rfb/display", "rfb/display/still"}, "a video is made of pictures"},
 	"rfb/display/still":             {nil, "a picture is a picture, wherever it comes from"},
 	"auth":                          {nil, "who may do what is a question without connections"},
 	"auth/capability":               {[]string{"auth", "auth/tickets"}, "a token is a text and what was written down about it"},
