@@ -3,6 +3,7 @@ package recording
 import (
 	"bufio"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -54,10 +55,11 @@ type file struct {
 	buf    *bufio.Writer
 	age    io.WriteCloser // nil: not encrypted
 	zstd   *zstd.Encoder  // nil: not compressed
+	inside bool           // of a frame of it
 	plain  int64          // bytes that went to age
 	open   int64          // of these, those in whole chunks
 	since  time.Time      // since when there are others
-	filler func(n int) error
+	hash   hash.Hash      // of what went to age, since it was reset; nil: nobody wants it
 }
 
 const (
@@ -116,6 +118,9 @@ type bottom struct{ f *file }
 
 func (b bottom) Write(p []byte) (int, error) {
 	f := b.f
+	if f.hash != nil {
+		f.hash.Write(p)
+	}
 	if f.age == nil {
 		f.plain += int64(len(p))
 		return f.buf.Write(p)
@@ -135,26 +140,28 @@ func (b bottom) Write(p []byte) (int, error) {
 // Write adds to the file.
 func (f *file) Write(b []byte) (int, error) {
 	if f.zstd != nil {
+		f.inside = true
 		return f.zstd.Write(b)
 	}
 	return bottom{f}.Write(b)
 }
 
-// frame ends a frame of zstd and begins another.
+// frame ends a frame of zstd, if there is one; what comes is in another.
 func (f *file) frame() error {
-	if f.zstd == nil {
+	if !f.inside {
 		return nil
 	}
 	if err := f.zstd.Close(); err != nil {
 		return err
 	}
 	f.zstd.Reset(bottom{f})
+	f.inside = false
 	return nil
 }
 
 // flush has all that was written arrive, but for what age holds back.
 func (f *file) flush() error {
-	if f.zstd != nil {
+	if f.inside {
 		if err := f.zstd.Flush(); err != nil {
 			return err
 		}
@@ -176,7 +183,7 @@ func (f *file) missing() int { return int(f.open+ageChunk-f.plain) + 1 }
 
 // end ends the file.
 func (f *file) end() error {
-	err := f.close(f.zstd != nil)
+	err := f.finish()
 	if s, ok := f.below.(interface{ Sync() error }); ok && err == nil {
 		err = s.Sync()
 	}
@@ -186,11 +193,9 @@ func (f *file) end() error {
 	return err
 }
 
-func (f *file) close(zstd bool) error {
-	if zstd {
-		if err := f.zstd.Close(); err != nil {
-			return err
-		}
+func (f *file) finish() error {
+	if err := f.frame(); err != nil {
+		return err
 	}
 	if f.age != nil {
 		if err := f.age.Close(); err != nil {

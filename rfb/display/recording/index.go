@@ -22,7 +22,7 @@ const (
 	TypeMeta     Type = 1 // Meta as JSON; the first record
 	TypeInput    Type = 2 // the viewer's messages: uvarint microseconds and bytes of the display since the one before (the first: since the record), uvarint n, n bytes
 	TypeKeyframe Type = 3 // U8 1: others may resume from it, 0: it is a picture; display.Keyframe in zstd: the state at the place
-	TypeSeal     Type = 4 // a Seal
+	TypeSeal     Type = 4 // a seal: see the package's words
 	TypeMark     Type = 5 // U8 n, what kind, and words
 	TypeActivity Type = 6 // U32 bytes of the display, keys, pointer events since the last
 	TypeSize     Type = 7 // U16 width, height, from the place on
@@ -120,6 +120,9 @@ func (r *indexReader) whole(start, n int64) (record, error) {
 	}
 	return r.parse(start, n, b)
 }
+
+// raw is the record that was read last, as it is in the index.
+func (r *indexReader) raw() []byte { return r.buf }
 
 // glance reads a record, of a keyframe no more than says where it belongs.
 func (r *indexReader) glance(start, n int64) (record, error) {

@@ -62,13 +62,7 @@ type part struct {
 // in common. One that is cut is played up to the cut; one without an index from
 // its beginning. Close it.
 func Open(path string, o OpenOptions) (*Recording, error) {
-	if o.Files == nil {
-		dir, file := filepath.Split(path)
-		o.Files, path = Directory(filepath.Clean(dir)), file
-		if dir == "" {
-			o.Files = Directory(".")
-		}
-	}
+	o.Files, path = split(path, o.Files)
 	screen, index, err := names(o.Files, path)
 	if err != nil {
 		return nil, err
@@ -88,6 +82,15 @@ func Open(path string, o OpenOptions) (*Recording, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// split takes a path apart, where no Files say where the recording is.
+func split(path string, files Files) (Files, string) {
+	if files != nil {
+		return files, path
+	}
+	dir, file := filepath.Split(path)
+	return Directory(filepath.Clean(dir)), file // "" is cleaned to "."
 }
 
 // read reads what there is to know of the recording before it is played.

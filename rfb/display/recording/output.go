@@ -31,7 +31,6 @@ type output struct {
 
 	fbs      *display.FBSWriter // nil: nothing has been said yet
 	length   int64              // of the FBS
-	hash     hash.Hash          // of it since the last seal
 	chain    hash.Hash          // of the index
 	number   uint32
 	buf      []byte
@@ -50,12 +49,13 @@ type activity struct {
 }
 
 func newOutput(to Destination, o *Options, start time.Time) (*output, error) {
-	out := &output{o: o, hash: sha256.New(), chain: sha256.New()}
+	out := &output{o: o, chain: sha256.New()}
 	var err error
 	compress := o.Compress || len(o.Recipients) > 0
 	if out.screen, err = create(to, o.Name+suffixDisplay, compress, o.Recipients, &out.written); err != nil {
 		return nil, err
 	}
+	out.screen.hash = sha256.New()
 	if out.index, err = create(to, o.Name+suffixIndex, false, o.Recipients, &out.written); err != nil {
 		_ = out.screen.below.Close()
 		return nil, err
@@ -135,18 +135,17 @@ func (w *output) begin(q *batch) error {
 	init := w.o.Init
 	init.Format = q.format
 	var err error
-	w.fbs, err = display.NewFBSWriter(sealing{w}, init)
+	w.fbs, err = display.NewFBSWriter(measured{w}, init)
 	return err
 }
 
-// sealing is the display's file, of which the hash is taken.
-type sealing struct{ w *output }
+// measured is the display's file as FBS.
+type measured struct{ w *output }
 
-func (s sealing) Write(b []byte) (int, error) {
-	s.w.hash.Write(b)
-	s.w.length += int64(len(b))
-	s.w.unsealed = true
-	return s.w.screen.Write(b)
+func (m measured) Write(b []byte) (int, error) {
+	m.w.length += int64(len(b))
+	m.w.unsealed = true
+	return m.w.screen.Write(b)
 }
 
 // block writes what the display has said.
@@ -195,13 +194,11 @@ func (w *output) tellActivity() error {
 
 // seal closes a part.
 func (w *output) seal(last bool) error {
-	if !last {
-		if err := w.screen.frame(); err != nil {
-			return err
-		}
+	if err := w.screen.frame(); err != nil {
+		return err
 	}
-	s := seal{last: last, fbs: w.length, disk: w.screen.plain, hash: sum(w.hash)}
-	w.hash.Reset()
+	s := seal{last: last, fbs: w.length, disk: w.screen.plain, hash: sum(w.screen.hash)}
+	w.screen.hash.Reset()
 	r := record{kind: TypeSeal, number: w.number, at: w.at, place: w.place, body: s.append(nil)}
 	w.number++
 	w.buf = r.append(w.buf[:0])

@@ -62,7 +62,7 @@ func (r *Recording) At(t time.Duration) (*Playhead, error) {
 
 // arrive goes to a time.
 func (p *Playhead) arrive(t time.Duration) (*Playhead, error) {
-	if err := p.forward(t); err != nil {
+	if err := p.Forward(t); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -210,8 +210,9 @@ func (p *Playhead) Next() (Step, error) {
 	return s, p.f.Display(s.Bytes)
 }
 
-// forward has all happen up to a time.
-func (p *Playhead) forward(t time.Duration) error {
+// Forward has all happen up to a time, which is not before Time. At the end of the
+// recording it stays there, without an error.
+func (p *Playhead) Forward(t time.Duration) error {
 	for {
 		s, err := p.Peek()
 		switch {

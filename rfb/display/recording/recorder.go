@@ -43,6 +43,8 @@ type Options struct {
 	// MayStop has Display and Viewer say nothing when the recording cannot go on:
 	// the session does, unrecorded. Otherwise they return the error.
 	MayStop bool
+	// Clock says how long the session has run; nil: since New. It never goes back.
+	Clock func() time.Duration
 }
 
 // defaultQueue is Options.Queue where it is 0.
@@ -57,7 +59,7 @@ const gather = 100 * time.Millisecond
 // behind Close.
 type Recorder struct {
 	o     Options
-	start time.Time
+	clock func() time.Duration
 	out   *output
 	track *track        // makes keyframes; nil: nobody does
 	wake  chan struct{} // something is to be written
@@ -88,12 +90,16 @@ func New(to Destination, o Options) (*Recorder, error) {
 		return nil, errors.New("recording: it has no name")
 	}
 	r := &Recorder{
-		o: o, start: time.Now(),
+		o: o, clock: o.Clock,
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	start := time.Now()
+	if r.clock == nil {
+		r.clock = func() time.Duration { return time.Since(start) }
 	}
 	r.input.redact = o.Redact
 	r.input.format = o.Init.Format
-	out, err := newOutput(to, &r.o, r.start)
+	out, err := newOutput(to, &r.o, start)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +120,7 @@ func (r *Recorder) Display(b []byte) error {
 		return err
 	}
 	r.begin()
-	r.queue.display(b, time.Since(r.start))
+	r.queue.display(b, r.clock())
 	r.place += int64(len(b))
 	r.queued += len(b)
 	r.signal()
@@ -135,10 +141,10 @@ func (r *Recorder) Viewer(b []byte) error {
 			r.begin() // and requests are not written down: nothing depends on them
 			return
 		}
-		r.queue.input.add(msg, time.Since(r.start), r.place)
+		r.queue.input.add(msg, r.clock(), r.place)
 	})
 	for _, m := range r.input.marks {
-		r.queue.mark(m.kind, m.words, time.Since(r.start), r.place)
+		r.queue.mark(m.kind, m.words, r.clock(), r.place)
 	}
 	r.input.marks = r.input.marks[:0]
 	if n := len(r.queue.input.b) - before; n > 0 {
@@ -219,7 +225,7 @@ func (r *Recorder) Mark(kind, words string) {
 	if r.ended || r.err != nil {
 		return
 	}
-	r.queue.mark(kind, words, time.Since(r.start), r.place)
+	r.queue.mark(kind, words, r.clock(), r.place)
 	r.signal()
 }
 

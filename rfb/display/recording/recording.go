@@ -39,11 +39,19 @@
 //	n-21 bytes
 //	U32  CRC-32C of all that
 //
-// The records' types and what they hold are those of the constants Type…. A Seal
-// holds the SHA-256 of the display's file (as FBS, before zstd and age) since the
-// seal before, and the SHA-256 of all the index up to there, which chains it to all
-// seals before; where there is a key, it is signed with ed25519. The last seal says
-// that the recording was ended properly.
+// The records' types and what they hold are those of the constants Type…. A seal
+// (TypeSeal) holds
+//
+//	U8      1: the last
+//	U64     length of the display's file up to here as FBS, where a block ends
+//	U64     the same as it is below age: with zstd a frame of it ends here
+//	U8[32]  SHA-256 of that since the seal before
+//	U8[32]  SHA-256 of the index, from its magic to the byte before this
+//	U8[64]  ed25519 signature of "vncgate recording seal\n" and the bytes of the
+//	        record from the first U8 to here; zeros where nobody signs
+//
+// so that each is chained to all before it. The last says that the recording was
+// ended properly.
 package recording
 
 import (

@@ -106,6 +106,10 @@ func record(t testing.TB, o recording.Options, steps []step) string {
 	t.Helper()
 	dir := t.TempDir()
 	o.Name, o.Init, o.Queue = "one", screen(), 64<<20
+	var now time.Duration
+	if o.Clock == nil {
+		o.Clock = func() time.Duration { now += 50 * time.Millisecond; return now }
+	}
 	r, err := recording.New(recording.Directory(dir), o)
 	if err != nil {
 		t.Fatal(err)

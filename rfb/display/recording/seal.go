@@ -8,12 +8,12 @@ import (
 	"hash"
 )
 
-// A Seal closes a part of a recording, and with last all of it:
+// A seal closes a part of a recording, and with last all of it:
 //
 //	U8      1: the last
-//	U64     length of the display's file up to here, as FBS
-//	U64     length of it before age, with what zstd has made of it; another frame begins here
-//	U8[32]  SHA-256 of the FBS since the seal before
+//	U64     length of the display's file up to here as FBS, with a block's end
+//	U64     the same with what zstd has made of it, where a frame of zstd ends
+//	U8[32]  SHA-256 of that since the seal before
 //	U8[32]  SHA-256 of the index up to here
 //	U8[64]  ed25519 signature of "vncgate recording seal\n" and all that; zeros
 type seal struct {

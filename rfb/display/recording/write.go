@@ -68,7 +68,7 @@ func (r *Recorder) take() (batch, state) {
 	defer r.mu.Unlock()
 	q := r.queue
 	r.queue = batch{}
-	s := state{at: time.Since(r.start)}
+	s := state{at: r.clock()}
 	switch {
 	case r.err != nil:
 		s.last, s.reason = true, "the recording was ended: "+r.err.Error()
