@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vncgate/auth/tickets"
+	"vncgate/rfb/display/video"
 )
 
 // Exit codes that scripts may rely on.
@@ -26,6 +27,9 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
+	if code, mine := video.Worker(); mine {
+		return code
+	}
 	quietInetd()
 	tickets.QuietRedis() // what it meets is in our log
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -5,10 +5,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vncgate/rfb/display/video"
 )
 
 // TestMain lets the scripts run this very program as "vncgate".
 func TestMain(m *testing.M) {
+	if code, mine := video.Worker(); mine {
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){
 		"vncgate": func() { os.Exit(run()) },
 	})

@@ -171,6 +171,9 @@ func (o *Options) complete(path string) error {
 		return err
 	}
 	o.Codec = codec
+	if err := o.Check(); err != nil {
+		return err
+	}
 	if o.Speed == 0 {
 		o.Speed = 1
 	}
@@ -186,10 +189,15 @@ func (o *Options) complete(path string) error {
 	if codec == MJPEG {
 		o.MaxSize = min(o.MaxSize, MaxAVI)
 	}
+	return nil
+}
+
+// Check refuses what cannot be.
+func (o *Options) Check() error {
 	switch {
-	case o.FPS < 1 || o.FPS > MaxFPS:
+	case o.FPS < 0 || o.FPS > MaxFPS:
 		return fmt.Errorf("video: %d frames a second; from 1 to %d are possible", o.FPS, MaxFPS)
-	case !(o.Speed >= 0.01 && o.Speed <= 1000):
+	case o.Speed != 0 && !(o.Speed >= 0.01 && o.Speed <= 1000):
 		return fmt.Errorf("video: a speed of %v; from 0.01 to 1000 are possible", o.Speed)
 	case o.From < 0 || o.To < 0 || o.To > 0 && o.To <= o.From:
 		return fmt.Errorf("video: from %v to %v is nothing", o.From, o.To)
