@@ -40,6 +40,7 @@ const (
 	jobChurn = "churn" // whole sessions
 	jobCrowd = "crowd" // TLS handshakes that are begun, and no more
 	jobIdle  = "idle"  // sessions without traffic
+	jobRest  = "rest"  // PointerEvents with pauses in which a session may rest
 	jobStall = "stall" // a flood that is not read for a while
 )
 
@@ -55,6 +56,8 @@ const (
 	inResumed  = "resumed" // share of the sessions
 	inKB       = "kB/session"
 	inGrowth   = "growth MB"
+	inSameP99  = "p99 us in their class"
+	inAnswers  = "their answers/s"
 )
 
 const (
@@ -76,7 +79,7 @@ func runLoad(in io.Reader, out io.Writer) error {
 	var mu sync.Mutex
 	tell := func(o outcome) { mu.Lock(); defer mu.Unlock(); _ = enc.Encode(o) }
 	run := map[string]func(*job, *outcome) error{
-		jobDown: down, jobUp: up, jobPing: ping, jobChurn: churn, jobCrowd: crowd,
+		jobDown: down, jobUp: up, jobPing: ping, jobChurn: churn, jobCrowd: crowd, jobRest: restless,
 		jobIdle:  func(j *job, o *outcome) error { return idle(j, o, dec, tell) },
 		jobStall: func(j *job, o *outcome) error { return stall(j, o, tell) },
 	}[j.Kind]

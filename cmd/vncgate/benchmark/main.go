@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,6 +77,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) error {
 // options are what the command line says.
 type options struct {
 	builds    []build
+	records   []string
 	subjects  []string
 	scenarios []string
 	vias      []string
@@ -107,6 +109,7 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	})
 	f.Func("subjects", "`NAMES` of what to measure, with commas (default all that are installed)", words(&o.subjects))
 	f.Func("scenarios", "`NAMES` out of "+strings.Join(scenarioNames(), ",")+" (default all)", words(&o.scenarios))
+	f.Func("keep-of-sessions", "`NAMES` out of audit,nothing: measure vncgate with metrics and its audit log, and with neither, as subjects of their own beside metrics alone", words(&o.records))
 	f.Func("vias", "`NAMES` out of tcp,tls,x509,ws,wss (default all)", words(&o.vias))
 	f.Func("sessions", "`NUMBERS` of sessions that flood at once (default 1,16)", numbers(&o.sessions))
 	f.Func("idle", "`NUMBERS` of idle sessions (default 500,5000); websockify gets 500 at most", numbers(&o.idle))
@@ -128,6 +131,8 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 		return nil, errors.New("-table: name the files of JSON lines to print")
 	case *table:
 		o.tables = f.Args()
+	case slices.ContainsFunc(o.records, func(s string) bool { return s != keepAudit && s != keepNothing }):
+		return nil, fmt.Errorf("-keep-of-sessions: %v: there are audit and nothing", o.records)
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("%q: arguments go with -table only", f.Args())
 	}

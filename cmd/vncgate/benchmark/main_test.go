@@ -51,11 +51,15 @@ func TestEveryScenario(t *testing.T) {
 	want := map[string][]string{ // what each must have measured
 		sceneDown: {inMBs, inCPU, inShare}, sceneUp: {inMBs, inCPU}, scenePing: {inP50, inP99}, sceneFair: {inP50, inP99, inMBs},
 		sceneChurn: {inSessions, inCPUEach}, sceneResumed: {inSessions, inResumed}, sceneIdle: {inKB, "wake " + inP50}, sceneStall: {inGrowth, inP99},
+		sceneClass: {inP50, inP99, inSameP99, inAnswers},
 	}
 	for _, part := range []struct{ scenarios, vias string }{
-		{"", viaWSS}, {"down,up", viaWS}, {"down,ping", viaX509}, {"up,stall", viaTCP}, {"ping,resumed", viaTLS},
+		{"", viaWSS}, {"down,up", viaWS}, {"down,ping", viaX509}, {"up,stall", viaTCP}, {"ping,resumed", viaTLS}, {"ping", viaWS},
 	} {
 		args := small(path, "-subjects", "direct,vncgate", "-vias", part.vias, "-out", lines)
+		if part.vias == viaWS {
+			args = append(args, "-keep-of-sessions", "audit,nothing", "-subjects", "vncgate,vncgate+audit,vncgate+nothing")
+		}
 		if part.scenarios != "" {
 			args = append(args, "-scenarios", part.scenarios)
 		}
@@ -96,7 +100,7 @@ func TestEveryScenario(t *testing.T) {
 // TestPeers lets a stream run through each peer that is installed, over each way
 // in that it has.
 func TestPeers(t *testing.T) {
-	for _, c := range contestants(nil) {
+	for _, c := range contestants(nil, nil) {
 		if c.start == nil {
 			continue
 		}
@@ -159,7 +163,7 @@ func TestOptions(t *testing.T) {
 	if err != nil || len(plan) != 2 || plan[1] != (scenario{sceneDown, viaWS, 4}) {
 		t.Errorf("plan %v, %v", plan, err)
 	}
-	for _, bad := range [][]string{{"-sessions", "none"}, {"-idle", "0"}, {"rest"}, {"-table"}, {"-nonsense"}} {
+	for _, bad := range [][]string{{"-sessions", "none"}, {"-idle", "0"}, {"rest"}, {"-table"}, {"-nonsense"}, {"-keep-of-sessions", "all"}} {
 		if _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

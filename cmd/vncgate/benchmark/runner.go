@@ -120,7 +120,7 @@ func (r *runner) close() {
 // present are the subjects that can be measured; those that are not installed
 // are named.
 func (r *runner) present() ([]contestant, error) {
-	all := contestants(r.o.builds)
+	all := contestants(r.o.builds, r.o.records)
 	for _, name := range r.o.subjects {
 		if !slices.ContainsFunc(all, func(c contestant) bool { return c.name == name }) {
 			return nil, fmt.Errorf("no subject %q", name)
@@ -218,13 +218,17 @@ func (r *runner) stage(c *contestant, s scenario) (outcome, error) {
 		st.at.Address = map[string]string{viaTCP: r.addr.TCP, viaTLS: r.addr.TLS, viaWS: r.addr.WS, viaWSS: r.addr.WSS}[s.Via]
 		return sceneRuns[s.Name](st)
 	}
-	p := &place{program: c.program, display: r.addr, pair: r.pair, extra: r.extra, listen: map[string]string{}}
-	list, err := freeAddresses(5)
+	p := &place{program: c.program, records: c.records, display: r.addr, pair: r.pair, extra: r.extra, listen: map[string]string{}}
+	list, err := freeAddresses(6)
 	if err != nil {
 		return outcome{}, err
 	}
 	for i, via := range []string{viaTCP, viaTLS, viaX509, viaWS, viaWSS} {
 		p.listen[via] = list[i]
+	}
+	if s.Name == sceneClass {
+		p.listen[viaBusy], p.crowded = list[5], s.Via
+		st.busy = list[5]
 	}
 	if p.dir, err = os.MkdirTemp(r.dir, c.name+"-"); err != nil {
 		return outcome{}, err
@@ -235,17 +239,13 @@ func (r *runner) stage(c *contestant, s scenario) (outcome, error) {
 	}
 	defer g.stop()
 	st.at.Address, st.gateway = p.listen[s.Via], g.pid()
-	if isBuild(r.o.builds, c.name) {
+	if c.classes {
 		st.at.Path += "?token=" + token
 	}
 	if err := g.answers(st.at.Address); err != nil {
 		return outcome{}, err
 	}
 	return sceneRuns[s.Name](st)
-}
-
-func isBuild(builds []build, name string) bool {
-	return slices.ContainsFunc(builds, func(b build) bool { return b.name == name })
 }
 
 // words are the values in short.

@@ -19,6 +19,7 @@ const (
 	scenePing    = "ping"    // pointer to update
 	sceneFair    = "fair"    // the same beside a flood
 	sceneCrowd   = "crowd"   // pointer to update beside a thousand slow TLS handshakes
+	sceneClass   = "classes" // pointer to update of a session that rests, beside a class whose loops are busy
 	sceneChurn   = "churn"   // whole sessions
 	sceneResumed = "resumed" // the same with resumed TLS sessions
 	sceneIdle    = "idle"    // memory
@@ -26,7 +27,7 @@ const (
 )
 
 func scenarioNames() []string {
-	return []string{sceneDown, sceneUp, scenePing, sceneFair, sceneCrowd, sceneChurn, sceneResumed, sceneIdle, sceneStall}
+	return []string{sceneDown, sceneUp, scenePing, sceneFair, sceneCrowd, sceneClass, sceneChurn, sceneResumed, sceneIdle, sceneStall}
 }
 
 func (s scenario) String() string { return fmt.Sprintf("%s %s %d", s.Name, s.Via, s.Sessions) }
@@ -73,6 +74,8 @@ func (o *options) counts(name string) []int {
 		return []int{churners}
 	case sceneCrowd:
 		return []int{crowdSize}
+	case sceneClass:
+		return []int{restlessCrowd}
 	}
 	return []int{1}
 }
@@ -86,6 +89,8 @@ func (c *contestant) fits(s scenario) bool {
 	switch {
 	case !slices.Contains(c.vias, s.Via):
 		return false
+	case s.Name == sceneClass:
+		return c.classes
 	case c.name == direct:
 		return s.Name != sceneIdle && s.Name != sceneStall // there is no process to look at
 	case c.name == "websockify" && s.Name == sceneIdle:
@@ -103,6 +108,7 @@ var sceneRuns = map[string]func(*stage) (outcome, error){
 	sceneResumed: func(st *stage) (outcome, error) { return st.load(job{Kind: jobChurn, Resume: true}) },
 	sceneFair:    func(st *stage) (outcome, error) { return st.beside(job{Kind: jobDown, Sessions: 1}, inMBs) },
 	sceneCrowd:   func(st *stage) (outcome, error) { return st.beside(job{Kind: jobCrowd}, inSessions) },
+	sceneClass:   (*stage).classes,
 	sceneIdle:    (*stage).idle,
 	sceneStall:   (*stage).stall,
 }

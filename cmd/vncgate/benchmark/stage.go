@@ -12,7 +12,8 @@ type stage struct {
 	r       *runner
 	s       scenario
 	at      entrance
-	gateway int // process; 0: none
+	busy    string // address of the crowd's class in the scenario of classes
+	gateway int    // process; 0: none
 }
 
 // firstSource is where the loopback addresses of load clients begin.

@@ -125,7 +125,7 @@ func (r *row) reference() string {
 
 // better reports whether a is the better figure.
 func (r *row) better(a, b float64) bool {
-	if r.unit == inMBs || r.unit == inSessions || r.unit == inShare || r.unit == inResumed {
+	if r.unit == inMBs || r.unit == inSessions || r.unit == inShare || r.unit == inResumed || r.unit == inAnswers {
 		return a > b
 	}
 	return a < b
