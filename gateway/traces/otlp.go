@@ -87,10 +87,13 @@ type trace []span
 
 // traceOf is what is told of SESSION_OPENED or SESSION_REFUSED.
 func traceOf(e *gateway.Event) trace {
-	id := newID(16)
+	id, begun := newID(16), e.Time.Add(-e.Duration)
+	if len(e.Stages) > 0 && e.Stages[0].Begun.Before(begun) { // by as much as passed between two looks at the clock
+		begun = e.Stages[0].Begun
+	}
 	root := span{
 		TraceID: id, SpanID: newID(8), Name: rootName, Kind: kindServer,
-		Start: nanoseconds(e.Time.Add(-e.Duration)), End: nanoseconds(e.Time), Attributes: about(e),
+		Start: nanoseconds(begun), End: nanoseconds(e.Time), Attributes: about(e),
 	}
 	if e.Kind == gateway.SessionRefused {
 		root.Status = failure(e)
