@@ -137,7 +137,7 @@ func decodeCursorWithAlpha(d *Decoder, r rect) error {
 // Kinds of VMware's cursors.
 const (
 	vmwareMasks = iota // what of the screen stays, and what is turned over, each of w·h pixels
-	vmwareAlpha        // red, green, blue and alpha
+	vmwareAlpha        // red, green, blue and alpha, not premultiplied: TigerVNC and noVNC agree
 )
 
 // decodeVMwareCursor takes U8 kind, pad and the pixels of that kind (TigerVNC
@@ -156,11 +156,22 @@ func decodeVMwareCursor(d *Decoder, r rect) error {
 	switch kind {
 	case vmwareAlpha:
 		px := alphaCodecs()
-		return d.rows(d.in, inner, &px.raw)
+		err := d.rows(d.in, inner, &px.raw)
+		premultiply(shape.Pix)
+		return err
 	case vmwareMasks:
 		return d.masks(inner)
 	}
 	return fmt.Errorf("a cursor of kind %d", kind)
+}
+
+// premultiply brings the colours of pixels down by their alpha.
+func premultiply(pix []byte) {
+	for ; len(pix) >= 4; pix = pix[4:] {
+		for i := range 3 {
+			pix[i] = byte((int(pix[i])*int(pix[3]) + 127) / 255)
+		}
+	}
 }
 
 // masks draws a cursor of two masks: a pixel is what the second says where the

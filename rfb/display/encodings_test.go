@@ -273,7 +273,7 @@ func TestCursors(t *testing.T) {
 		{"Cursor", rect(rfb.EncodingCursor, red, green, []byte{0x80}), [2]color.RGBA{{255, 0, 0, 255}, {}}},
 		{"XCursor", rect(rfb.EncodingXCursor, tred, tgreen, []byte{0x80}, []byte{0xc0}), [2]color.RGBA{{255, 0, 0, 255}, {0, 255, 0, 255}}},
 		{"CursorWithAlpha", rect(rfb.EncodingCursorWithAlpha, []byte{0, 0, 0, 0}, half, make([]byte, 4)), [2]color.RGBA{{0x80, 0, 0, 0x80}, {}}},
-		{"VMware's, alpha", rect(rfb.EncodingVMwareCursor, []byte{1, 0}, half, make([]byte, 4)), [2]color.RGBA{{0x80, 0, 0, 0x80}, {}}},
+		{"VMware's, alpha", rect(rfb.EncodingVMwareCursor, []byte{1, 0}, half, make([]byte, 4)), [2]color.RGBA{{0x40, 0, 0, 0x80}, {}}},
 		{"VMware's, masks", rect(rfb.EncodingVMwareCursor, []byte{0, 0}, make([]byte, 4), []byte{255, 255, 255, 0}, red, red), [2]color.RGBA{{255, 0, 0, 255}, {0, 0, 0, 0x80}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

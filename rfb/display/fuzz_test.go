@@ -3,6 +3,8 @@ package display_test
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/iotest"
 
@@ -38,16 +40,45 @@ func FuzzDecoder(f *testing.F) {
 		f.Add(update(rect), uint8(5))
 	}
 	f.Add(join(rfb.AppendBell(nil), rfb.AppendServerCutText(nil, "text"), rfb.AppendFence(nil, 1, nil)), uint8(3))
-	f.Fuzz(func(t *testing.T, said []byte, level uint8) {
-		a, wholeErr := all(t, init, bytes.NewReader(said), level)
-		b, pieceErr := all(t, init, iotest.HalfReader(iotest.OneByteReader(bytes.NewReader(said))), level)
-		if (wholeErr == io.EOF) != (pieceErr == io.EOF) || !bytes.Equal(a.Image().Pix, b.Image().Pix) {
-			t.Errorf("at once %v, in pieces %v", wholeErr, pieceErr)
+	f.Fuzz(func(t *testing.T, said []byte, level uint8) { sameInPieces(t, init, said, level) })
+}
+
+// FuzzRecorded is FuzzDecoder on what real displays have said, with screens and
+// formats of theirs.
+func FuzzRecorded(f *testing.F) {
+	paths, err := filepath.Glob("../rfbtest/testdata/encodings/*.fbs")
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("%d recordings, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
 		}
-		if size := a.Image().Rect.Size(); size.X*size.Y > display.MaxPixels {
-			t.Errorf("a screen of %v", size)
+		if len(file) < 24<<10 { // longer ones hold the fuzzer up
+			f.Add(file, uint8(9))
 		}
+	}
+	f.Fuzz(func(t *testing.T, file []byte, level uint8) {
+		in, init, err := display.NewFBSReader(bytes.NewReader(file))
+		if err != nil || int(init.Width)*int(init.Height) > 1<<15 || init.Width == 0 || init.Height == 0 {
+			return
+		}
+		said, _ := io.ReadAll(in) // up to where it breaks off
+		sameInPieces(t, init, said, level)
 	})
+}
+
+// sameInPieces decodes what a display says at once and as it comes.
+func sameInPieces(t *testing.T, init rfb.ServerInit, said []byte, level uint8) {
+	a, wholeErr := all(t, init, bytes.NewReader(said), level)
+	b, pieceErr := all(t, init, iotest.HalfReader(iotest.OneByteReader(bytes.NewReader(said))), level)
+	if (wholeErr == io.EOF) != (pieceErr == io.EOF) || !bytes.Equal(a.Image().Pix, b.Image().Pix) {
+		t.Errorf("at once %v, in pieces %v", wholeErr, pieceErr)
+	}
+	if size := a.Image().Rect.Size(); size.X*size.Y > display.MaxPixels {
+		t.Errorf("a screen of %v", size)
+	}
 }
 
 func all(t *testing.T, init rfb.ServerInit, in io.Reader, level uint8) (*display.Decoder, error) {

@@ -120,6 +120,11 @@ func hang(r *recording, x string) {
 			img.SetRGBA(px, y, c)
 		}
 	}
+	hangPicture(r, x, img)
+}
+
+// hangPicture has img on the screen of x, once that is up.
+func hangPicture(r *recording, x string, img image.Image) {
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
 		r.t.Fatal(err)
