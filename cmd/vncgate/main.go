@@ -97,7 +97,7 @@ Every flag of a command can be given as an environment variable, too:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w%s\nrun '%s --help' for what there is", err, flagMeant(cmd, err), cmd.CommandPath())
 	})
-	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newScreenshotCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newAuditCommand(), newHealthCommand(), newCtlCommand(), newVersionCommand(),
+	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newScreenshotCommand(), newRecordingCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newAuditCommand(), newHealthCommand(), newCtlCommand(), newVersionCommand(),
 		newWebsockifyCommand(), newNoVNCProxyCommand(), newUnderRebindCommand())
 	root.AddCommand(packagingCommands()...)
 	return root

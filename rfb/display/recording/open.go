@@ -292,3 +292,26 @@ func (r *Recording) Close() {
 		r.index.file.Close()
 	}
 }
+
+// Size is how many bytes both files have.
+func (r *Recording) Size() int64 {
+	n := r.screen.file.Size()
+	if r.index != nil {
+		n += r.index.file.Size()
+	}
+	return n
+}
+
+// FBS reads the display's file as FBS 001.000, without zstd and age, as other
+// players want it. Close it.
+func (r *Recording) FBS() (io.ReadCloser, error) {
+	raw, err := r.screen.from(0)
+	if err != nil || !r.zstd {
+		return io.NopCloser(raw), err
+	}
+	z, err := frames(raw)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	return z.IOReadCloser(), nil
+}
