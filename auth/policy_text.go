@@ -23,6 +23,7 @@ var ruleFields = []struct {
 	{name: "hours", list: func(r *Rule) *[]string { return &r.When.Hours }},
 	{name: "zone", one: func(r *Rule) *string { return &r.When.Zone }},
 	{name: "if", one: func(r *Rule) *string { return &r.If }},
+	{name: "class", one: func(r *Rule) *string { return &r.Class }},
 }
 
 // String writes the rule as ParseRule reads it.
@@ -62,7 +63,7 @@ func writeField(b *strings.Builder, name, value string) {
 // may come several times:
 //
 //	name=night who=group:ops who=carol target=lab-* hours=22:00-06:00 zone=Europe/Berlin
-//	if="claims.level >= 3" allow=view,keyboard deny=bell limits="session=8h idle=15m"
+//	if="claims.level >= 3" class=bulk allow=view,keyboard deny=bell limits="session=8h idle=15m"
 //
 // A value with blanks in it stands in quotes as in Go, "…" or `…`. NewPolicy
 // checks what the rule means.
@@ -111,7 +112,7 @@ func (r *Rule) setField(name, value string) (list bool, err error) {
 			return true, nil
 		}
 	}
-	return false, errors.New("unknown field (there are: name, who, method, from, target, day, hours, zone, if, allow, deny, limits)")
+	return false, errors.New("unknown field (there are: name, who, method, from, target, day, hours, zone, if, class, allow, deny, limits)")
 }
 
 // ParseRules reads a rule a line; empty lines and those that begin with # are

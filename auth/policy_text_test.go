@@ -13,6 +13,7 @@ var wholeRule = Rule{
 	From: []string{"10.0.0.0/8", "unix"}, Targets: []string{"lab-*", "a b"},
 	When:  When{Days: []string{"mon-fri", "sun"}, Hours: []string{"22:00-06:00"}, Zone: "Europe/Berlin"},
 	If:    "user != \"x\" &&\n\tclaims.level >= 3",
+	Class: "bulk",
 	Allow: Control | Opaque, Deny: Bell | Power,
 	Limits: Limits{Session: 8 * time.Hour, Encodings: []string{}},
 }
@@ -21,7 +22,7 @@ func TestRuleText(t *testing.T) {
 	text := wholeRule.String()
 	want := `name="night shift" who=group:ops who="user:CN=\"x\", y" method=x509-* method=ra2 from=10.0.0.0/8 from=unix ` +
 		`target=lab-* target="a b" day=mon-fri day=sun hours=22:00-06:00 zone=Europe/Berlin ` +
-		`if="user != \"x\" &&\n\tclaims.level >= 3" allow=view,keyboard,pointer,opaque deny=bell,power limits="session=8h encodings=none"`
+		`if="user != \"x\" &&\n\tclaims.level >= 3" class=bulk allow=view,keyboard,pointer,opaque deny=bell,power limits="session=8h encodings=none"`
 	if text != want {
 		t.Errorf("%s\nwant\n%s", text, want)
 	}

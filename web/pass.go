@@ -106,7 +106,7 @@ func (e *endpoint) givePass(w http.ResponseWriter, r *http.Request, from client,
 	if err != nil {
 		return asRefusal(err)
 	}
-	front, err := e.frontOfToken(r.Context(), token, holder, name)
+	front, err := e.frontOfToken(r.Context(), from, token, holder, name)
 	if err != nil {
 		return asRefusal(err)
 	}

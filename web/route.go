@@ -62,7 +62,7 @@ func (e *endpoint) route(r *http.Request, from client) (gateway.Front, error) {
 		token = e.ambientToken(r)
 	}
 	if token != "" {
-		return e.frontOfToken(r.Context(), token, holder, name)
+		return e.frontOfToken(r.Context(), from, token, holder, name)
 	}
 	return e.frontOfName(name)
 }
@@ -140,8 +140,8 @@ func only(values []string, no *Refusal) (string, error) {
 
 // frontOfToken asks for what a token is good for; a name beside it must fit, or
 // chooses where the token is for several.
-func (e *endpoint) frontOfToken(ctx context.Context, token, holder, name string) (gateway.Front, error) {
-	front, err := e.lookup(ctx, token, holder)
+func (e *endpoint) frontOfToken(ctx context.Context, from client, token, holder, name string) (gateway.Front, error) {
+	front, err := e.lookup(ctx, from, token, holder)
 	if err != nil {
 		return front, err
 	}
@@ -157,7 +157,7 @@ func (e *endpoint) frontOfToken(ctx context.Context, token, holder, name string)
 	return front, nil
 }
 
-func (e *endpoint) lookup(ctx context.Context, token, holder string) (gateway.Front, error) {
+func (e *endpoint) lookup(ctx context.Context, from client, token, holder string) (gateway.Front, error) {
 	select {
 	case e.lookups <- struct{}{}:
 		defer func() { <-e.lookups }()
@@ -169,7 +169,12 @@ func (e *endpoint) lookup(ctx context.Context, token, holder string) (gateway.Fr
 	front, err := e.cfg.Tickets(ctx, token, holder)
 	var no *Refusal
 	switch {
-	case err == nil || errors.As(err, &no):
+	case err == nil:
+		return front, nil
+	case errors.As(err, &no):
+		if e.cfg.Refused != nil {
+			e.cfg.Refused(no, from.address)
+		}
 		return front, err
 	case !errors.Is(ctx.Err(), context.Canceled): // else it was the browser that left
 		e.failures.Do(func() {

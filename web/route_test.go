@@ -265,6 +265,40 @@ func TestTokenAsPath(t *testing.T) {
 	}
 }
 
+// Whoever watches over the gateway is told of each token that is refused, with
+// where it came from.
+func TestRefusedTokensAreTold(t *testing.T) {
+	no := &web.Refusal{Status: 403, Words: "no"}
+	var mu sync.Mutex
+	var told []string
+	h := newHouse(t, func(c *web.Config) {
+		c.Tickets = func(_ context.Context, token, _ string) (gateway.Front, error) {
+			if token == "broken" {
+				return gateway.Front{}, errors.New("nobody can say")
+			}
+			return gateway.Front{}, no
+		}
+		c.Refused = func(what *web.Refusal, from string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if what != no {
+				t.Errorf("told of %v", what)
+			}
+			told = append(told, from)
+		}
+	})
+	for path, want := range map[string]int{"/websockify?token=x": 403, "/websockify?token=broken": 502} {
+		if status, _ := h.enter(t, path); status != want {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) != 1 || !strings.HasPrefix(told[0], "127.0.0.1:") {
+		t.Errorf("told of %q", told)
+	}
+}
+
 func TestLookUpsAreBounded(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
 	h := newHouse(t, func(c *web.Config) {

@@ -46,6 +46,9 @@ type Config struct {
 	// what the browser is known by that exchanged this token for a pass: 128
 	// random bits that nobody else has; "" where none was.
 	Tickets func(ctx context.Context, token, holder string) (gateway.Front, error)
+	// Refused, if set, is told of each *Refusal of Tickets', and from which
+	// address the token came.
+	Refused func(no *Refusal, from string)
 	// TokensOnly lets nobody in without a token; names are then only compared
 	// with the display that the token is for.
 	TokensOnly bool

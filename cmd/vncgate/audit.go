@@ -144,26 +144,59 @@ func newAuditShowCommand() *cobra.Command {
 
 func showAudit(out io.Writer, files []string, of []string) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	others := 0
 	for _, path := range files {
-		f, err := os.Open(path)
+		n, err := showAuditFile(table, path, of)
 		if err != nil {
+			_ = table.Flush()
 			return err
 		}
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			if r, err := audit.Parse(lines.Bytes()); err == nil {
-				if text := auditText(&r); holdsAll(text, of) {
-					fmt.Fprintln(table, text)
-				}
-			}
+		others += n
+	}
+	if err := table.Flush(); err != nil || others == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s no record; 'vncgate audit verify' says where\n", linesAre(others))
+	return err
+}
+
+func linesAre(n int) string {
+	if n == 1 {
+		return "1 line is"
+	}
+	return fmt.Sprintf("%d lines are", n)
+}
+
+// showAuditFile returns how many lines are no records. A file in which all are is
+// no audit log.
+func showAuditFile(out io.Writer, path string, of []string) (others int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	records := 0
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		r, err := audit.Parse(lines.Bytes())
+		if err != nil {
+			others++
+			continue
 		}
-		_ = f.Close()
-		if err := lines.Err(); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+		records++
+		if text := auditText(&r); holdsAll(text, of) {
+			fmt.Fprintln(out, text)
 		}
 	}
-	return table.Flush()
+	err = lines.Err()
+	if records == 0 && (others > 0 || errors.Is(err, bufio.ErrTooLong)) {
+		return 0, fmt.Errorf("%s is no audit log: not one line of it is a record", path)
+	}
+	if err != nil {
+		return others, fmt.Errorf("%s: %w", path, err)
+	}
+	return others, nil
 }
 
 func holdsAll(text string, words []string) bool {

@@ -27,9 +27,9 @@ const (
 )
 
 // api puts the calls in front of the pages.
-func (w *wiring) api(cfg *apiConfig, pages http.Handler) http.Handler {
+func (w *wiring) api(l *listenerConfig, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST "+revokePath, w.withToken(cfg.Token, w.revokeCall))
+	mux.Handle("POST "+revokePath, w.withToken(l, w.revokeCall))
 	mux.HandleFunc(revokePath, func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Allow", http.MethodPost)
 		reply(rw, http.StatusMethodNotAllowed, map[string]string{"error": "POST a JSON object here."})
@@ -41,10 +41,10 @@ func (w *wiring) api(cfg *apiConfig, pages http.Handler) http.Handler {
 // withToken lets nobody on without the token, which is compared in constant
 // time, its length included. Guessing is slowed down by address; one of this
 // machine is that of a proxy that does not say for whom, and makes nobody wait.
-func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.Request)) http.Handler {
+func (w *wiring) withToken(l *listenerConfig, next func(http.ResponseWriter, *http.Request)) http.Handler {
 	guard := &auth.Guard{}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		want, err := token.read(r.Context())
+		want, err := l.API.Token.read(r.Context())
 		if err != nil {
 			w.log.Error("api: token", "error", err)
 			reply(rw, http.StatusInternalServerError, map[string]string{"error": "The gateway cannot read the token of its API."})
@@ -57,7 +57,7 @@ func (w *wiring) withToken(token *secret, next func(http.ResponseWriter, *http.R
 		}
 		if err != nil {
 			if bearer {
-				w.denials.tell(w, deniedAPI, "", r.RemoteAddr)
+				w.denials.tell(w, deniedAPI, l.Address, r.RemoteAddr)
 			}
 			w.log.Warn("api: refused", "viewer", r.RemoteAddr, "call", r.URL.Path)
 			rw.Header().Set("WWW-Authenticate", `Bearer realm="vncgate"`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -72,6 +73,27 @@ audit: {file: %s}
 	}
 }
 
+// What is no audit log is not shown as an empty one.
+func TestShowOfSomethingElse(t *testing.T) {
+	record := `{"v":1,"seq":1,"time":"2026-05-01T10:00:00Z","event":"AUDIT_OPENED","hash":"` + strings.Repeat("0", 64) + `"}` + "\n"
+	for content, want := range map[string]string{
+		"":                            "",
+		record:                        "",
+		record + "half a li":          "1 line",
+		"# a configuration\nx: 1\n":   "is no audit log",
+		"{}\n":                        "is no audit log",
+		strings.Repeat("x", 2<<20):    "is no audit log",
+		"\x7fELF\x00\x01\n\x00\x00\n": "is no audit log",
+	} {
+		var out strings.Builder
+		err := showAudit(&out, []string{fileWith(t, "%s", content)}, nil)
+		switch said := out.String() + fmt.Sprint(err); {
+		case want == "" && err != nil, !strings.Contains(said, want), (err != nil) != (want == "is no audit log"):
+			t.Errorf("%.40q: %v\n%s", content, err, &out)
+		}
+	}
+}
+
 // brokenAudit is a gateway whose audit log cannot be written to any more.
 func brokenAudit(t *testing.T, settings string) (g *gate, mend func()) {
 	t.Helper()
@@ -90,7 +112,7 @@ func brokenAudit(t *testing.T, settings string) (g *gate, mend func()) {
 	g = newGate(t, `
 listeners: [{address: 127.0.0.1:0}]
 targets: {desk: {address: %s}}
-admin: {address: 127.0.0.1:0}
+admin: {address: 127.0.0.1:0, tokens: [{name: eye, role: viewer, token: eye-secret-of-sixteen}]}
 audit: {file: %s, %s}
 `, displaysAt(t, "desk")[0], path, settings)
 	return g, func() { link(file) }
@@ -113,7 +135,10 @@ func TestNobodyComesInUnwritten(t *testing.T) {
 	name, err := g.native(0, nil)
 	sees(t, "while the log cannot be written", "!"+wordsAudit, name, err)
 	c := g.adminClient(nil)
-	if status, body := g.ask(c, "GET", "/readyz"); status != 503 || !strings.Contains(body, "no space left") {
+	if status, body := g.ask(c, "GET", "/readyz"); status != 503 || !strings.Contains(body, wordsAudit) || strings.Contains(body, "no space left") || strings.Contains(body, "audit.log") {
+		t.Errorf("/readyz to a stranger: %d %s", status, body)
+	}
+	if status, body := g.ask(c, "GET", "/readyz", "Authorization", "Bearer eye-secret-of-sixteen"); status != 503 || !strings.Contains(body, "no space left") {
 		t.Errorf("/readyz: %d %s", status, body)
 	}
 	if stays.over() {

@@ -192,7 +192,7 @@ func TestRevokeCall(t *testing.T) {
 func TestGuessingTheAPIToken(t *testing.T) {
 	w := &wiring{log: slog.New(slog.DiscardHandler), gate: &gateway.Gateway{}}
 	calls := 0
-	h := w.withToken(&secret{text: "sesame"}, func(http.ResponseWriter, *http.Request) { calls++ })
+	h := w.withToken(&listenerConfig{API: &apiConfig{Token: &secret{text: "sesame"}}}, func(http.ResponseWriter, *http.Request) { calls++ })
 	call := func(from, token string) int {
 		r := httptest.NewRequest(http.MethodPost, revokePath, nil)
 		r.RemoteAddr = from + ":4711"

@@ -21,8 +21,7 @@ type denials struct {
 	ticket, api, admin control.Throttle
 }
 
-// tell tells of one. from is "" where it is not known at that place: what a
-// browser is let in by is looked up apart from where it is.
+// tell tells of one.
 func (d *denials) tell(w *wiring, kind, listener, from string) {
 	throttle := &d.ticket
 	switch kind {

@@ -57,8 +57,8 @@ audit: {file: %q}
 		t.Errorf("%d records for 20 guesses", n)
 	}
 	for _, r := range auditLog(t, path) {
-		if r.Method == deniedAdmin && !strings.HasPrefix(r.From, "127.0.0.1:") {
-			t.Errorf("from %q", r.From)
+		if r.Event == "AUTH_FAILED" && (!strings.HasPrefix(r.From, "127.0.0.1:") || r.Listener == "") {
+			t.Errorf("%s from %q at %q", r.Method, r.From, r.Listener)
 		}
 	}
 	b, err := os.ReadFile(path)

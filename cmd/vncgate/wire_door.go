@@ -148,7 +148,7 @@ func (w *wiring) arrivalsDoor(ln net.Listener, l *listenerConfig, p *prepared) {
 func (w *wiring) webServer(l *listenerConfig, cfg web.Config) *http.Server {
 	server := web.NewServer(cfg)
 	if l.API != nil {
-		server.Handler = w.api(l.API, server.Handler)
+		server.Handler = w.api(l, server.Handler)
 	}
 	if l.mixed() && l.TLS != nil && !l.PlainHTTP {
 		server.Handler = onlyTLS(server.Handler, cfg.Trusted)
@@ -189,6 +189,11 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 	}
 	if len(l.Sources) > 0 {
 		cfg.Tickets = w.bearers(l, front)
+		cfg.Refused = func(no *web.Refusal, from string) {
+			if no == errBadToken {
+				w.denials.tell(w, deniedTicket, front.Name, from)
+			}
+		}
 		cfg.TokenPath = w.cfg.oVirtIn(l.Sources)
 	}
 	return cfg, nil

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"vncgate/gateway"
+	"vncgate/gateway/control"
+	"vncgate/rfb"
 )
 
 // stuckAfter is how long the gateway may take to say how many are in before it
@@ -25,8 +27,8 @@ func (w *wiring) adminHealth(a *adminServer) {
 	a.mux.HandleFunc("GET /livez", func(rw http.ResponseWriter, _ *http.Request) {
 		answerHealth(rw, alive.check())
 	})
-	a.mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) {
-		answerHealth(rw, w.ready())
+	a.mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, r *http.Request) {
+		answerHealth(rw, w.readyFor(a, r))
 	})
 	a.mux.Handle("GET /healthz", w.healthz(a))
 }
@@ -44,6 +46,20 @@ func (w *wiring) ready() error {
 	default:
 		return err
 	}
+}
+
+// readyFor is ready for whoever asks: strangers are told what viewers are, and not
+// which file it is that cannot be written to.
+func (w *wiring) readyFor(a *adminServer, r *http.Request) error {
+	err := w.ready()
+	no, hasWords := errors.AsType[*rfb.Refusal](err)
+	if !hasWords {
+		return err
+	}
+	if who, _ := a.gate.caller(r); who.Role >= control.Viewer {
+		return err
+	}
+	return errors.New(no.Reason + " A request with a token is told why.")
 }
 
 // answerHealth is for programs, which look at the status, and for people.

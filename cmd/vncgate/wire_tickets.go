@@ -179,7 +179,6 @@ func (w *wiring) bearers(l *listenerConfig, front gateway.Front) func(ctx contex
 			return front, failed
 		}
 		// The bearer is not told why; whoever sets a source up must be.
-		w.denials.tell(w, deniedTicket, front.Name, "")
 		w.log.Info("token refused", "listener", front.Name, "error", strings.ReplaceAll(fmt.Sprint(unknown), "\n", "; "))
 		return front, errBadToken
 	}

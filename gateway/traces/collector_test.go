@@ -127,7 +127,9 @@ func TestCollector(t *testing.T) {
 	}))
 	defer server.Close()
 	tell(t, server.URL)
-	eventually(t, "it has printed all", func() bool { return strings.Count(said(), "Span #") == 6 && strings.Contains(said(), "display unreachable") })
+	eventually(t, "it has printed all", func() bool {
+		return strings.Count(said(), "Span #") == 6 && strings.Contains(said(), "display unreachable")
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	read := strings.TrimSpace(afterZone.ReplaceAllString(said(), "")) + "\n"
