@@ -21,7 +21,7 @@ type recordingFlags struct {
 func newRecordingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recording",
-		Short: "Look at recordings of sessions: verify, list, decrypt",
+		Short: "Look at recordings of sessions: verify, list, decrypt, make videos",
 		Long: `recording is for recordings that 'vncgate serve' has made (see 'recordings:' in the
 configuration). A recording is two files: NAME.fbs, which is what the display said
 and which other players of FBS 001.000 play too, and NAME.index, with what the
@@ -38,7 +38,7 @@ All commands take the name of either file, or what both have in common.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRecordingInfoCommand(), newRecordingListCommand(), newRecordingVerifyCommand(),
-		newRecordingCatCommand(), newRecordingKeyCommand())
+		newRecordingCatCommand(), newRecordingKeyCommand(), newRecordingExportCommand())
 	return cmd
 }
 

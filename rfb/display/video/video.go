@@ -1,8 +1,7 @@
 // Package video makes video files of recordings: MP4 (H.264), WebM (VP8 or VP9),
 // AVI (Motion JPEG) and GIF.
 //
-//	src, err := video.OpenFBS(file)
-//	report, err := video.Export(ctx, "desk.mp4", src, video.Options{Speed: 4})
+//	report, err := video.Export(ctx, "desk.mp4", recording, video.Options{Speed: 4})
 //
 // The files are written by the encoders of github.com/amitbet/vnc2video, and GIF
 // by our own on image/gif. Those of vnc2video never end the ffmpeg that they
@@ -79,7 +78,8 @@ func CodecOf(path, wanted string) (Codec, error) {
 	return "", fmt.Errorf("video: %s files do not have %s here; %v is what they may have", filepath.Ext(path), wanted, list)
 }
 
-// A Source is what a video is made of. It begins with an empty screen.
+// A Source is what a video is made of: a recording that is played, from the place
+// on where the video begins, or from an earlier one.
 type Source interface {
 	// Next says when the next change comes, since the beginning: in order. The
 	// error is io.EOF at the end; io.ErrUnexpectedEOF, where a recording breaks
