@@ -15,7 +15,8 @@ type batch struct {
 	blocks []*block
 	input  inputs
 	items  []item
-	held   int // bytes of all that
+	made   []item // by the workers, who know places as they are written
+	held   int    // bytes of all that
 }
 
 // blockLen is the room of a block, in bytes.

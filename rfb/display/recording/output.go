@@ -121,7 +121,7 @@ func (w *output) batch(q *batch) error {
 			return err
 		}
 	}
-	for _, i := range q.items {
+	for _, i := range append(q.items, q.made...) {
 		w.at, w.unsealed = max(w.at, i.at), true
 		if err := w.record(i); err != nil {
 			return err

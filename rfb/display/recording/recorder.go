@@ -61,6 +61,7 @@ type Recorder struct {
 	o     Options
 	clock func() time.Duration
 	out   *output
+	cut   *redactor     // nil: all that the display says is written
 	track *track        // makes keyframes; nil: nobody does
 	wake  chan struct{} // something is to be written
 	full  chan struct{} // much is
@@ -103,9 +104,9 @@ func New(to Destination, o Options) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.out = out
+	r.out, r.cut = out, newRedactor(&r.o)
 	if o.Workers != nil {
-		r.track = newTrack(o.Workers, o.KeyframeEvery, r.post, func(why string) { r.Mark("keyframes-end", why) })
+		r.track = newTrack(o.Workers, o.KeyframeEvery, r.post)
 	}
 	go r.write()
 	return r, nil
@@ -162,7 +163,7 @@ func (r *Recorder) post(i item) bool {
 	if r.err != nil || r.queued+len(i.body) > r.o.Queue/2 && r.queued > 0 {
 		return false
 	}
-	r.queue.items = append(r.queue.items, i)
+	r.queue.made = append(r.queue.made, i)
 	r.queue.held += len(i.body)
 	r.queued += len(i.body)
 	r.signal()

@@ -15,8 +15,8 @@ type Redact struct {
 	Clipboard bool `json:"clipboard,omitempty"`
 	// Regions of the screen are black. What the display sends is then decoded and
 	// encoded again before it is written: it takes as much work as a viewer and a
-	// display have, and what is written are Raw, CopyRect and ZRLE of the picture
-	// and no longer the display's own bytes.
+	// display have, and what is written is ZRLE of the picture and no longer the
+	// display's own bytes. Where the display is not understood, the recording ends.
 	Regions []image.Rectangle `json:"regions,omitempty"`
 }
 

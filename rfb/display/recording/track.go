@@ -17,8 +17,7 @@ type track struct {
 	workers *Workers
 	every   int64           // the cost of playing from one keyframe to the next
 	post    func(item) bool // into the index; false: not now
-	quit    func(why string)
-	done    chan struct{} // closed behind close, when all is done
+	done    chan struct{}   // closed behind close, when all is done
 
 	mu     sync.Mutex
 	todo   []piece
@@ -42,7 +41,9 @@ type piece struct {
 	begin  *rfb.ServerInit // the recording begins
 	blocks []*block
 	input  []inputAt
-	n      int64 // bytes that it holds
+	n      int64         // bytes that it holds
+	at     time.Duration // of its end
+	place  int64
 }
 
 const (
@@ -55,8 +56,8 @@ const (
 	trackEnd = 10 * time.Second
 )
 
-func newTrack(w *Workers, every int64, post func(item) bool, quit func(string)) *track {
-	return &track{workers: w, every: every, post: post, quit: quit, done: make(chan struct{})}
+func newTrack(w *Workers, every int64, post func(item) bool) *track {
+	return &track{workers: w, every: every, post: post, done: make(chan struct{})}
 }
 
 // add has a piece be looked at. It reports whether the blocks of p are the track's
@@ -69,7 +70,7 @@ func (t *track) add(p piece) bool {
 	}
 	if !t.workers.hold(p.n) {
 		t.ended = true
-		t.quit("the workers do not keep up: there are no keyframes from here on")
+		t.say("the workers do not keep up: there are no keyframes from here on", p.at, p.place)
 		return false
 	}
 	t.todo = append(t.todo, p)
@@ -144,7 +145,14 @@ func (t *track) end(why string) {
 	t.mu.Lock()
 	t.ended = true
 	t.mu.Unlock()
-	t.quit(why)
+	t.say(why, t.at, t.place)
+}
+
+// say says in the index why there are no more keyframes.
+func (t *track) say(why string, at time.Duration, place int64) {
+	var q batch
+	q.mark("keyframes-end", why, at, place)
+	t.post(q.items[0])
 }
 
 // look follows a piece.

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -8,15 +9,18 @@ import (
 // write is the writer's goroutine.
 func (r *Recorder) write() {
 	defer close(r.done)
+	defer r.cut.close()
 	for {
 		r.sleep()
 		q, state := r.take()
-		err := r.out.batch(&q)
-		r.written(&q)
+		err := r.put(&q)
 		if r.track != nil && (state.last || err != nil) {
 			r.track.close()
 		}
 		switch {
+		case errors.Is(err, errNotRedacted):
+			r.refuse(err)
+			return
 		case err != nil:
 			r.stop(fmt.Errorf("recording: %w", err))
 			return
@@ -31,6 +35,20 @@ func (r *Recorder) write() {
 			}
 		}
 	}
+}
+
+// put writes a batch.
+func (r *Recorder) put(q *batch) error {
+	var refused error
+	if r.cut != nil {
+		*q, refused = r.cut.batch(q)
+	}
+	err := r.out.batch(q)
+	r.written(q)
+	if err == nil {
+		err = refused
+	}
+	return err
 }
 
 // sleep returns when there is something to write and some time has gone by, in
@@ -93,7 +111,10 @@ func (r *Recorder) written(q *batch) {
 
 // piece is what a batch means to the workers.
 func (r *Recorder) piece(q *batch) piece {
-	p := piece{blocks: q.blocks, n: int64(q.held)}
+	p := piece{blocks: q.blocks, n: int64(len(q.input.b)), at: r.out.at, place: r.out.place}
+	for _, b := range q.blocks {
+		p.n += int64(len(b.b))
+	}
 	if q.begin {
 		init := r.o.Init
 		init.Format = q.format
@@ -105,14 +126,29 @@ func (r *Recorder) piece(q *batch) piece {
 
 // finish ends the files.
 func (r *Recorder) finish(s state) {
-	q, _ := r.take() // of the workers
-	if err := r.out.batch(&q); err != nil {
+	q, _ := r.take() // of the workers, who know places as they were written
+	err := r.out.batch(&q)
+	r.written(&q)
+	if err != nil {
 		r.stop(fmt.Errorf("recording: %w", err))
 		return
 	}
 	if err := r.out.end(s.reason, s.at); err != nil {
 		r.stop(fmt.Errorf("recording: %w", err))
 	}
+}
+
+// refuse ends a recording that could have in it what may not be recorded.
+func (r *Recorder) refuse(err error) {
+	r.mu.Lock()
+	r.fail(fmt.Errorf("recording: %w", err))
+	for _, b := range r.queue.blocks {
+		b.free()
+	}
+	r.queue = batch{made: r.queue.made}
+	r.queued = 0
+	r.mu.Unlock()
+	r.finish(state{reason: "the recording was ended: " + errNotRedacted.Error(), at: r.clock()})
 }
 
 // stop gives the recording up.
