@@ -53,6 +53,8 @@ const (
 	// Shared: somebody has made a link by which others see a display. Details
 	// have the ID of its token, never the token.
 	Shared EventKind = "SHARED"
+	// Unshared: it was taken back by who made it.
+	Unshared EventKind = "UNSHARED"
 	// RecordingStarted and RecordingStopped: what passes in a session is recorded,
 	// or is no longer, since it is over or somebody has stopped it.
 	RecordingStarted EventKind = "RECORDING_STARTED"

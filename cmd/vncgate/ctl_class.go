@@ -17,13 +17,15 @@ func inClasses(results []result) bool {
 			continue
 		}
 		for i := range list {
-			if list[i].Class != "" && list[i].Class != gateway.DefaultClass {
+			if inClass(&list[i]) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+func inClass(s *control.Session) bool { return s.Class != "" && s.Class != gateway.DefaultClass }
 
 // showStats writes the classes as a table behind the rest.
 func showStats(w io.Writer, value json.RawMessage) error {

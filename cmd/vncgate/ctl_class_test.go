@@ -15,6 +15,7 @@ func TestCtlClasses(t *testing.T) {
 	}
 	g.says("done", "set-class", id, "bulk")
 	g.says("CLASS", "sessions")
+	g.says("CLASS", "top")
 	g.says(id, "sessions", "--class", "bulk")
 	g.says("Nobody is in.", "sessions", "--class", "interactive")
 	g.says("BUFFERS", "stats")

@@ -329,6 +329,10 @@ func (v *view) row(process string, s control.Session, now map[string]moved) traf
 
 func (v *view) table(w io.Writer, rows []trafficRow, room int, processes bool) error {
 	head := []string{"ID", "STATE", "USER", "FROM", "TARGET", "FOR", "UP/S", "DOWN/S", "DOWN", "RTT"}
+	classes := slices.ContainsFunc(rows, func(r trafficRow) bool { return inClass(&r.s) })
+	if classes {
+		head = append(head, "CLASS")
+	}
 	if processes {
 		head = append([]string{"PROCESS"}, head...)
 	}
@@ -336,6 +340,9 @@ func (v *view) table(w io.Writer, rows []trafficRow, room int, processes bool) e
 	for _, r := range rows[:min(len(rows), room)] {
 		c := sessionRow(r.s)
 		line := []string{c[0], c[1], c[2], c[3], c[4], c[6], bytesText(int64(r.up)), bytesText(int64(r.down)), c[8], c[9]}
+		if classes {
+			line = append(line, r.s.Class)
+		}
 		if processes {
 			line = append([]string{orText(r.process, "current")}, line...)
 		}

@@ -53,7 +53,9 @@ Several displays without a configuration: --token-file names them by tokens, one
 "TOKEN: HOST:PORT" a line, read again when it changes. Browsers then connect
 to /websockify?token=TOKEN.
 
-For more, write a file: deploy/vncgate.yaml shows every key with a comment.
+For more, write a file: deploy/vncgate.yaml shows every key with a comment. Files that
+it names without a leading / are looked for in the folder that serve was started in,
+wherever the file itself lies.
 --check prints what would be in force, secrets left out, and reads every file
 and secret that it names, but listens nowhere. Run it as the user who serves: what
 only root may read passes for root, and keys of tokens are made where there are none.
@@ -130,7 +132,10 @@ func (f *serveFlags) serve(ctx context.Context, out, errOut io.Writer, before *h
 	}
 	log := slog.New(newAdjustable(handler))
 	if f.check {
-		return printConfig(ctx, out, errOut, cfg)
+		if err = printConfig(ctx, out, errOut, cfg); err != nil {
+			fmt.Fprintln(errOut, "The configuration is not in order:")
+		}
+		return err
 	}
 	w, err := newWiring(ctx, cfg, log, func(w *wiring) { w.lives.heir = before })
 	if err != nil {

@@ -116,9 +116,9 @@ func TestLinksHaveTheirMakersRights(t *testing.T) {
 // A page makes links, gives away no more than it may, and takes links back.
 func TestPageShares(t *testing.T) {
 	m := newMakerGate(t)
-	links := make(chan gateway.Event, 1)
+	links := make(chan gateway.Event, 2)
 	m.events.to(func(e gateway.Event) {
-		if e.Kind == gateway.Shared {
+		if e.Kind == gateway.Shared || e.Kind == gateway.Unshared {
 			links <- e
 		}
 	})
@@ -159,5 +159,8 @@ func TestPageShares(t *testing.T) {
 		t.Errorf("taking it back: %d %v", status, answer)
 	}
 	viewer.ends(t, "the link was taken back")
+	if e := <-links; e.Kind != gateway.Unshared || e.Actor != "alice" || e.Session == nil || e.Target != "one" || e.Details["token_id"] != viewer.id {
+		t.Errorf("its end is told of as %+v", e)
+	}
 	m.logs("display shared", "token_id="+viewer.id+" user=alice session=", "target=one rights=")
 }

@@ -193,5 +193,10 @@ func (w *wiring) unshare(_ context.Context, key, id string) error {
 	if err := w.capabilities.Store.Revoke(capability.Revocation{ID: id, Note: "taken back by its maker"}); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
+	e := gateway.Event{Kind: gateway.Unshared, Details: map[string]string{"token_id": id}}
+	if session, ok := w.gate.SessionOf(key); ok {
+		e.Session, e.Actor = &session, session.Identity.String()
+	}
+	w.gate.Emit(e)
 	return nil
 }

@@ -71,6 +71,7 @@ var eventDocs = []EventDoc{
 	{string(gateway.ConfigRejected), "A changed configuration has a mistake and is not in force"},
 	{string(gateway.Commanded), "Somebody has had the gateway do something"},
 	{string(gateway.Shared), "Somebody has made a link to a display; details have its token's ID"},
+	{string(gateway.Unshared), "Somebody has taken such a link back"},
 	{string(gateway.Panicked), "A session met a fault in the program, which ended it alone"},
 	{string(gateway.AuditFailing), "Events cannot be written down"},
 	{string(gateway.AuditRecovered), "Events can be written down again"},
