@@ -32,6 +32,7 @@ type config struct {
 	Control      *controlConfig          `yaml:"control,omitempty"`
 	Admin        *adminConfig            `yaml:"admin,omitempty"`
 	Audit        *auditConfig            `yaml:"audit,omitempty"`
+	Recordings   *recordingsConfig       `yaml:"recordings,omitempty"`
 	Tracing      *tracingConfig          `yaml:"tracing,omitempty"`
 	Log          logConfig               `yaml:"log,omitempty"`
 }

@@ -68,6 +68,9 @@ func (c *config) validate() error {
 	if err := c.Audit.validate(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
+	if err := c.Recordings.validate(); err != nil {
+		return fmt.Errorf("recordings: %w", err)
+	}
 	if err := c.Admin.validate(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}

@@ -156,6 +156,7 @@ func (w *wiring) putInForce(next, before *inForce) error {
 		}
 	}
 	w.live.Store(next)
+	next.recordings.keepRecordings(w)
 	w.retire(before, next)
 	w.gate.Review()
 	return nil
@@ -183,6 +184,9 @@ func (w *wiring) loadAgain(ctx context.Context, before *inForce) (*inForce, erro
 	}
 	next := &inForce{cfg: cfg}
 	if err := w.openRules(next, before); err != nil {
+		return nil, err
+	}
+	if err := w.openRecordings(next, before); err != nil {
 		return nil, err
 	}
 	if err := w.openTargets(next, before); err != nil {

@@ -22,8 +22,11 @@ func collectKeys(t reflect.Type, names *[]string) {
 			return
 		}
 		for f := range t.Fields() {
-			if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" {
+			switch name, more, _ := strings.Cut(f.Tag.Get("yaml"), ","); {
+			case name != "":
 				*names = append(*names, name)
+				collectKeys(f.Type, names)
+			case more == "inline":
 				collectKeys(f.Type, names)
 			}
 		}

@@ -34,6 +34,7 @@ var ctlSpecs = map[string]ctlSpec{
 	"session-pause":      {"pause", []string{"id"}, true},
 	"session-resume":     {"resume", []string{"id"}, true},
 	"session-message":    {"message", []string{"id", "words"}, true},
+	"session-mark":       {"session-mark", []string{"id", "what"}, true},
 	"session-set-rights": {"set-rights", []string{"id", "rights"}, true},
 	"set-class":          {"set-class", []string{"id", "class"}, true},
 	"target-probe":       {"probe", []string{"target"}, false},

@@ -44,6 +44,7 @@ var house = map[string]struct {
 	"auth/tickets":                  {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
 	"certs":                         {nil, "certificates are files and keys"},
 	"gateway":                       {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
+	"gateway/archive":               {nil, "it keeps files, whatever is in them"},
 	"gateway/audit":                 {[]string{"gateway"}, "it writes down what a gateway tells"},
 	"gateway/metrics":               {[]string{"gateway", "rfb"}, "it counts what a gateway tells, and messages by their types"},
 	"gateway/traces":                {[]string{"gateway"}, "it tells of sessions what a gateway tells it"},
@@ -51,7 +52,7 @@ var house = map[string]struct {
 	"web":                           {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
 	"web/admin":                     {[]string{"gateway", "gateway/control"}, "it shows the table of commands and decides nothing"},
 	"web/bridge":                    {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
-	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/audit", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
+	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/archive", "gateway/audit", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
 	"cmd/vncgate/benchmark":         {nil, "it measures the program from outside, and its load must cost nothing of ours"},
 	"cmd/vncgate/interop":           {nil, "it tests the program from outside"},
 }

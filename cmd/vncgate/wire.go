@@ -47,6 +47,7 @@ type wiring struct {
 	doors        []door
 	controls     *controls // nil: nobody steers
 	recorders    []recorderFor
+	house        recorderHouse
 	lives        lives     // the process before, and the one after
 	notify       *notifier // nil: nobody is told how we are
 	pidFile      pidFile
@@ -97,6 +98,10 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	}
 	if err := w.gate.SetClasses(cfg.classList()); err != nil {
 		return nil, fmt.Errorf("classes: %w", err)
+	}
+	w.recorders = append(w.recorders, w.recordingFor)
+	if err := w.openRecordings(first, &inForce{cfg: &config{}}); err != nil {
+		return nil, err
 	}
 	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
@@ -190,6 +195,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	running.Go(func() { w.watch(watching) })
 	running.Go(func() { w.follow(watching) })
 	running.Go(func() { w.tidy(watching) })
+	running.Go(func() { w.sweepRecordings(watching) })
 	running.Go(w.serveControl)
 	running.Go(func() { w.notify.run(watching) })
 	w.succeeds()
@@ -231,6 +237,7 @@ func (w *wiring) shutdown() {
 		w.arrivals.Close()
 	}
 	servers.Wait()
+	w.closeRecordings()
 	if w.admin != nil { // last: until then it can be seen how it goes
 		w.admin.close()
 	}

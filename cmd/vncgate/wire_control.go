@@ -111,7 +111,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload, Upgrade: w.controlUpgrade,
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
-		SetClass: w.controlSetClass, Classes: w.controlClasses,
+		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession,
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set
@@ -314,9 +314,6 @@ func (w *wiring) controlAddListener(like string, file *os.File) (string, error) 
 	}
 	address := ln.Addr().String()
 	if d.ln, err = w.lives.add(address, ln); err != nil {
-		return "", err
-	}
-	if d.ln, err = w.rationed(d.ln, d.l); err != nil { // which its like has been
 		return "", err
 	}
 	w.log.Info("listening", "address", address, "like", like)

@@ -95,6 +95,9 @@ func (w *wiring) figures() string {
 		return fmt.Sprintf("draining; %s left", sessions(n))
 	}
 	text := fmt.Sprintf("serving %s at %d listeners", sessions(n), len(w.lives.sockets))
+	if w.house.failing.Load() != nil {
+		text += "; recordings cannot be written, see the log"
+	}
 	if w.outdated.Load() {
 		text += "; the configuration's file was rejected, see the log: what it said before is in force"
 	}

@@ -54,6 +54,7 @@ func (w *wiring) gauges() map[string]float64 {
 	if w.traces != nil {
 		list["vncgate_traces_lost"] = float64(w.traces.Lost())
 	}
+	w.recordingFigures(list)
 	if w.audit != nil {
 		list["vncgate_audit_queue_size"] = float64(w.audit.Queued())
 		list["vncgate_audit_lost"] = float64(w.audit.Lost())

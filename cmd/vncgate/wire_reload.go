@@ -17,7 +17,10 @@ type inForce struct {
 	bound   []boundTarget
 	rules   *policyRules
 	sources map[string]*source
-	free    *reach // nil: no display is named by its address
+
+	recordings *recordings // nil: no session is recorded
+
+	free *reach // nil: no display is named by its address
 }
 
 // now is what is in force. Where nothing was wired from a file, as in the demo,
@@ -144,7 +147,7 @@ func (f *inForce) otherChanges(before *inForce) (list []any) {
 		same bool
 	}{
 		{"sources", reflect.DeepEqual(a.Sources, b.Sources)}, {"free", reflect.DeepEqual(a.Free, b.Free)},
-		{"classes", reflect.DeepEqual(a.Classes, b.Classes)}, {"limits", reflect.DeepEqual(a.Limits, b.Limits)},
+		{"recordings", reflect.DeepEqual(a.Recordings, b.Recordings)}, {"classes", reflect.DeepEqual(a.Classes, b.Classes)}, {"limits", reflect.DeepEqual(a.Limits, b.Limits)},
 		{"log_level", a.Log.Level == b.Log.Level},
 	} {
 		if !one.same {

@@ -43,6 +43,9 @@ type Backend struct {
 	SetClass func(session, class string) error
 	// Classes are those there are; none where no session can be moved.
 	Classes func() []Class
+	// Mark says that what is typed in a session from here on is a password, or no
+	// longer is; ok is false where it is not recorded.
+	Mark func(session string, secret bool) (ok bool)
 	// AddListener serves another listening socket like the listener of that
 	// name. It owns file.
 	AddListener func(like string, file *os.File) (address string, err error)

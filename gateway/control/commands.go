@@ -21,6 +21,7 @@ func Commands(b *Backend) *Table {
 		New("session-pause", Operator, "Let nothing pass in sessions for now", b.sessionPause).OutOfBand(),
 		New("session-resume", Operator, "Let paused sessions go on", b.sessionResume).OutOfBand(),
 		New("session-message", Operator, "Show words on the pages of sessions", b.sessionMessage).OutOfBand(),
+		New("session-mark", Operator, "Say whether what is typed in a session is a password, which is then not recorded", b.sessionMark).OutOfBand(),
 		New("session-set-rights", Operator, "Change what viewers may do, within what was granted to them", b.sessionSetRights),
 		New("set-class", Operator, "Move a session to another class", b.setClass),
 		New("target-probe", Operator, "Open a session to a display through the whole stack, and end it", b.targetProbe),

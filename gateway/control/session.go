@@ -30,6 +30,7 @@ type Session struct {
 	Limits   string    `json:"limits,omitempty" doc:"within what bounds"`
 	Rule     string    `json:"rule,omitempty" doc:"that decided"`
 	Ticket   string    `json:"ticket,omitempty" doc:"ID of the token that the viewer came by"`
+	Recorded bool      `json:"recorded,omitempty" doc:"it is recorded, or can be watched"`
 
 	Stack           string `json:"stack,omitempty" doc:"layers of the viewer's connection, bottom first"`
 	Security        string `json:"security,omitempty" doc:"what the viewer proved itself by"`
@@ -51,7 +52,7 @@ func SessionOf(info *gateway.SessionInfo) Session {
 		ID: info.ID, State: "waiting", User: info.Identity.Name, Method: info.Identity.Method, Groups: info.Identity.Groups,
 		From: info.From, Listener: info.Listener, Target: info.Target, Reached: info.Reached, Class: info.Class,
 		Since: info.Since.UTC(), Expires: info.Expires, Rights: rightsOf(info.Rights), Limits: info.Limits.String(),
-		Rule: info.Rule, Ticket: info.Ticket, Stack: info.Stack, Security: info.Security,
+		Rule: info.Rule, Ticket: info.Ticket, Recorded: info.Recorded, Stack: info.Stack, Security: info.Security,
 		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,
 		BytesUp: info.BytesUp, BytesDown: info.BytesDown, Messages: info.Messages, Filtered: info.Filtered,
 		RTT: float64(info.RTT.Microseconds()) / 1000, DisplayRTT: float64(info.DisplayRTT.Microseconds()) / 1000,
@@ -216,6 +217,22 @@ func (b *Backend) sessionMessage(_ context.Context, call *Call, m Message) (Met,
 		return Met{}, NotFound("nobody was told: of the sessions that fit, none has a page of the gateway's that shows words (native viewers have none)")
 	}
 	return Met{told}, nil
+}
+
+// Mark are the arguments of session-mark.
+type Mark struct {
+	ID   string `json:"id" doc:"ID of the session" of:"session"`
+	What string `json:"what" doc:"what is typed from here on" enum:"password,clear"`
+}
+
+func (b *Backend) sessionMark(_ context.Context, _ *Call, m Mark) (Met, error) {
+	if m.What != "password" && m.What != "clear" {
+		return Met{}, Wrong("Parameter 'what' is password, or clear where it is none any more")
+	}
+	if b.Mark == nil || !b.Mark(m.ID, m.What == "password") {
+		return Met{}, NotFound("no session %q is recorded; query-sessions lists those there are", m.ID)
+	}
+	return Met{1}, nil
 }
 
 // Pause are the arguments of session-pause and session-resume.

@@ -38,6 +38,12 @@ var Extra = map[string]string{
 	"vncgate_audit_lost":       "Events that could not be written, and of which the audit log does not tell yet.",
 	"vncgate_audit_failing":    "Whether the audit log cannot be written to.",
 	"vncgate_arrivals_waiting": "Displays that have dialled in and wait for a viewer.",
+
+	"vncgate_recordings_open":            "Sessions that are being recorded.",
+	"vncgate_recordings_bytes":           "Bytes of all recordings in their folders.",
+	"vncgate_recordings_queue_bytes":     "Bytes that wait to be written to recordings.",
+	"vncgate_recordings_failing":         "Whether the last recording failed.",
+	"vncgate_recordings_uploads_waiting": "Recordings that have ended and are not in their bucket yet.",
 }
 
 // Describe is prometheus.Collector's.
@@ -188,7 +194,7 @@ func Names() []string {
 		"vncgate_sessions", "vncgate_handshakes", "vncgate_payload_bytes_total", "vncgate_messages_total", "vncgate_messages_filtered_total", "vncgate_display_messages_total",
 		"vncgate_display_messages_filtered_total", "vncgate_viewers_turned_away_total", "vncgate_displays_down", "vncgate_certificate_expiry_timestamp_seconds", "vncgate_ready", "vncgate_build_info",
 		"vncgate_sessions_opened_total", "vncgate_sessions_ended_total", "vncgate_sessions_refused_total", "vncgate_authentications_total",
-		"vncgate_display_failures_total", "vncgate_events_total", "vncgate_viewer_stalls_total", "vncgate_setup_stage_duration_seconds",
+		"vncgate_display_failures_total", "vncgate_events_total", "vncgate_viewer_stalls_total", "vncgate_recording_failures_total", "vncgate_setup_stage_duration_seconds",
 		"vncgate_setup_duration_seconds", "vncgate_session_duration_seconds", "vncgate_viewer_round_trip_seconds", "vncgate_display_round_trip_seconds",
 	}
 	for name := range Extra {

@@ -66,6 +66,7 @@ type Metrics struct {
 	authenticated          *prometheus.CounterVec
 	dialFailures           *prometheus.CounterVec
 	events                 *prometheus.CounterVec
+	unrecorded             *prometheus.CounterVec
 	stalls                 prometheus.Counter
 	stages                 *prometheus.HistogramVec
 	setup, lasted          prometheus.Histogram
@@ -105,6 +106,7 @@ func New(cfg Config) *Metrics {
 	m.authenticated = counter("vncgate_authentications_total", "Proofs of who a viewer is, by method and result.", "method", "result")
 	m.dialFailures = counter("vncgate_display_failures_total", "Displays that did not let the gateway in, by what went wrong.", "target", "cause")
 	m.events = counter("vncgate_events_total", "What has happened, by kind.", "event")
+	m.unrecorded = counter("vncgate_recording_failures_total", "Sessions that could not be recorded, or not to their ends, by cause.", "cause")
 	m.stalls = prometheus.NewCounter(prometheus.CounterOpts{Name: "vncgate_viewer_stalls_total", Help: "Sessions that were ended since the viewer took nothing any more."})
 	m.stages = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "vncgate_setup_stage_duration_seconds", Help: "Time spent in each stage of setting a session up.", Buckets: stageBuckets,
@@ -146,6 +148,8 @@ func (m *Metrics) Observe(e gateway.Event) {
 		if e.Reason == "viewer stalled" {
 			m.stalls.Inc()
 		}
+	case gateway.RecordingFailed:
+		m.unrecorded.WithLabelValues(m.bounded("cause", e.Reason)).Inc()
 	}
 }
 

@@ -67,11 +67,15 @@ const stories: Record<string, string> = {
   AUDIT_FAILING: 'The audit log cannot be written',
   AUDIT_RECOVERED: 'The audit log is written again',
   SHARED: 'A link was made',
+  RECORDING_STARTED: 'A recording began',
+  RECORDING_STOPPED: 'A recording ended',
+  RECORDING_FAILED: 'A session cannot be recorded',
+  RECORDING_REMOVED: 'A recording was removed',
   UPGRADED: 'Another process of the gateway accepts viewers now',
   EVENTS_LOST: 'Some events were lost here',
 };
 
-const bad = new Set(['SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
+const bad = new Set(['RECORDING_FAILED', 'SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
 
 /** isBad reports whether an event is something to look at. */
 export function isBad(e: Happened): boolean {

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// noSpace cannot tell a full disk from another fault here.
+func noSpace(error) bool { return false }
