@@ -14,9 +14,9 @@ const arrivalsConfig = `listeners:
     target: {{.}}
   {{- end}}
 targets:
-  first: {arrives: {id: "1234", from: ["127.0.0.0/8"]}, retry: 20s}
-  second: {arrives: {id: "77"}, retry: 20s}
-  helpdesk: {arrives: {from: [127.0.0.1]}, retry: 20s}
+  first: {arrives: {id: "1234", from: ["127.0.0.0/8"]}, retry: 2m}
+  second: {arrives: {id: "77"}, retry: 2m}
+  helpdesk: {arrives: {from: [127.0.0.1]}, retry: 2m}
 policy: [{who: "*", targets: "*", allow: [all]}]
 `
 

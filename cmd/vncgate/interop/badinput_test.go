@@ -92,7 +92,7 @@ var maliceToWSS = []malice{
 func TestBadInput(t *testing.T) {
 	d := theXvnc(t)
 	b := d.back("vnc")
-	limits := "{handshake_timeout: 2s, handshakes: 200}"
+	limits := "{handshake_timeout: 10s, handshakes: 200}" // in which a viewer has to get in
 	idle := idleGoroutines(t, limits, b)
 	g := startGate(t, limits, b)
 	before := restingDescriptors(t, g)

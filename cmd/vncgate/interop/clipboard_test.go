@@ -9,7 +9,7 @@ import (
 // that have a clipboard.
 func TestClipboard(t *testing.T) {
 	xvnc, x11vnc := theXvnc(t), theX11vnc(t)
-	g := startGate(t, "{}", xvnc.back("vnc"), x11vnc.back("vnc"))
+	g := startGate(t, patient, xvnc.back("vnc"), x11vnc.back("vnc"))
 	for _, d := range []*display{xvnc, x11vnc} {
 		t.Run(d.label, func(t *testing.T) {
 			t.Parallel()

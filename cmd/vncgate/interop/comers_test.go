@@ -120,9 +120,9 @@ const haproxyConfig = `global
   maxconn 64
 defaults
   mode tcp
-  timeout connect 5s
-  timeout client 20s
-  timeout server 20s
+  timeout connect 60s
+  timeout client 120s
+  timeout server 120s
 listen vnc
   bind 127.0.0.1:%d
   server gateway 127.0.0.1:%d %s source 127.0.0.8

@@ -33,11 +33,14 @@ func TestDeadDisplay(t *testing.T) {
 	dead := back{"dead", endpoint{host: "127.0.0.1", port: port, security: "none"}}
 	mute := back{"mute", serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}
 	web := back{"web", serve(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })}
-	g := startGate(t, "{dial_timeout: 1s}", dead, locked, mute, web)
-	for _, tt := range []struct{ target, reason string }{
-		{"dead", unreachable}, {"locked", unwilling}, {"mute", unanswering}, {"web", strange},
+	g, hasty := startGate(t, patient, dead, locked, web), startGate(t, "{dial_timeout: 1s}", mute)
+	for _, tt := range []struct {
+		g              *gate
+		target, reason string
+	}{
+		{g, "dead", unreachable}, {g, "locked", unwilling}, {hasty, "mute", unanswering}, {g, "web", strange},
 	} {
-		t.Run(tt.target, func(t *testing.T) { givesReason(t, g, tt.target, tt.reason) })
+		t.Run(tt.target, func(t *testing.T) { givesReason(t, tt.g, tt.target, tt.reason) })
 	}
 	t.Run("vncviewer", func(t *testing.T) {
 		needVNCViewer(t)

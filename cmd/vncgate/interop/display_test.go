@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"net"
@@ -9,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // An endpoint is where a viewer connects and how it gets in: a display itself,
@@ -34,10 +38,16 @@ func (e endpoint) address() string {
 	return net.JoinHostPort(e.host, strconv.Itoa(e.port))
 }
 
-// dial connects to the endpoint, to see whether it is there.
+// dial connects to the endpoint, to see whether it is there. In QEMU's queue at
+// a unix socket there is room for two; at TCP the others wait by themselves.
 func (e endpoint) dial() (net.Conn, error) {
 	if e.unix != "" {
-		return net.Dial("unix", e.unix)
+		c, err := net.Dial("unix", e.unix)
+		for end := time.Now().Add(patience); errors.Is(err, syscall.EAGAIN) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			c, err = net.Dial("unix", e.unix)
+		}
+		return c, err
 	}
 	return net.Dial("tcp", e.address())
 }
@@ -53,6 +63,10 @@ type display struct {
 	picture func() (image.Image, error)
 	card    int    // which card it shows, if it is X
 	socket  string // a unix socket on which it listens, too
+	// turn is held by who comes to a QEMU until its picture is there. Two that
+	// come when nobody is there yet may both be shown, for good, what the VNC
+	// server had in memory before it first looked at the machine's screen.
+	turn sync.Mutex
 	// clipboard is the X selection that it offers to viewers.
 	clipboard string
 }

@@ -136,6 +136,10 @@ func (f configFront) AsksPassword() bool { return strings.Contains(f.Security, "
 // single type each: gtk-vnc and libvncclient cannot be told which to take.
 const everything = "x509-plain, x509-vnc, x509-none, x509-sasl, vnc, none"
 
+// patient are limits for a machine on which a display or a viewer may be slow
+// for no reason of its own.
+const patient = "{handshake_timeout: 4m, dial_timeout: 1m, greet_timeout: 1m}"
+
 // startGate runs the program before the backs. When it stops, at the latest
 // with the test, its output has to be free of secrets, panics and races.
 func startGate(t *testing.T, limits string, backs ...back) *gate {
@@ -159,6 +163,7 @@ func (g *gate) begin(t *testing.T, s *scope, cmd *exec.Cmd) {
 	if g.process, err = start(s, "vncgate", cmd); err != nil {
 		t.Fatal(err)
 	}
+	g.grace = patience // it lets sessions go on for five seconds, and has to end by itself
 	t.Cleanup(func() {
 		if g.stop(); !g.checked {
 			g.finish(t, g.log.String())

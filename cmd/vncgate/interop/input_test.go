@@ -25,7 +25,7 @@ func operated() []struct {
 // display for what came.
 func TestInputArrives(t *testing.T) {
 	xvnc, x11vnc, qemu := theXvnc(t), theX11vnc(t), newQEMU(t)
-	g := startGate(t, "{}", xvnc.back("vnc"), x11vnc.back("vnc"), qemu.back("vnc"))
+	g := startGate(t, patient, xvnc.back("vnc"), x11vnc.back("vnc"), qemu.back("vnc"))
 	for _, d := range []*display{xvnc, x11vnc, qemu} {
 		t.Run(d.label, func(t *testing.T) {
 			t.Parallel()

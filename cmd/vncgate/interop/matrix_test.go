@@ -45,7 +45,7 @@ func testRows(t *testing.T, kind viewerKind, fronts []string, the []func(testing
 			backs = append(backs, d.back(security))
 		}
 	}
-	g := startGate(t, "{}", backs...)
+	g := startGate(t, patient, backs...)
 	for _, d := range displays {
 		for i, security := range d.offers {
 			if i > 0 && kind.label != libVNCClient.label {
@@ -75,6 +75,10 @@ func testCell(t *testing.T, kind viewerKind, g *gate, front string, d *display, 
 		}
 		results.add(r)
 	}()
+	if d.x == nil {
+		d.turn.Lock()
+		defer d.turn.Unlock()
+	}
 	want := directPicture(t, kind, d)
 	said := g.log.len()
 	at := g.front(front, d.back(security).name)

@@ -16,7 +16,7 @@ import (
 
 // patience is how long anything may take that happens at once on an idle
 // machine. Everything is polled, so only failures ever wait that long.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // A scope owns processes and folders until it is closed: those of one test, or
 // those that the whole suite shares.
@@ -66,11 +66,13 @@ type process struct {
 	log  logBuffer
 	done chan struct{} // closed when it has ended
 	err  error         // of Wait, behind done
+	// grace is how long it may take to end when it is told to.
+	grace time.Duration
 }
 
 // start runs cmd in a process group of its own, which is killed with the scope.
 func start(s *scope, name string, cmd *exec.Cmd) (*process, error) {
-	p := &process{name: name, cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, cmd: cmd, done: make(chan struct{}), grace: 5 * time.Second}
 	if cmd.Stdout == nil {
 		cmd.Stdout = &p.log
 	}
@@ -81,7 +83,7 @@ func start(s *scope, name string, cmd *exec.Cmd) (*process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // when the tests themselves are killed
-	cmd.WaitDelay = 2 * time.Second             // for grandchildren that hold the output open
+	cmd.WaitDelay = 20 * time.Second            // for grandchildren that hold the output open
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -101,7 +103,7 @@ func (p *process) stop() {
 	_ = syscall.Kill(group, syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(p.grace):
 	}
 	_ = syscall.Kill(group, syscall.SIGKILL)
 	<-p.done

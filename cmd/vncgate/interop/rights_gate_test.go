@@ -37,7 +37,7 @@ targets:
   {{$name}}:
     address: "{{$at.Address}}"
     security: [{{$at.Security}}]
-    retry: 20s # QEMU turns away who comes while it is busy with others
+    retry: 2m # QEMU turns away who comes while it is busy with others
     {{- if $at.Password}}
     password: {file: {{$at.Password}}}
     {{- end}}

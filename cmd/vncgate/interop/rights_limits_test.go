@@ -68,9 +68,12 @@ func TestRulesOnThePage(t *testing.T) {
 			if name == "replaced" {
 				want = 2
 			}
-			if opened := g.sessions("session opened", name); opened != want {
-				t.Errorf("%d sessions were opened", opened)
-			}
+			eventually(t, "so many sessions were opened", func() error {
+				if opened := g.sessions("session opened", name); opened != want {
+					return fmt.Errorf("%d, not %d", opened, want)
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -38,7 +39,7 @@ http {
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_read_timeout 5s;
+      proxy_read_timeout 20s;
     }
   }
 }
@@ -131,15 +132,17 @@ func TestBehindNginx(t *testing.T) {
 }
 
 // saysOfSession is an error unless a session was opened since offset of which one
-// of words is said.
+// of words is said. What the gateway logs may come later than what it shows.
 func (g *gate) saysOfSession(offset int, words ...string) error {
-	log := g.log.String()[offset:]
-	for line := range strings.Lines(log) {
-		for _, word := range words {
-			if strings.Contains(line, "session opened") && strings.Contains(line, word) {
-				return nil
+	return poll("the log tells of the session", func() error {
+		log := g.log.String()[offset:]
+		for line := range strings.Lines(log) {
+			for _, word := range words {
+				if strings.Contains(line, "session opened") && strings.Contains(line, word) {
+					return nil
+				}
 			}
 		}
-	}
-	return fmt.Errorf("no session has %q: %s", words, log)
+		return errors.Join(fmt.Errorf("no session has %q: %s", words, log), g.alive())
+	})
 }

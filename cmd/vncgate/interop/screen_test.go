@@ -11,7 +11,7 @@ import (
 // to show the whole new picture.
 func TestResizeByDisplay(t *testing.T) {
 	d := newXvnc(t)
-	g := startGate(t, "{}", d.back("vnc"))
+	g := startGate(t, patient, d.back("vnc"))
 	sizes := []string{"800x600", "1024x768"}
 	for i, tt := range operated() {
 		t.Run(tt.kind.label, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestResizeByViewer(t *testing.T) {
 	t.Run("vncviewer", func(t *testing.T) {
 		needVNCViewer(t)
 		d := newXvnc(t)
-		g := startGate(t, "{}", d.back("vnc"))
+		g := startGate(t, patient, d.back("vnc"))
 		v, err := openVNCViewer(testScope(t), g.front("x509-plain", d.back("vnc").name), "-RemoteResize=1", "-DesktopSize=800x600")
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestResizeByViewer(t *testing.T) {
 		t.Run(kind.label, func(t *testing.T) {
 			kind.needs(t)
 			d := newXvnc(t)
-			g := startGate(t, "{}", d.back("vnc"))
+			g := startGate(t, patient, d.back("vnc"))
 			endpoint := g.front("wss", d.back("vnc").name)
 			base := foreignPages.value.URL
 			if kind.label == ownPage.label {
@@ -120,7 +120,7 @@ func newXvnc(t *testing.T) *display {
 func TestCursorArrives(t *testing.T) {
 	need(t, "xsetroot", "x11-xserver-utils")
 	d := newXvnc(t)
-	g := startGate(t, "{}", d.back("vnc"))
+	g := startGate(t, patient, d.back("vnc"))
 	for _, tt := range []struct {
 		kind   viewerKind
 		front  string

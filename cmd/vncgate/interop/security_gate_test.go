@@ -50,6 +50,7 @@ func startSecured(t *testing.T, set setup, more ...string) *securedGate {
 	if g.process, err = start(s, "vncgate", exec.Command(binary, "serve", "--config", path)); err != nil {
 		t.Fatal(err)
 	}
+	g.grace = patience
 	t.Cleanup(func() {
 		g.stop()
 		g.finish(t, g.log.String())
@@ -84,6 +85,7 @@ func (g *securedGate) configure(s *scope, binary string, set setup) (path string
 	cfg := block{
 		"users": block{"file": users}, "log": block{"level": "debug"}, "targets": set.targets,
 		"policy": []block{{"who": "*", "targets": "*", "allow": []string{"all"}}},
+		"limits": block{"handshake_timeout": "4m", "dial_timeout": "1m", "greet_timeout": "1m"},
 	}
 	maps.Copy(cfg, set.more)
 	maps.DeleteFunc(cfg, func(_ string, value any) bool { return value == nil })

@@ -45,7 +45,7 @@ func (g *served) fill(text string, values map[string]any) []byte {
 	tmpl, err := template.New("config").Funcs(template.FuncMap{
 		"port": g.port,
 		"tls":  func() string { return fmt.Sprintf("{certificate: %s, key: %s}", g.certs.cert, g.certs.key) },
-	}).Parse(text + "\nlog: {level: debug, format: text}\n")
+	}).Parse(text + "\nlog: {level: debug, format: text}\nlimits: " + patient + "\n")
 	if err != nil {
 		g.t.Fatal(err)
 	}

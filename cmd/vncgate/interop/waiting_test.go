@@ -15,7 +15,7 @@ const waitingConfig = `listeners:
     target: north
 targets:
   north: {address: "{{.North}}"}
-  late: {address: "127.0.0.1:{{port "late"}}", retry: 60s}
+  late: {address: "127.0.0.1:{{port "late"}}", retry: 2m}
   broken: {address: "127.0.0.1:{{port "broken"}}", fallbacks: [gone, north]}
   gone: {address: "unix:{{.Dir}}/gone"}
   xvnc:

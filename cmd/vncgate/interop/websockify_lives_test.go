@@ -60,9 +60,7 @@ func TestNoVNCProxyServesOurPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := bridge(t, port, exec.Command(link, "--listen", fmt.Sprint(port), "--vnc", d.at.address()))
-	if err := p.log.has(0, fmt.Sprintf(":%d/vnc.html", port)); err != nil {
-		t.Error(err)
-	}
+	eventually(t, "it says where its page is", func() error { return p.log.has(0, fmt.Sprintf(":%d/vnc.html", port)) })
 	seesThroughBridge(t, port, ownPage, d)
 }
 

@@ -307,7 +307,7 @@ func (w *bridgeWorld) endCases() []bridgeCase {
 			see("then an upgrade", c.upgrade("/", nil, frame(opBinary, "quit")))
 			see("then", c.end())
 		}},
-		{"--idle-timeout", []string{"--idle-timeout", "3", w.echo}, func(c webClient, see func(string, string)) {
+		{"--idle-timeout", []string{"--idle-timeout", "6", w.echo}, func(c webClient, see func(string, string)) {
 			see("an upgrade", c.upgrade("/", nil, frame(opBinary, "quit")))
 			see("then", c.end())
 		}},

@@ -13,7 +13,7 @@ import (
 // log names neither what they tried nor what would have been right.
 func TestWrongPassword(t *testing.T) {
 	b := theXvnc(t).back("vnc")
-	g := startGate(t, "{}", b)
+	g := startGate(t, patient, b)
 	for _, tt := range []struct {
 		kind  viewerKind
 		front string
@@ -53,7 +53,7 @@ func refused(g *gate, offset int) error {
 // TestSecretsInURLs sends what pages and people put into addresses.
 func TestSecretsInURLs(t *testing.T) {
 	b := theXvnc(t).back("vnc")
-	g := startGate(t, "{}", b)
+	g := startGate(t, patient, b)
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}

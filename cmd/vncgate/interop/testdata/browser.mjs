@@ -41,11 +41,11 @@ const verbs = {
     if (grant.length) await context.grantPermissions(grant);
     if (cookies.length) await context.addCookies(cookies);
     const page = await context.newPage();
-    page.setDefaultTimeout(20000);
+    page.setDefaultTimeout(90000);
     page.on('console', (message) => console.error(name, message.type(), message.text()));
     page.on('pageerror', (error) => console.error(name, 'error', error.message));
     pages.set(name, page);
-    await page.goto(url, { waitUntil: 'load', timeout: 20000 });
+    await page.goto(url, { waitUntil: 'load', timeout: 90000 });
   },
   close: async (page, { page: name }) => {
     pages.delete(name);
