@@ -43,6 +43,7 @@ type notice struct {
 	Renewable bool     `json:"renewable,omitempty"`
 	Shareable []string `json:"shareable,omitempty"`  // rights that may be passed on …
 	ShareTime int      `json:"share_time,omitempty"` // … and for how many seconds at most
+	Playback  bool     `json:"playback,omitempty"`   // it is a recording that can be steered
 }
 
 // secondsTo is nil for the zero time.
@@ -61,6 +62,7 @@ func (e *endpoint) noticeFor(key string, n gateway.Notice, now time.Time) notice
 		told.Key, told.Left = key, secondsTo(n.Expires, now)
 		told.Rights = strings.Split(n.Rights.String(), ",")
 		told.Renewable = n.Renewable && e.cfg.Renew != nil
+		told.Playback = e.cfg.Playback != nil && e.cfg.Playback.Shows(key)
 		if may, longest, err := e.mayShare(key); err == nil {
 			told.Shareable, told.ShareTime = may, int(longest/time.Second)
 		}

@@ -19,6 +19,8 @@ type postBody struct {
 	Renew   bool       `json:"renew"`   // move its end
 	Share   *shareBody `json:"share"`   // make a link: sharing.go
 	Unshare string     `json:"unshare"` // take the link of this ID back
+
+	Play *PlayRequest `json:"play"` // steer a recording: playback.go
 }
 
 var errNothingAsked = &Refusal{http.StatusBadRequest, "The request asks for nothing."}
@@ -89,6 +91,8 @@ func (e *endpoint) ofSession(ctx context.Context, body postBody) (any, error) {
 		return done, e.renew(ctx, body.Key)
 	case body.Share != nil:
 		return e.share(ctx, body.Key, *body.Share)
+	case body.Play != nil:
+		return e.play(ctx, body.Key, *body.Play)
 	case body.Unshare != "":
 		return done, e.unshare(ctx, body.Key, body.Unshare)
 	}

@@ -72,6 +72,8 @@ type Config struct {
 	Renew func(ctx context.Context, key string) error
 	// Sharing, if set, lets pages make links to their displays.
 	Sharing *Sharing
+	// Playback, if set, lets pages steer the recordings that they show.
+	Playback *Playback
 	// Paths are those of the WebSocket endpoint, next to "/" and
 	// "/websockify", which always are.
 	Paths []string

@@ -34,6 +34,8 @@ type config struct {
 	Audit        *auditConfig            `yaml:"audit,omitempty"`
 	Recordings   *recordingsConfig       `yaml:"recordings,omitempty"`
 	Tracing      *tracingConfig          `yaml:"tracing,omitempty"`
+	Shadow       *shadowConfig           `yaml:"shadow,omitempty"`
+	Playback     *playbackConfig         `yaml:"playback,omitempty"`
 	Log          logConfig               `yaml:"log,omitempty"`
 }
 

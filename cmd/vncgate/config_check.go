@@ -77,6 +77,12 @@ func (c *config) validate() error {
 	if err := c.Tracing.validate(); err != nil {
 		return fmt.Errorf("tracing: %w", err)
 	}
+	if err := c.Shadow.validate(); err != nil {
+		return fmt.Errorf("shadow: %w", err)
+	}
+	if err := c.Playback.validate(""); err != nil {
+		return fmt.Errorf("playback: %w", err)
+	}
 	if _, err := c.Log.handler(os.Stderr); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}

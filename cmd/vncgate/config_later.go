@@ -9,7 +9,7 @@ import (
 
 // reloaded are the keys of the configuration that a reload puts in force.
 var reloaded = map[string]bool{
-	"targets": true, "sources": true, "free": true, "policy": true, "policy_file": true, "classes": true, "log.level": true,
+	"targets": true, "sources": true, "shadow": true, "playback": true, "free": true, "policy": true, "policy_file": true, "classes": true, "log.level": true,
 	"recordings": true, "limits.sessions": true, "limits.handshakes": true, "limits.handshake_timeout": true, "limits.dial_timeout": true,
 	"limits.greet_timeout": true, "limits.stall": true, "limits.kick_time": true,
 	"limits.shutdown_timeout": true, "limits.shutdown_delay": true, "limits.upgrade_timeout": true,

@@ -43,6 +43,14 @@ var ctlSpecs = map[string]ctlSpec{
 	"undrain":            {"undrain", nil, true},
 	"log-level":          {"log-level", []string{"level"}, false},
 	"quit":               {"quit", nil, false},
+	"query-recordings":   {"recordings", nil, false},
+	"recording-link":     {"recording-link", []string{"name"}, false},
+	"session-watch":      {"watch", []string{"id"}, false},
+	"playback-status":    {"playbacks", nil, false},
+	"playback-play":      {"play", []string{"id"}, false},
+	"playback-pause":     {"playback-pause", []string{"id"}, false},
+	"playback-seek":      {"seek", []string{"id", "position"}, false},
+	"playback-speed":     {"speed", []string{"id", "speed"}, false},
 }
 
 // notOnCommandLine are the commands that make no sense by themselves there.
@@ -59,7 +67,9 @@ type ctlCommand struct {
 
 // addCommands makes a subcommand of every command of the table.
 func (c *ctl) addCommands(to *cobra.Command) {
-	for _, command := range control.Commands(&control.Backend{}).Commands(control.Admin) {
+	table := control.Commands(&control.Backend{})
+	table.Add(watchCommands(nil)...)
+	for _, command := range table.Commands(control.Admin) {
 		if slices.Contains(notOnCommandLine, command.Name) {
 			continue
 		}

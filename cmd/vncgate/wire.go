@@ -39,6 +39,8 @@ type wiring struct {
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
 	events       events       // of the gate and of ours
+	shadows      shadows      // sessions that may be looked on in
+	playbacks    playbacks    // recordings that are being watched
 	denials      denials      // wrong tokens
 	admin        *adminServer // nil: none is configured
 	audit        *audit.Log   // the same
@@ -103,6 +105,8 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	if err := w.openRecordings(first, &inForce{cfg: &config{}}); err != nil {
 		return nil, err
 	}
+	w.recorders = append(w.recorders, w.shadow)
+	w.events.to(w.shadowEvent)
 	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
 		return nil, err

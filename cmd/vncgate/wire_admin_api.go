@@ -21,6 +21,7 @@ import (
 // listener.
 func (w *wiring) adminAPI() {
 	w.controls.table.Add(control.New("target-share", control.Admin, "Make a link that opens a display for whoever has it", w.controlShare))
+	w.controls.table.Add(watchCommands(w)...)
 	w.announceHouse()
 	if w.admin == nil {
 		return

@@ -12,12 +12,15 @@ import (
 	"vncgate/gateway"
 )
 
-// find is the gateway's Resolve: targets of the configuration, then names of
-// sources, then addresses.
+// find is the gateway's Resolve: targets of the configuration, what there is to
+// look at, addresses, names of sources.
 func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error) {
 	now := w.now()
 	if t, ok := now.targets[name]; ok {
 		return t, nil
+	}
+	if t, ok, err := w.findWatched(name); ok {
+		return t, err
 	}
 	if isAddress(name) {
 		return now.findFree(name)

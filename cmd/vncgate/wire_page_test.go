@@ -34,6 +34,7 @@ type pageNotice struct {
 	Left              *int
 	Rights, Shareable []string
 	Renewable         bool
+	Playback          bool
 	ShareTime         int `json:"share_time"`
 }
 

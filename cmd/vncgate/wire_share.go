@@ -31,6 +31,7 @@ type made struct {
 // pages has pages told of their sessions, and do what their sessions allow.
 func (w *wiring) pages(cfg *web.Config, l *listenerConfig) {
 	cfg.Renew = w.gate.Renew
+	cfg.Playback = &web.Playback{Shows: w.showsRecording, Do: w.steerByPage}
 	if w.capabilities != nil && w.capabilities.share != nil && (w.capabilities.share.Link != "" || l.opensLinks()) {
 		cfg.Sharing = &web.Sharing{May: w.mayShare, Make: w.makeShare, Revoke: w.unshare}
 	}

@@ -21,6 +21,14 @@ type Paging struct {
 	Limit int    `json:"limit,omitempty" doc:"how many at most (500)"`
 }
 
+// PageOf is for commands that others add and whose lists may be long: it takes the
+// entries behind p.After, in the order of their keys, as many as one answer can
+// hold. next is the After of the next page, "" for the last. A key is different
+// for each entry, and stays the same while others come and go.
+func PageOf[T any](p Paging, all []T, key func(T) string) (page []T, next string, err error) {
+	return pageOf(p, all, key)
+}
+
 // pageOf takes the entries behind p.After, in the order of their keys, as many as
 // one answer can hold. next is the After of the next page, "" for the last. key
 // is different for each entry, and stays the same while others come and go.

@@ -268,7 +268,7 @@ func TestWrap(t *testing.T) {
 func TestLiveEndsInTheMiddle(t *testing.T) {
 	for range 20 {
 		se, l := live(t, 64, 64, LiveOptions{})
-		go func() { se.tap.mu.Lock(); defer se.tap.mu.Unlock(); l.Close("") }()
+		go func() { se.tap.Lock(); defer se.tap.Unlock(); l.Close("") }()
 		near, far := net.Pipe()
 		done := make(chan error, 1)
 		go func() { done <- l.ServeConn(context.Background(), far) }()

@@ -1,11 +1,8 @@
 package player
 
 import (
-	"context"
 	"image"
-	"net"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,58 +16,18 @@ import (
 type session struct {
 	screen *screen.Screen
 	viewer *screentest.Watcher
-	tap    *tap
+	tap    *screentest.Tap
 }
+
+// follower is whom it is handed to.
+type follower = screentest.Follower
 
 // join has a viewer look at s; what it says and is told goes to what follow
 // returns, too.
 func join(t *testing.T, s *screen.Screen, follow func(rfb.ServerInit) follower) *session {
 	t.Helper()
-	tap := &tap{}
-	w := screentest.Watch(t, func(ctx context.Context, c net.Conn) error {
-		tap.Conn = c
-		return s.ServeConn(ctx, tap)
-	})
-	tap.begin(follow(w.Init))
+	w, tap := screentest.Tapped(t, s.ServeConn, follow)
 	return &session{screen: s, viewer: w, tap: tap}
-}
-
-// A follower is handed a session's bytes, as by a gateway.
-type follower interface {
-	Display(b []byte) error
-	Viewer(b []byte) error
-}
-
-// tap is the display's end of a connection.
-type tap struct {
-	net.Conn
-	mu sync.Mutex
-	to follower // nil: the handshake is under way
-}
-
-func (c *tap) begin(to follower) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.to = to
-}
-
-func (c *tap) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.to != nil && n > 0 {
-		_ = c.to.Viewer(b[:n])
-	}
-	return n, err
-}
-
-func (c *tap) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	if c.to != nil {
-		_ = c.to.Display(b)
-	}
-	c.mu.Unlock()
-	return c.Conn.Write(b)
 }
 
 // sees has w ask until it sees img.
