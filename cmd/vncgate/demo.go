@@ -28,11 +28,12 @@ import (
 const linkTTL = time.Hour
 
 type demoFlags struct {
-	listen   string
-	rfb      string
-	dir      string
-	logLevel string
-	still    bool
+	listen    string
+	rfb       string
+	dashboard string
+	dir       string
+	logLevel  string
+	still     bool
 }
 
 func newDemoCommand() *cobra.Command {
@@ -42,7 +43,8 @@ func newDemoCommand() *cobra.Command {
 		Short: "See it work: an animated display, a certificate and the page, all built in",
 		Long: `demo starts the gateway with everything it needs: a small animated display
 written in Go, a development certificate, and the viewer page. It prints a link
-that lets one browser in, once.
+that lets one browser in, once, and one to the dashboard, where sessions are seen
+and ended; that one is good on this machine alone.
 
 The browser warns of the certificate until it trusts the development CA:
 'vncgate cert export --ca' writes it, and says how.`,
@@ -56,6 +58,7 @@ The browser warns of the certificate until it trusts the development CA:
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:6080", "`ADDRESS` for browsers (port 0: any that is free)")
 	flags.StringVar(&f.rfb, "rfb", "", "`ADDRESS` for native viewers, too; prints a password")
+	flags.StringVar(&f.dashboard, "dashboard", "127.0.0.1:0", "`ADDRESS` of the dashboard, on this machine (empty: none)")
 	flags.StringVar(&f.dir, "dir", defaultCertificateDir(), "`FOLDER` of the development certificate")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.BoolVar(&f.still, "still", false, "stop the animation, for comparing pictures")
@@ -75,7 +78,10 @@ func (f *demoFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	display := demo.New(demo.Options{Password: displaySecret, Still: f.still})
 	defer display.Close()
 	w := &wiring{cfg: &config{}, log: slog.New(handler), ration: &gateway.Ration{}, turns: layers.NewTurns(0)}
-	w.gate = &gateway.Gateway{Resolve: resolver(map[string]*gateway.Target{"demo": demoTarget(display, displaySecret)}), Log: w.log}
+	target := demoTarget(display, displaySecret)
+	w.gate = &gateway.Gateway{
+		Resolve: resolver(map[string]*gateway.Target{target.Name: target}), Log: w.log, Observe: w.events.tell, Ours: w.events.ours,
+	}
 	links := &auth.Links{}
 	browsers, err := f.openBrowserDoor(ctx, w, pair, links)
 	if err != nil {
@@ -86,7 +92,12 @@ func (f *demoFlags) run(ctx context.Context, out, errOut io.Writer) error {
 		w.closeDoors()
 		return err
 	}
-	f.welcome(out, "https://"+linkHost(browsers)+web.StartPath(links.New(linkTTL)), viewerPassword, w)
+	dashboard, err := f.openDashboard(ctx, w, target)
+	if err != nil {
+		w.closeDoors()
+		return err
+	}
+	f.welcome(out, "https://"+linkHost(browsers)+web.StartPath(links.New(linkTTL)), dashboard, viewerPassword, w)
 	return w.serve(ctx)
 }
 
@@ -139,11 +150,14 @@ func (f *demoFlags) openNativeDoor(ctx context.Context, w *wiring, pair *certs.K
 	return password, portHint(w.bind(ctx, l, p), "--rfb")
 }
 
-func (f *demoFlags) welcome(out io.Writer, link, viewerPassword string, w *wiring) {
+func (f *demoFlags) welcome(out io.Writer, link, dashboard, viewerPassword string, w *wiring) {
 	fmt.Fprintf(out, "\n  vncgate demo is running.\n\n")
 	fmt.Fprintf(out, "  Open    %s\n          (it works once; the browser warns of the development certificate)\n", link)
 	if viewerPassword != "" {
 		fmt.Fprintf(out, "  Viewer  %s   password %s\n", w.doors[1].ln.Addr(), viewerPassword)
+	}
+	if dashboard != "" {
+		fmt.Fprintf(out, "  Admin   %s\n          (the dashboard, on this machine; the token in it is as good as a password)\n", dashboard)
 	}
 	fmt.Fprintf(out, "  Trust   vncgate cert export --ca --dir %s -o ca.pem\n", f.dir)
 	fmt.Fprintf(out, "  Stop    Ctrl-C\n\n")

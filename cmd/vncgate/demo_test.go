@@ -20,7 +20,7 @@ import (
 func TestDemo(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	out, said := io.Pipe()
-	f := &demoFlags{listen: "127.0.0.1:0", rfb: "127.0.0.1:0", dir: t.TempDir(), logLevel: "error", still: true}
+	f := &demoFlags{listen: "127.0.0.1:0", rfb: "127.0.0.1:0", dashboard: "127.0.0.1:0", dir: t.TempDir(), logLevel: "error", still: true}
 	ended := make(chan error, 1)
 	go func() { ended <- f.run(ctx, said, io.Discard); said.Close() }()
 	t.Cleanup(func() {
@@ -65,6 +65,31 @@ func TestDemo(t *testing.T) {
 	if init, err := conn.ReadServerInit(ctx); err != nil || init.Width == 0 {
 		t.Errorf("%+v, %v", init, err)
 	}
+	eventually(t, "the dashboard shows the viewer", func() bool {
+		sessions, targets := asDashboard(t, words["Admin"][0], "sessions"), asDashboard(t, words["Admin"][0], "targets")
+		return strings.Contains(sessions, `"target":"demo"`) && strings.Contains(targets, `"name":"demo"`) && strings.Contains(targets, `"state":"up"`)
+	})
+}
+
+// asDashboard asks the API for what the page behind the link asks for.
+func asDashboard(t *testing.T, link, what string) string {
+	t.Helper()
+	at, token, ok := strings.Cut(link, "/#token=")
+	if !ok || !strings.HasPrefix(at, "http://localhost:") {
+		t.Fatalf("the link to the dashboard is %s", link)
+	}
+	r, err := http.NewRequestWithContext(visit(t), http.MethodGet, at+"/api/v1/"+what, nil)
+	must(t, err)
+	if got, err := http.DefaultClient.Do(r); err != nil || got.StatusCode != http.StatusUnauthorized {
+		t.Fatalf("without the token: %v, %v", got, err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	got, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer got.Body.Close()
+	text, err := io.ReadAll(got.Body)
+	must(t, err)
+	return string(text)
 }
 
 // statusBehind follows a link as a new browser does, which has been told to
