@@ -92,6 +92,7 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, grace: 2h}"), "grace: is from 0s"},
 		{settings("web: {}, sources: [capabilities]", aDesk, "capabilities: {store: s, share: {rights: [veiw]}}"), "share: rights: unknown right"},
 		{settings("web: {}, limits: {per_usr: 3}", aDesk, ""), "did you mean \"per_user\"?"},
+		{settings("web: {}", aDesk, "policy: [{who: \"*\", targets: desk, rights: [view]}]"), `"rights" is a key of another place`},
 		{settings("web: {}, limits: {idle: soon}", aDesk, ""), "limits: limit idle: \"soon\" is no duration"},
 		{"listeners:\n  - address: \":1\"\n    limits:\n      idel: 5m\n", "[4:7] limits: unknown limit \"idel\""},
 		{"policy:\n  - {who: \"*\", targets: \"*\", allow: [view], limits: {down: 5}}\n", "[2:54] limits: limit down"},
@@ -226,6 +227,10 @@ func TestWarnings(t *testing.T) {
 		if got := strings.Join(cfg.warnings(), "\n"); got != want {
 			t.Errorf("%s: %q, want %q", rules, got, want)
 		}
+	}
+	if cfg, err := parseConfig([]byte(settings("web: {}", aDesk, `policy: [{who: "*", targets: ["session/*", "recording/desk"], allow: [view]}]`+
+		"\nshadow: {rules: [{watch: true}]}\nplayback: {directory: /r}"))); err != nil || len(cfg.warnings()) > 0 {
+		t.Errorf("recordings and sessions: %v", err)
 	}
 	for target, want := range map[string]string{
 		"address: 'a:1', start: {command: [no-such-program], stop_command: [sh]}": `targets.desk: start: command: exec: "no-such-program"`,

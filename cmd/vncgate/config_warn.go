@@ -107,6 +107,8 @@ func (c *config) missesTargets(pattern string) string {
 		return ""
 	case c.Free != nil && strings.HasPrefix(pattern, freePolicy):
 		return ""
+	case c.Playback != nil && strings.HasPrefix(pattern, recordingPrefix), c.Shadow != nil && strings.HasPrefix(pattern, shadowPrefix):
+		return ""
 	case strings.ContainsAny(pattern, `*?[\`):
 		return fmt.Sprintf("no target fits %q", pattern)
 	}

@@ -77,7 +77,11 @@ func explainYAML(err error) error {
 	})
 	var unknown *yaml.UnknownFieldError
 	if errors.As(err, &unknown) && unknown.Token != nil {
-		if near := nearest(unknown.Token.Value, configKeys()); near != "" {
+		switch near := nearest(unknown.Token.Value, configKeys()); near {
+		case "":
+		case unknown.Token.Value:
+			text += fmt.Sprintf("\n%q is a key of another place; deploy/vncgate.yaml shows where", near)
+		default:
 			text += fmt.Sprintf("\ndid you mean %q?", near)
 		}
 	}
