@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -108,6 +109,9 @@ func (r *Recording) read() error {
 	end()
 	if in.init != nil {
 		r.init = *in.init
+	} else {
+		m := r.meta
+		r.init = rfb.ServerInit{Width: uint16(m.Width), Height: uint16(m.Height), Name: m.Name, Format: rfb.Format32()}
 	}
 	if r.meta.Version == 0 {
 		r.meta.Name, r.meta.Width, r.meta.Height = r.init.Name, int(r.init.Width), int(r.init.Height)
@@ -215,19 +219,21 @@ func (r *Recording) from(p part) (in *screenReader, end func(), err error) {
 	if !p.beginsFile {
 		return &screenReader{FBSReader: display.ContinueFBS(raw)}, end, nil
 	}
-	fbs, init, err := display.NewFBSReader(raw)
-	if err != nil {
-		end()
-		if r.index != nil && (errors.Is(err, io.EOF) || errors.Is(err, display.ErrNotFBS)) && r.empty() {
-			return &screenReader{FBSReader: display.ContinueFBS(bytes.NewReader(nil))}, func() {}, nil
-		}
-		return nil, nil, err
+	head := bufio.NewReader(raw)
+	magic, _ := head.Peek(len(fbsMagic))
+	fbs, init, err := display.NewFBSReader(head)
+	switch {
+	case err == nil:
+		return &screenReader{fbs, &init}, end, nil
+	case r.meta.Version > 0 && (len(magic) < len(fbsMagic) && strings.HasPrefix(fbsMagic, string(magic)) || cut(err)):
+		return &screenReader{FBSReader: display.ContinueFBS(bytes.NewReader(nil))}, end, nil // cut before it has begun
 	}
-	return &screenReader{fbs, &init}, end, nil
+	end()
+	return nil, nil, err
 }
 
-// empty reports whether nothing was said that could have been written.
-func (r *Recording) empty() bool { return len(r.parts) == 1 && r.screen.size <= 64 }
+// fbsMagic begins the display's file.
+const fbsMagic = "FBS 001.000\n"
 
 // body reads a record's body.
 func (r *Recording) body(at ref) ([]byte, error) {

@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,9 +37,21 @@ type step struct {
 	b      []byte
 }
 
+// sessions are those that have been made.
+var sessions sync.Map
+
 // session is what both ends say for a while: n updates through a stream of zlib
 // and as they are, keys between them, a change of format in the middle.
 func session(n int) []step {
+	if made, ok := sessions.Load(n); ok {
+		return slices.Clone(made.([]step))
+	}
+	made := makeSession(n)
+	sessions.Store(n, made)
+	return slices.Clone(made)
+}
+
+func makeSession(n int) []step {
 	init := screen()
 	rnd := rand.New(rand.NewPCG(1, uint64(n)))
 	var out bytes.Buffer
@@ -50,11 +64,15 @@ func session(n int) []step {
 			steps = append(steps, step{true, rfb.AppendSetPixelFormat(nil, shorter())})
 			bytesPerPixel = 2
 		}
-		w, h := 1+rnd.IntN(300), 1+rnd.IntN(180)
+		w, h := 1+rnd.IntN(160), 1+rnd.IntN(100)
 		x, y := rnd.IntN(320-w+1), rnd.IntN(200-h+1)
 		pixels := make([]byte, w*h*bytesPerPixel)
+		pattern := make([]byte, 97+i)
+		for j := range pattern {
+			pattern[j] = byte(rnd.IntN(2 + i%9))
+		}
 		for j := range pixels {
-			pixels[j] = byte(rnd.IntN(2 + i%9))
+			pixels[j] = pattern[j%len(pattern)]
 		}
 		u := rfb.AppendFramebufferUpdate(nil, 1)
 		if i%3 == 0 {
@@ -105,10 +123,13 @@ func feed(t testing.TB, f *display.Follower, s step) {
 func record(t testing.TB, o recording.Options, steps []step) string {
 	t.Helper()
 	dir := t.TempDir()
-	o.Name, o.Init, o.Queue = "one", screen(), 64<<20
+	o.Name, o.Queue = "one", 64<<20
+	if o.Init.Width == 0 {
+		o.Init = screen()
+	}
 	var now time.Duration
 	if o.Clock == nil {
-		o.Clock = func() time.Duration { now += 50 * time.Millisecond; return now }
+		o.Clock = func() time.Duration { now += 200 * time.Millisecond; return now }
 	}
 	r, err := recording.New(recording.Directory(dir), o)
 	if err != nil {
@@ -196,11 +217,11 @@ func kinds(t testing.TB) map[string]struct {
 }
 
 func TestRecording(t *testing.T) {
-	steps := session(60)
+	steps := session(40)
 	want := follow(t, steps)
 	for name, kind := range kinds(t) {
 		t.Run(name, func(t *testing.T) {
-			kind.o.Workers, kind.o.KeyframeEvery = recording.NewWorkers(1, 64<<20), 1<<20
+			kind.o.Workers, kind.o.KeyframeEvery = recording.NewWorkers(1, 64<<20), 1<<18
 			kind.o.Meta = recording.Meta{Target: "desk", User: "alice"}
 			path := record(t, kind.o, steps)
 			if suffix := map[string]string{"plain": ".fbs", "zstd": ".fbs.zst", "encrypted": ".fbs.zst.age"}[name]; !strings.HasSuffix(path, "one"+suffix) {
