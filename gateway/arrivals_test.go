@@ -112,10 +112,11 @@ func TestDisplayThatDialsIn(t *testing.T) {
 
 // The viewer may be there first.
 func TestViewerWaitsForADisplayToDialIn(t *testing.T) {
+	t.Parallel()
 	a := newArrivals(t)
 	target := a.target("seven")
 	target.Retry = time.Minute
-	g := newGateway(t, target, gateway.Front{}, func(g *gateway.Gateway) { g.Limits.DialTimeout = 50 * time.Millisecond })
+	g := newGateway(t, target, gateway.Front{}, func(g *gateway.Gateway) { g.Limits.DialTimeout = 2 * time.Second })
 	c := g.dial(t)
 	done := make(chan error, 1)
 	go func() { _, err := viewOver(c); done <- err }()

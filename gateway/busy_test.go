@@ -259,18 +259,19 @@ func TestKickedStayOut(t *testing.T) {
 		{"ticket", gateway.Front{TicketID: "17"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := newGoverned(t, auth.Grant{}, overWS(test.front), func(g *gateway.Gateway) { g.Limits.KickTime = 300 * time.Millisecond })
+			t.Parallel()
+			g := newGoverned(t, auth.Grant{}, overWS(test.front), func(g *gateway.Gateway) { g.Limits.KickTime = 4 * time.Second })
 			viewer := g.mustBrowse(t)
 			eventually(t, "it is open", func() bool { return len(g.List()) == 1 })
 			n := g.End(func(s gateway.SessionInfo) bool { return s.Ticket == test.front.TicketID && s.Target == "display" }, gateway.Ending{Reason: "kicked", Words: "Enough.", Kick: true})
 			if end := closing(t, viewer); n != 1 || end.Code != layers.ClosePolicy || end.Reason != "Enough." {
 				t.Errorf("%d, closed with %v", n, end)
 			}
-			if _, err := g.browse(t); told(err) != "You were sent away from this display. Wait for 300ms before you try again." {
+			if _, err := g.browse(t); told(err) != "You were sent away from this display. Wait for 4s before you try again." {
 				t.Errorf("at once: %v", err)
 			}
 			eventually(t, "who waits gets in", func() bool {
-				time.Sleep(350 * time.Millisecond)
+				time.Sleep(4100 * time.Millisecond)
 				_, err := g.browse(t)
 				return err == nil
 			})

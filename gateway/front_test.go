@@ -152,7 +152,7 @@ func TestChooseHasNoTimeForPeople(t *testing.T) {
 		_, err := rfb.RepeaterServer(ctx, c)
 		return "", err
 	}}
-	g := newGateway(t, nil, front, func(g *gateway.Gateway) { g.Limits.LayerTimeout = 30 * time.Millisecond })
+	g := newGateway(t, nil, front, func(g *gateway.Gateway) { g.Limits.LayerTimeout = time.Second })
 	if b, err := io.ReadAll(g.dial(t)); err != nil || len(b) != 12 {
 		t.Errorf("%q, %v", b, err)
 	}
@@ -274,7 +274,7 @@ func TestFrontNarrowsRights(t *testing.T) {
 func TestGrantExpires(t *testing.T) {
 	t.Parallel()
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
-	soon := func() time.Time { return time.Now().Add(300 * time.Millisecond) }
+	soon := func() time.Time { return time.Now().Add(3 * time.Second) } // the viewer has to be in by then
 	late := time.Now().Add(time.Hour)
 	for name, expiry := range map[string]struct {
 		ticket, policy func() time.Time
@@ -285,6 +285,7 @@ func TestGrantExpires(t *testing.T) {
 		"policy's earlier": {func() time.Time { return late }, soon},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := newGateway(t, display.target(rfb.None{}), gateway.Front{Expires: expiry.ticket()}, func(g *gateway.Gateway) {
 				g.Authorize = func(_ context.Context, req auth.Request) (auth.Grant, error) {
 					return auth.Grant{Identity: req.Identities[0], Target: req.Target, Rights: auth.AllRights, Expires: expiry.policy()}, nil
@@ -308,8 +309,9 @@ func TestExpiredTicketLetsNobodyIn(t *testing.T) {
 }
 
 func TestExpiryIsAPolicyClose(t *testing.T) {
+	t.Parallel()
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
-	front := gateway.Front{Layers: []layers.Layer{layers.WebSocketServer(layers.WebSocketConfig{})}, Expires: time.Now().Add(500 * time.Millisecond)}
+	front := gateway.Front{Layers: []layers.Layer{layers.WebSocketServer(layers.WebSocketConfig{})}, Expires: time.Now().Add(3 * time.Second)}
 	g := newGateway(t, display.target(rfb.None{}), front)
 	c, err := layers.Stack(context.Background(), g.dial(t), layers.WebSocketClient("ws://localhost/", nil))
 	if err != nil {

@@ -31,7 +31,8 @@ func TestSilentCrowdDoesNotKeepAViewerOut(t *testing.T) {
 }
 
 func TestHandshakeTimeout(t *testing.T) {
-	g := newGateway(t, nil, gateway.Front{}, func(g *gateway.Gateway) { g.Limits.HandshakeTimeout = 50 * time.Millisecond })
+	t.Parallel()
+	g := newGateway(t, nil, gateway.Front{}, func(g *gateway.Gateway) { g.Limits.HandshakeTimeout = time.Second })
 	c := g.dial(t)
 	b, err := io.ReadAll(c)
 	if err != nil || !strings.HasPrefix(string(b), "RFB ") {

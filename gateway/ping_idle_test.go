@@ -12,9 +12,10 @@ import (
 // A browser in front of a display that shows nothing new for longer than a
 // Write may take still hears pings, and its answers are heard.
 func TestBrowserThatOnlyLooks(t *testing.T) {
+	t.Parallel()
 	display := newDisplay(t, []rfb.Security{rfb.None{}}, echo)
-	g := newGateway(t, display.target(rfb.None{}), webFront(250*time.Millisecond), func(g *gateway.Gateway) {
-		g.Limits.Stall = 50 * time.Millisecond
+	g := newGateway(t, display.target(rfb.None{}), webFront(2*time.Second), func(g *gateway.Gateway) {
+		g.Limits.Stall = time.Second
 	})
 	viewer := g.browser(t)
 	const pointer = "\x05\x00\x00\x00\x00\x00"
@@ -29,7 +30,7 @@ func TestBrowserThatOnlyLooks(t *testing.T) {
 	select {
 	case <-left:
 		t.Error("given up as gone")
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(5 * time.Second):
 	}
 	_ = viewer.Close()
 	<-left

@@ -81,13 +81,16 @@ func answering(t *testing.T, name, says string) *gateway.Target {
 }
 
 func TestWhatAnsweredIsNoDisplay(t *testing.T) {
-	for _, test := range []struct{ name, says, words, reason, log string }{
-		{"ssh", "SSH-2.0-OpenSSH_10.0\r\n", "What answered there is not a VNC server.", "not a VNC server", "SSH-2.0-Open"},
-		{"silence", "", "The display did not answer in time.", "display unreachable", "is it a VNC server?"},
-		{"half a greeting", "RFB 0", "The display did not answer in time.", "display unreachable", "is it a VNC server?"},
+	for _, test := range []struct {
+		name, says, words, reason, log string
+		patience                       time.Duration
+	}{
+		{"ssh", "SSH-2.0-OpenSSH_10.0\r\n", "What answered there is not a VNC server.", "not a VNC server", "SSH-2.0-Open", patience},
+		{"silence", "", "The display did not answer in time.", "display unreachable", "is it a VNC server?", 50 * time.Millisecond},
+		{"half a greeting", "RFB 0", "The display did not answer in time.", "display unreachable", "is it a VNC server?", 50 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := newGateway(t, answering(t, "display", test.says), gateway.Front{}, func(g *gateway.Gateway) { g.Limits.GreetTimeout = 50 * time.Millisecond })
+			g := newGateway(t, answering(t, "display", test.says), gateway.Front{}, func(g *gateway.Gateway) { g.Limits.GreetTimeout = test.patience })
 			if _, err := viewOver(g.dial(t)); told(err) != test.words {
 				t.Errorf("the viewer was told %v", err)
 			}
@@ -206,7 +209,7 @@ func TestRetryEnds(t *testing.T) {
 	t.Parallel()
 	late := newLate(t)
 	target := late.target()
-	target.Retry = 600 * time.Millisecond
+	target.Retry = 4 * time.Second
 	g := newGateway(t, target, gateway.Front{})
 	if _, err := viewOver(g.dial(t)); told(err) != "The display cannot be reached." {
 		t.Error(err)
@@ -222,7 +225,7 @@ func TestRetryExtendsTheHandshake(t *testing.T) {
 	late := newLate(t)
 	target := late.target()
 	target.Retry = time.Minute
-	const limit = 500 * time.Millisecond
+	const limit = 2 * time.Second
 	g := newGateway(t, target, gateway.Front{}, func(g *gateway.Gateway) { g.Limits.HandshakeTimeout = limit })
 	timer := time.AfterFunc(2*limit, func() { late.on.Store(true) })
 	defer timer.Stop()

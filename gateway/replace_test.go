@@ -107,7 +107,7 @@ func TestReplaceOnADisplayForOne(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "tcp", ln.Addr().String())
 	}), func(g *gateway.Gateway) {
 		g.Authorize = a.authorize
-		g.Limits.GreetTimeout = 2 * time.Second
+		g.Limits.GreetTimeout = 4 * time.Second
 	})
 	first := g.mustBrowse(t)
 	g.mustBrowse(t)

@@ -127,7 +127,7 @@ func TestReviewAsksForTicketAndCertificate(t *testing.T) {
 // A schedule closes: the grant itself says when to ask.
 func TestGrantSaysWhenToAskAgain(t *testing.T) {
 	t.Parallel()
-	g := newGoverned(t, auth.Grant{Review: time.Now().Add(200 * time.Millisecond)}, overWS(gateway.Front{}))
+	g := newGoverned(t, auth.Grant{Review: time.Now().Add(3 * time.Second)}, overWS(gateway.Front{}))
 	viewer := g.mustBrowse(t)
 	g.set(func(a *authority) { a.err = gateway.ErrDenied })
 	if end := closing(t, viewer); end.Code != layers.ClosePolicy || end.Reason != "This display is not open to you at this time." {
