@@ -20,6 +20,8 @@ export interface Standing {
   shareable: ReadonlySet<string>;
   /** For how many seconds a link may be good at most; a gateway that does not say takes what it is asked for. */
   shareTime?: number;
+  /** The display is a recording, which can be steered. */
+  playback?: boolean;
 }
 
 /** Warning is something that is about to happen. */
@@ -55,7 +57,8 @@ export function readNotice(text: string): Notice | undefined {
       const key = typeof of['key'] === 'string' ? of['key'] : '';
       const renewable = of['renewable'] === true;
       const shareTime = typeof of['share_time'] === 'number' ? { shareTime: of['share_time'] } : {};
-      return { kind, key, rights: names(of['rights']), end: end(of), renewable, shareable: names(of['shareable']), ...shareTime };
+      const playback = of['playback'] === true ? { playback: true } : {};
+      return { kind, key, rights: names(of['rights']), end: end(of), renewable, shareable: names(of['shareable']), ...shareTime, ...playback };
     }
     case 'warning':
       return { kind, words: words(of), end: end(of) };

@@ -279,7 +279,13 @@ export class Session implements Listener {
 
   private apply(rfb: RFB): void {
     apply(rfb, this.values, this.forcedClip);
-    if (watches(this.store.get().standing)) rfb.viewOnly = true; // nothing of it would pass
+    const { standing } = this.store.get();
+    if (watches(standing)) rfb.viewOnly = true; // nothing of it would pass
+    if (standing?.playback === true) {
+      rfb.clipViewport = false; // a recording has no size of its own to be asked for
+      rfb.resizeSession = false;
+      rfb.scaleViewport = true;
+    }
   }
 
   // The gateway has let go of what was held down, if it takes no more of it.

@@ -5,7 +5,7 @@ import { changed, isOfEnd, type Notice, type Standing } from './notices.ts';
 import { readLink, rightsOf, type Link, type Scope } from './sharing.ts';
 import type { State } from './state.ts';
 import type { Store } from './store.ts';
-import { wish, type Answer, type Wish } from './wish.ts';
+import { wish, type Answer, type PlayWish, type Wish } from './wish.ts';
 
 /** Ties are what the terms need of the session. */
 export interface Ties {
@@ -103,6 +103,11 @@ export class Terms {
     const answer = await this.wish({ unshare: link.id });
     if (answer.ok) this.store.set({ shareFault: '', links: this.store.get().links.filter((l) => l.id !== link.id) });
     else this.store.set({ shareFault: answer.words });
+  }
+
+  /** play has something done with the recording that is shown. */
+  play(what: PlayWish): Promise<Answer> {
+    return this.wish({ play: what });
   }
 
   private wish(what: Wish): Promise<Answer> {

@@ -9,7 +9,16 @@ const patience = 20_000; // milliseconds
 export type Answer = { ok: true; body: unknown } | { ok: false; words: string };
 
 /** Wish is sent with the key of the session. */
-export type Wish = { renew: true } | { share: { rights: string[]; seconds: number; uses: number } } | { unshare: string };
+export type Wish = { renew: true } | { share: { rights: string[]; seconds: number; uses: number } } | { unshare: string } | { play: PlayWish };
+
+/** PlayWish is what is wanted of a recording; positions are in seconds. */
+export interface PlayWish {
+  do: '' | 'play' | 'pause' | 'seek' | 'speed' | 'timeline' | 'thumbnail' | 'search';
+  position?: number;
+  speed?: number;
+  skip_idle?: number;
+  text?: string;
+}
 
 const silence = 'The gateway does not answer. Try again in a moment.';
 

@@ -3,6 +3,7 @@
 import type { JSX } from 'preact';
 import { Notices } from './notices.tsx';
 import { OpenPanel } from './panels.tsx';
+import { PlayerBar } from './player.tsx';
 import { Connecting, Waiting } from './progress.tsx';
 import { Asking } from './questions.tsx';
 import { Start } from './start.tsx';
@@ -18,6 +19,7 @@ export function App({ page }: { page: Page }): JSX.Element {
       {phase === 'waiting' && <Waiting />}
       <Notices />
       <Toolbar />
+      <PlayerBar />
       <OpenPanel />
       <Asking />
       <p class={`notice${notice === '' ? '' : ' shown'}`} role="status">
