@@ -38,6 +38,7 @@ type Recording struct {
 	refs      []ref
 	parts     []part // where the display's file can be read from, by place
 	keyframes []ref
+	learned   learned
 	duration  time.Duration
 	closed    bool // it was ended properly
 	reason    string
@@ -258,16 +259,21 @@ func (r *Recording) keyframe(at ref) (b []byte, resumable bool, err error) {
 	if len(body) < 1 {
 		return nil, false, errors.New("recording: an empty keyframe")
 	}
+	b, err = unzip(body[1:])
+	return b, body[0] == 1, err
+}
+
+// unzip is a keyframe out of zstd.
+func unzip(b []byte) ([]byte, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRecord))
 	if err != nil {
-		return nil, false, fmt.Errorf("recording: %w", err)
+		return nil, fmt.Errorf("recording: %w", err)
 	}
 	defer z.Close()
-	b, err = z.DecodeAll(body[1:], nil)
-	if err != nil {
-		return nil, false, fmt.Errorf("recording: keyframe: %w", err)
+	if b, err = z.DecodeAll(b, nil); err != nil {
+		return nil, fmt.Errorf("recording: keyframe: %w", err)
 	}
-	return b, body[0] == 1, nil
+	return b, nil
 }
 
 // Meta says whose session it was.

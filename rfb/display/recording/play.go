@@ -37,7 +37,8 @@ type Playhead struct {
 	buf    []byte
 	unread []byte // of buf
 	unAt   time.Duration
-	err    error // behind unread
+	err    error         // behind unread
+	spent  time.Duration // drawing what lies behind the last keyframe
 
 	refs   []ref // of the inputs that follow
 	inputs []inputAt
@@ -47,8 +48,22 @@ type Playhead struct {
 // At returns a Playhead at a time: behind all that had happened by then. Close it.
 func (r *Recording) At(t time.Duration) (*Playhead, error) {
 	for i := len(r.keyframes) - 1; i >= 0; i-- {
-		if k := r.keyframes[i]; k.at <= t {
-			if p, err := r.resume(k); err == nil {
+		k := r.keyframes[i]
+		if k.at > t {
+			continue
+		}
+		if l, ok := r.learned.before(t); ok && l.place > k.place {
+			break
+		}
+		if b, _, err := r.keyframe(k); err == nil {
+			if p, err := r.resume(b, k.at, k.place); err == nil {
+				return p.arrive(t)
+			}
+		}
+	}
+	if l, ok := r.learned.before(t); ok {
+		if b, err := unzip(l.b); err == nil {
+			if p, err := r.resume(b, l.at, l.place); err == nil {
 				return p.arrive(t)
 			}
 		}
@@ -79,18 +94,14 @@ func (r *Recording) begin() (*Playhead, error) {
 }
 
 // resume is the Playhead at a keyframe.
-func (r *Recording) resume(at ref) (*Playhead, error) {
-	b, _, err := r.keyframe(at)
-	if err != nil {
-		return nil, err
-	}
+func (r *Recording) resume(b []byte, at time.Duration, place int64) (*Playhead, error) {
 	f, err := display.Resume(b)
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.playFrom(f, at.place)
+	p, err := r.playFrom(f, place)
 	if err == nil {
-		p.at = at.at
+		p.at = at
 	}
 	return p, err
 }
@@ -207,7 +218,13 @@ func (p *Playhead) Next() (Step, error) {
 	}
 	p.unread = p.unread[len(s.Bytes):]
 	p.place += int64(len(s.Bytes))
-	return s, p.f.Display(s.Bytes)
+	from := time.Now()
+	err = p.f.Display(s.Bytes)
+	if p.spent += time.Since(from); p.spent > learnAfter && p.f.Between() {
+		p.spent = 0
+		p.r.learned.learn(p.f, p.at, p.place)
+	}
+	return s, err
 }
 
 // Forward has all happen up to a time, which is not before Time. At the end of the
