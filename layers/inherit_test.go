@@ -20,7 +20,7 @@ import (
 // variables of socket activation if there are any; $$ is the child's own number.
 func child(t *testing.T, address string, env string, files ...*os.File) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", env+` exec "$0" "$@"`, os.Args[0], inheritCommand, address)
 	cmd.ExtraFiles = files

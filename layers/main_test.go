@@ -124,7 +124,7 @@ func commandPair(t testing.TB) (near, far net.Conn) {
 // join runs the two sides of a handshake at the same time, each over its end.
 func join(t testing.TB, near, far net.Conn, nearLayer, farLayer layers.Layer) (net.Conn, net.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	type result struct {
 		c   net.Conn

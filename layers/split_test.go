@@ -78,7 +78,7 @@ func serveRaw(ln net.Listener) {
 func say(t *testing.T, c net.Conn, text string) string {
 	t.Helper()
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	_, _ = io.WriteString(c, text)
 	r := bufio.NewReader(c)
 	line, err := r.ReadString('\n')

@@ -205,7 +205,7 @@ type outcome struct {
 // chunk bytes. Each end that fails is closed, as by its owner.
 func handshake(t *testing.T, v rfb.Version, chunk int, s *rfb.ServerConfig, c *rfb.ClientConfig) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	front, back := layertest.Pipe()
 	t.Cleanup(func() { front.Close(); back.Close() })

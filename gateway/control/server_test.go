@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { layertest.Main(m) }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve has a server listen, and ends it with the test.
 func serve(t testing.TB, s *control.Server) (path string) {

@@ -209,7 +209,7 @@ func viewedBy(r *recording, heard io.Writer, f rfb.PixelFormat, encodings ...rfb
 	if _, err := v.Write(append(hello, ask...)); err != nil {
 		t.Fatal(err)
 	}
-	_ = v.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = v.SetReadDeadline(time.Now().Add(time.Minute))
 	for range 100 {
 		m, err := d.Next()
 		if err != nil {

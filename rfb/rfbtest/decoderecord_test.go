@@ -184,7 +184,7 @@ func (v *viewing) ask(incremental bool) {
 // until asks and draws until ok.
 func (v *viewing) until(incremental bool, ok func() bool) {
 	for v.ask(incremental); ; v.ask(true) {
-		_ = v.v.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = v.v.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := v.d.Next(); err != nil {
 			v.r.t.Fatal(err)
 		}

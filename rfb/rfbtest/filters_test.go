@@ -134,7 +134,7 @@ func viewFiltered(r *recording, x string, e rfb.Encoding, bits uint8, round int)
 	var heard, left bytes.Buffer
 	buf := make([]byte, 5000)
 	for seen := uint64(0); seen < 6; {
-		_ = v.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = v.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := v.Read(buf)
 		if err != nil {
 			t.Fatalf("%s, %d bits: after %d bytes: %v", e, bits, heard.Len(), err)
@@ -194,7 +194,7 @@ func TestFormatChangesOnXvnc(t *testing.T) {
 	var heard []byte
 	changes, seen := 0, uint64(0)
 	for seen < 40 {
-		_ = v.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = v.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := v.Read(buf)
 		if err != nil {
 			t.Fatalf("after %d changes: %v", changes, err)

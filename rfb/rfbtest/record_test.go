@@ -171,7 +171,7 @@ func (r *recording) certificates() (cert, key string) {
 
 // waitFor returns when the viewer has sent a message of type kind.
 func (r *recording) waitFor(kind byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := r.display.Wait(ctx, func(msg []byte) bool { return msg[0] == kind }); err != nil {
 		r.t.Fatalf("no message of type %d: %v", kind, err)

@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { layertest.Main(m) }
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // listen returns a loopback listener that ends with the test.
 func listen(t testing.TB) net.Listener {

@@ -38,7 +38,7 @@ func (l *logText) String() string {
 // TestHeartbeat: a client that answers lives, one that does not is given up.
 func TestHeartbeat(t *testing.T) {
 	target := echo(t)
-	patient := start(t, bridge.Config{Route: bridge.Route{Address: target}, Heartbeat: 400 * time.Millisecond})
+	patient := start(t, bridge.Config{Route: bridge.Route{Address: target}, Heartbeat: 1500 * time.Millisecond})
 	alive, _ := open(t, patient, "/", nil)
 	pings := 0
 	alive.SetPingHandler(func(data string) error {
