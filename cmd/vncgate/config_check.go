@@ -131,6 +131,9 @@ func (c *config) secretsReadable(ctx context.Context) error {
 	if err := c.Admin.secretsReadable(ctx); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
+	if err := c.Recordings.secretsReadable(ctx); err != nil {
+		return fmt.Errorf("recordings: s3: %w", err)
+	}
 	if err := c.Tracing.secretsReadable(ctx); err != nil {
 		return fmt.Errorf("tracing: %w", err)
 	}

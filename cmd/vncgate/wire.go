@@ -107,6 +107,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	}
 	w.recorders = append(w.recorders, w.shadow)
 	w.events.to(w.shadowEvent)
+	first.recordings.keepRecordings(w)
 	if err := w.openDisplays(ctx, first); err != nil {
 		w.closeSources()
 		return nil, err
@@ -200,6 +201,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	running.Go(func() { w.follow(watching) })
 	running.Go(func() { w.tidy(watching) })
 	running.Go(func() { w.sweepRecordings(watching) })
+	running.Go(func() { w.house.uploadRecordings(watching) })
 	running.Go(w.serveControl)
 	running.Go(func() { w.notify.run(watching) })
 	w.succeeds()

@@ -37,6 +37,8 @@ type recordings struct {
 	recipients []age.Recipient
 	signer     ed25519.PrivateKey
 	folder     *archive.Folder
+	uploads    *archive.Uploader
+	bucket     *archive.S3 // nil: they stay in the folder
 }
 
 // recorderHouse are the recordings of this process: those under way, and the
@@ -45,11 +47,20 @@ type recorderHouse struct {
 	workers *recording.Workers
 
 	mu      sync.Mutex
-	folders map[string]*archive.Folder
+	folders map[string]*shelf
 	open    map[string]*recorded // by the session's ID
 	ending  sync.WaitGroup       // those that are written to their end
 
+	uploading context.Context // nil: not yet
+	uploaders sync.WaitGroup
+
 	failing atomic.Pointer[string] // why the last one failed; nil: it did not
+}
+
+// shelf is a folder, and what brings recordings away from there.
+type shelf struct {
+	folder  *archive.Folder
+	uploads *archive.Uploader
 }
 
 // keyframeMemory bounds what waits for keyframes of all sessions.
@@ -74,9 +85,14 @@ func (w *wiring) openRecordings(next, before *inForce) error {
 	if r.recipients, err = cfg.recipients(); err != nil {
 		return fmt.Errorf("recordings: recipients: %w", err)
 	}
-	if r.folder, err = w.house.folder(cfg, w); err != nil {
+	if r.bucket, err = w.bucket(cfg.S3); err != nil {
+		return fmt.Errorf("recordings: s3: %w", err)
+	}
+	place, err := w.house.folder(cfg, w)
+	if err != nil {
 		return fmt.Errorf("recordings: %w", err)
 	}
+	r.folder, r.uploads = place.folder, place.uploads
 	if r.signer, err = recordingSigner(cfg.keyFile(next.cfg), true); err != nil {
 		return fmt.Errorf("recordings: key: %w", err)
 	}
@@ -86,7 +102,7 @@ func (w *wiring) openRecordings(next, before *inForce) error {
 
 // folder is the one of that path, which all that is in it shares. How it is kept is
 // set when that is in force.
-func (h *recorderHouse) folder(cfg *recordingsConfig, w *wiring) (*archive.Folder, error) {
+func (h *recorderHouse) folder(cfg *recordingsConfig, w *wiring) (*shelf, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	path, err := filepath.Abs(cfg.Directory)
@@ -101,11 +117,15 @@ func (h *recorderHouse) folder(cfg *recordingsConfig, w *wiring) (*archive.Folde
 		return nil, err
 	}
 	if h.folders == nil {
-		h.folders, h.open = map[string]*archive.Folder{}, map[string]*recorded{}
+		h.folders, h.open = map[string]*shelf{}, map[string]*recorded{}
 		h.workers = recording.NewWorkers(max(cfg.Workers, 1), keyframeMemory)
 	}
-	h.folders[path] = f
-	return f, nil
+	place := &shelf{f, archive.NewUploader(f)}
+	h.folders[path] = place
+	if h.uploading != nil {
+		h.upload(place)
+	}
+	return place, nil
 }
 
 func (w *wiring) archiveConfig(cfg *recordingsConfig) archive.Config {
@@ -119,7 +139,27 @@ func (w *wiring) archiveConfig(cfg *recordingsConfig) archive.Config {
 func (r *recordings) keepRecordings(w *wiring) {
 	if r != nil {
 		r.folder.Set(w.archiveConfig(r.cfg))
+		r.uploads.Set(r.bucket)
 	}
+}
+
+// uploadRecordings brings recordings away until ctx ends: from all folders, those
+// of a reload among them.
+func (h *recorderHouse) uploadRecordings(ctx context.Context) {
+	h.mu.Lock()
+	h.uploading = ctx
+	for _, place := range h.folders {
+		h.upload(place)
+	}
+	h.mu.Unlock()
+	<-ctx.Done()
+	h.uploaders.Wait()
+}
+
+// upload begins for one folder; h.mu is held.
+func (h *recorderHouse) upload(place *shelf) {
+	ctx := h.uploading
+	h.uploaders.Go(func() { place.uploads.Run(ctx) })
 }
 
 // rule is the first that fits the session; nil: it is not recorded.
@@ -178,7 +218,7 @@ func (w *wiring) beginRecording(r *recordings, rule *recordRule, s gateway.Sessi
 	if err != nil {
 		return nil, err
 	}
-	rec := &recorded{w: w, rule: rule, session: s, name: name, place: place, began: time.Now(), s3: r.cfg.S3 != nil}
+	rec := &recorded{w: w, rule: rule, session: s, name: name, place: place, began: time.Now(), ended: r.uploads.Wake}
 	rec.to, err = recording.New(place, recording.Options{
 		Name: name, Init: init, Queue: int(r.cfg.Queue), Compress: r.cfg.Compress, Recipients: r.recipients, Signer: r.signer,
 		Meta:   recording.Meta{Session: s.ID, Target: s.Target, User: s.Identity.Name, From: s.From, Listener: s.Listener},
@@ -240,7 +280,7 @@ func (h *recorderHouse) of(session string) *recorded {
 }
 
 // all are those under way, and the folders.
-func (h *recorderHouse) all() (open []*recorded, folders []*archive.Folder) {
+func (h *recorderHouse) all() (open []*recorded, folders []*shelf) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.open {

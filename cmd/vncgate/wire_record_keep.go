@@ -32,7 +32,8 @@ func (w *wiring) sweepRecordings(ctx context.Context) {
 
 func (w *wiring) sweepOnce(ctx context.Context) {
 	_, folders := w.house.all()
-	for _, f := range folders {
+	for _, place := range folders {
+		f := place.folder
 		if err := f.Sweep(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			w.log.Error("recordings: cannot be looked through", "directory", f.Path(), "error", err)
 		}
@@ -71,13 +72,15 @@ func (w *wiring) recordingFigures(list map[string]float64) {
 	if len(folders) == 0 {
 		return
 	}
-	var queued, bytes float64
+	var queued, bytes, waiting float64
 	for _, r := range open {
 		queued += float64(r.to.Stats().Queued)
 	}
-	for _, f := range folders {
-		bytes += float64(f.Used())
+	for _, place := range folders {
+		bytes += float64(place.folder.Used())
+		waiting += float64(place.uploads.Waiting())
 	}
+	list["vncgate_recordings_uploads_waiting"] = waiting
 	list["vncgate_recordings_open"] = float64(len(open))
 	list["vncgate_recordings_bytes"] = bytes
 	list["vncgate_recordings_queue_bytes"] = queued

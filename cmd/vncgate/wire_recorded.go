@@ -26,6 +26,8 @@ const (
 	causeSlow = "slow"
 	causeFull = "full"
 	causeFail = "failing"
+
+	causeUpload = "upload"
 )
 
 // recorded is a session that is recorded. Once that has failed, and the rule lets
@@ -38,7 +40,7 @@ type recorded struct {
 	to      *recording.Recorder
 	place   *archive.Writing
 	began   time.Time
-	s3      bool
+	ended   func() // is called when it has
 
 	fail sync.Once
 	told error // what failed has come to
@@ -80,6 +82,7 @@ func (r *recorded) Close(reason string) {
 func (r *recorded) finish(reason string) {
 	<-r.to.Done()
 	r.place.End()
+	r.ended()
 	r.w.house.leave(r)
 	stats := r.to.Stats()
 	e := gateway.Event{
