@@ -11,8 +11,8 @@ import (
 
 // Limits on what a keyframe may have.
 const (
-	maxColours = 1 << 16
-	maxJPEGTables  = 16 << 20
+	maxColours    = 1 << 16
+	maxJPEGTables = 16 << 20
 )
 
 // A keyframeReader takes a keyframe apart. Behind the first thing that cannot be

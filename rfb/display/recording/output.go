@@ -259,6 +259,11 @@ func (w *output) fill() error {
 // end ends both files.
 func (w *output) end(reason string, at time.Duration) error {
 	w.at = max(w.at, at)
+	if w.fbs == nil { // nothing was said
+		if err := w.begin(&batch{format: w.o.Init.Format}); err != nil {
+			return err
+		}
+	}
 	if err := w.tellActivity(); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type Options struct {
 	// makes them then.
 	Workers *Workers
 	// KeyframeEvery is how much the display may draw between two keyframes: pixels,
-	// and four for each byte that it says. 0 is what takes about a tenth of a second
+	// and eight for each byte that it says. 0 is what takes about a tenth of a second
 	// to play.
 	KeyframeEvery int64
 	// OnError is told once why the recording cannot go on: ErrSlow, or what the

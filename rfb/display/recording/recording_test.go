@@ -271,3 +271,26 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingSaid records a session that ends at once.
+func TestNothingSaid(t *testing.T) {
+	path := record(t, recording.Options{}, nil)
+	r := open(t, path)
+	if closed, _ := r.Closed(); !closed || r.Init() != screen() || len(heard(t, path)) > 0 || !verifyIntact(t, path, nil) {
+		t.Errorf("%+v", r.Init())
+	}
+	if p := at(t, r, time.Hour); p.Follower().Image().Rect.Dx() != 320 {
+		t.Error("it has no screen")
+	}
+	if err := func() error {
+		_, err := recording.New(recording.Directory(filepath.Dir(path)), recording.Options{Name: "one", Init: screen()})
+		return err
+	}(); !errors.Is(err, os.ErrExist) {
+		t.Errorf("it is written over: %v", err)
+	}
+	for _, name := range []string{"", "../one", "a/b"} {
+		if _, err := recording.New(recording.Directory(t.TempDir()), recording.Options{Name: name, Init: screen()}); err == nil {
+			t.Errorf("%q is a name", name)
+		}
+	}
+}

@@ -51,7 +51,7 @@ const (
 	keyframeCost = 24 << 20
 	// byteCost is the cost of a byte that the display says, that of a pixel drawn
 	// being 1.
-	byteCost = 4
+	byteCost = 8
 	// trackEnd is how long a recording's end waits for its last keyframes.
 	trackEnd = 10 * time.Second
 )

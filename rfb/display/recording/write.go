@@ -37,13 +37,20 @@ func (r *Recorder) write() {
 	}
 }
 
+// stall is how long a destination may take before the index says so.
+const stall = time.Second
+
 // put writes a batch.
 func (r *Recorder) put(q *batch) error {
 	var refused error
 	if r.cut != nil {
 		*q, refused = r.cut.batch(q)
 	}
+	from := time.Now()
 	err := r.out.batch(q)
+	if took := time.Since(from); took > stall {
+		r.Mark("stall", fmt.Sprintf("the destination took %s for what was said until here", took.Round(time.Millisecond)))
+	}
 	r.written(q)
 	if err == nil {
 		err = refused
