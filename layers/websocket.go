@@ -82,6 +82,8 @@ type WebSocketConn struct {
 	left  atomic.Bool // the peer has ended the connection below, without a close frame
 	watch func(payload []byte, last bool)
 
+	answer atomic.Pointer[[]byte] // to the request, until it goes out; taken under wmu
+
 	wmu  sync.Mutex
 	werr error // sticky: why no frame can be sent any more
 	key  [4]byte
@@ -264,6 +266,10 @@ type WebSocketConfig struct {
 	// CheckOrigin decides on a request by its Origin. nil allows requests
 	// without one and those whose Origin is the host they ask for.
 	CheckOrigin func(*http.Request) bool
+	// SpeaksFirst says that the caller writes before it waits for anything, as a
+	// display does: the answer to the request goes out with that, in one packet.
+	// Without a Write it goes with the first Read.
+	SpeaksFirst bool
 }
 
 // truncation makes an end without end mark what it is.

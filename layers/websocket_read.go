@@ -38,6 +38,11 @@ func (c *WebSocketConn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	if c.answer.Load() != nil {
+		if err := c.sendAnswer(); err != nil {
+			return 0, err
+		}
+	}
 	for {
 		if c.rerr != nil {
 			return 0, c.rerr

@@ -47,11 +47,50 @@ func upgrade(w http.ResponseWriter, r *http.Request, config WebSocketConfig) (*W
 		CheckOrigin:  config.CheckOrigin,
 		Subprotocols: []string{binaryProtocol},
 	}
-	g, err := u.Upgrade(w, asVersion13(r), nil)
+	held := &heldAnswer{ResponseWriter: w, hold: config.SpeaksFirst}
+	g, err := u.Upgrade(held, asVersion13(r), nil)
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "websocket: "))
 	}
-	return newWebSocket(ownTLS(g.NetConn()), false, g.Subprotocol()), nil
+	c := newWebSocket(ownTLS(held.conn), false, g.Subprotocol())
+	if len(held.answer) > 0 {
+		c.answer.Store(&held.answer)
+	}
+	return c, nil
+}
+
+// heldAnswer is where gorilla answers: the bytes of the answer are kept for the
+// connection to send, if it is to hold them.
+type heldAnswer struct {
+	http.ResponseWriter
+	conn   net.Conn
+	hold   bool
+	answer []byte
+}
+
+// Hijack has the library write to us.
+func (h *heldAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.conn = c
+	return answering{c, h}, rw, nil
+}
+
+// answering is the connection that gorilla sees.
+type answering struct {
+	net.Conn
+	held *heldAnswer
+}
+
+// Write takes the answer.
+func (a answering) Write(b []byte) (int, error) {
+	if !a.held.hold {
+		return a.Conn.Write(b)
+	}
+	a.held.answer = append(a.held.answer, b...)
+	return len(b), nil
 }
 
 // checkUpgrade refuses what gorilla would let pass or answer less precisely.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -114,7 +115,7 @@ func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
 		maskBytes(payload, *key, 0)
 	}
 	putFrameHeader(b[start:room], opcode, len(payload), key)
-	n, err := c.below.Write(b[start:])
+	n, err := c.writeBelow(b[start:])
 	if err == nil {
 		c.sent.Add(1)
 		return len(payload), nil
@@ -127,6 +128,38 @@ func (c *WebSocketConn) writeFrame(opcode byte, b []byte) (int, error) {
 	}
 	c.werr = fmt.Errorf("layers: websocket: frame cut: %w", err)
 	return max(0, n-(room-start)), c.werr
+}
+
+// writeBelow sends a frame, behind the answer to the request if that has not gone
+// out yet. It needs wmu.
+func (c *WebSocketConn) writeBelow(frame []byte) (int, error) {
+	answer := c.answer.Load()
+	if answer == nil {
+		return c.below.Write(frame)
+	}
+	c.answer.Store(nil)
+	n, err := c.below.Write(slices.Concat(*answer, frame))
+	switch {
+	case err == nil:
+		n = len(frame)
+	case n == 0: // it can be tried again
+		c.answer.Store(answer)
+	default: // nothing of it comes again
+		n = max(n-len(*answer), 1)
+	}
+	return n, err
+}
+
+// sendAnswer sends the answer to the request, where nothing else is to take it
+// along.
+func (c *WebSocketConn) sendAnswer() error {
+	c.wmu.Lock()
+	defer c.unlockWrite()
+	if c.answer.Load() == nil {
+		return nil
+	}
+	_, err := c.writeBelow(nil)
+	return err
 }
 
 // writeControl sends a control frame. It needs wmu.

@@ -54,7 +54,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The origin has been checked, for upgrades and questions alike.
-	ws, err := layers.WebSocketUpgrade(w, r, layers.WebSocketConfig{CheckOrigin: func(*http.Request) bool { return true }})
+	ws, err := layers.WebSocketUpgrade(w, r, layers.WebSocketConfig{CheckOrigin: func(*http.Request) bool { return true }, SpeaksFirst: true})
 	if err != nil {
 		session.Release()
 		e.cfg.Log.Debug("upgrade failed", "listener", front.Name, "viewer", from.address, "error", err)
