@@ -70,6 +70,8 @@ func TestWhatACollectorTook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(c.bodies) != 1 || numbered(c.bodies[0]) != numbered(string(taken)) {
 		t.Errorf("sent\n%s\nwhere a collector took\n%s", c.bodies, taken)
 	}
