@@ -12,7 +12,7 @@ const dashboardPage = "admin.html"
 
 // dashboardPolicy lets the dashboard ask the address that it comes from and
 // nothing else.
-const dashboardPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const dashboardPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const noDashboard = `<!doctype html><html lang="en"><title>vncgate</title>

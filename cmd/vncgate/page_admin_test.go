@@ -59,7 +59,7 @@ const dashboardYAML = `
 listeners: [{address: "127.0.0.1:0", web: {}, sources: [capabilities], token: optional, security: [none]}]
 capabilities: {store: %q}
 targets:
-  desk: {address: %s}
+  desk: {address: %s, screenshots: always}
   gone: {address: %s}
 admin:
   address: 127.0.0.1:0

@@ -26,7 +26,11 @@ func (w *wiring) adminAPI() {
 	if w.admin == nil {
 		return
 	}
-	api := &admin.Server{Table: w.withElders(w.controls.table), Allow: w.admin.call, Version: versionText(), Origins: w.admin.cfg.Origins}
+	table := w.withElders(w.controls.table)
+	api := &admin.Server{
+		Table: table, Allow: w.admin.call, Version: versionText(), Origins: w.admin.cfg.Origins,
+		Screenshot: newPictures(w, table).take,
+	}
 	w.events.to(api.Observe)
 	w.adminHandle("/api/v1/", api.Handler())
 	w.adminHandle("/", web.Dashboard())

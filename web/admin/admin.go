@@ -17,6 +17,7 @@
 package admin
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -52,6 +53,9 @@ type Server struct {
 	Allow func(rw http.ResponseWriter, r *http.Request, least control.Role) (call control.Call, ok bool)
 	// Version is the program's, for the description.
 	Version string
+	// Screenshot takes a picture, whoever else asks for one; nil takes none. Its
+	// error may match ErrCrowded or be a *gateway.Unreachable.
+	Screenshot func(ctx context.Context, call control.Call, shot Shot) (Still, error)
 	// Origins are those of foreign pages that may use the API with a token;
 	// Allow, or what stands before it, has to let them in as well.
 	Origins []string
@@ -91,6 +95,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	handle(http.MethodPost, prefix+"commands/{command}", s.noCommand)
 	handle(http.MethodGet, prefix+"events", s.events)
+	handle(http.MethodGet, prefix+"targets/{target}/screenshot", s.screenshot)
 	handle(http.MethodGet, prefix+"whoami", s.whoAmI)
 	handle(http.MethodGet, prefix+"openapi.json", s.openAPI)
 	for path, all := range paths {

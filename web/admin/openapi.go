@@ -25,6 +25,7 @@ func Describe(t *control.Table, version string) any {
 		d.add(way.path, way.method, d.operation(way))
 	}
 	d.add(prefix+"events", http.MethodGet, d.eventsOperation())
+	d.add(prefix+"targets/{target}/screenshot", http.MethodGet, d.shotOperation())
 	d.add(prefix+"whoami", http.MethodGet, d.asked("whoami", "Say who you are to the gateway, and what you may do", "about", d.ref(WhoAmI{})))
 	d.add(prefix+"openapi.json", http.MethodGet, d.asked("openapi", "This document", "about", object{"type": "object"}))
 	d.ref(Fault{})

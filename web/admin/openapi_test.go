@@ -49,7 +49,7 @@ func TestDescriptionIsOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []string{"list-sessions", "get-session", "one-session-kill", "session-kill", "one-target-probe", "one-set-class", "reload", "events"} {
+	for _, id := range []string{"screenshot", "list-sessions", "get-session", "one-session-kill", "session-kill", "one-target-probe", "one-set-class", "reload", "events"} {
 		if !seen[id] {
 			t.Errorf("%s is missing", id)
 		}

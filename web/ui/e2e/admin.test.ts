@@ -69,6 +69,12 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   await page.getByText('Live', { exact: true }).waitFor();
   await page.locator('[data-event=SESSION_OPENED]').first().waitFor();
   await page.getByRole('link', { name: 'Open' }).first().waitFor();
+
+  // Pictures of the displays, or why there are none.
+  const picture = page.getByRole('img', { name: /^Screen of desk, \d+ s ago$/ });
+  await picture.waitFor();
+  await expect.poll(() => picture.evaluate((img) => (img as HTMLImageElement).naturalWidth)).toBeGreaterThan(200);
+  await page.locator('[data-target=gone]').getByText('No picture').waitFor();
   await shot(page, 'light');
 
   // By the mouse: view only, and back.
@@ -117,10 +123,12 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   // Who may only look is offered nothing else.
   const dark = await login('eye-secret-of-sixteen', { ...desk, colorScheme: 'dark' });
   await dark.locator('tr[data-session]').nth(1).waitFor();
-  expect(await dark.locator('td.actions, [data-target] button').count()).toBe(0);
+  expect(await dark.locator('td.actions, [data-target] button, .thumbnail').count()).toBe(0);
   await shot(dark, 'dark-viewer');
   const small = await login('boss-secret-of-sixteen', { ...phone, colorScheme: 'dark' });
   await small.locator('tr[data-session]').nth(1).waitFor();
+  expect(await overflow(small)).toBeLessThanOrEqual(0);
+  await small.getByRole('img', { name: /^Screen of desk/ }).waitFor();
   expect(await overflow(small)).toBeLessThanOrEqual(0);
   await shot(small, 'phone');
 

@@ -47,6 +47,21 @@ export interface Stats {
   handshakes: number;
 }
 
+export interface Recording {
+  name: string;
+  session?: string;
+  target?: string;
+  user?: string;
+  from?: string;
+  since?: string;
+  seconds: number;
+  bytes: number;
+  width?: number;
+  height?: number;
+  state: 'whole' | 'open' | 'locked' | 'broken';
+  signed?: boolean;
+}
+
 export interface Happened {
   id: string;
   event: string;
@@ -115,6 +130,14 @@ export class Api {
 
   post<T>(path: string, body: object): Promise<T> {
     return this.ask<T>(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  }
+
+  /** picture is a small one of a display's screen, and when that was so. */
+  async picture(target: string): Promise<{ blob: Blob; at: number }> {
+    const answer = await this.fetch(`targets/${encodeURIComponent(target)}/screenshot?size=480x300&format=jpeg&quality=80`, { signal: AbortSignal.timeout(this.patience) });
+    // Our clock need not be the gateway's, whose own Date tells how old the picture is.
+    const age = Date.parse(answer.headers.get('Date') ?? '') - Date.parse(answer.headers.get('Last-Modified') ?? '');
+    return { blob: await answer.blob(), at: Date.now() - (age > 0 ? age : 0) };
   }
 
   /** all gathers a list that comes in parts. */

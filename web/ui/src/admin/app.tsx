@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 import { Logo } from '../parts/icons.tsx';
 import type { Dashboard, State } from './dashboard.ts';
 import { Events } from './events.tsx';
+import { Recordings } from './recordings.tsx';
 import { Sessions } from './sessions.tsx';
 import { Targets } from './targets.tsx';
 import { DashboardContext, useDashboard, useStateOf } from './use.ts';
@@ -71,6 +72,7 @@ function House({ state }: { state: State }): JSX.Element {
       <main>
         <Sessions />
         <Targets />
+        <Recordings />
         <Events events={state.events} />
       </main>
       <footer>

@@ -2,7 +2,8 @@
 // then tells what cannot be an event, such as rates.
 
 import { Store } from '../store.ts';
-import { Api, ApiError, type Happened, type Listener, type Probe, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
+import { Never, Pictures } from './pictures.ts';
+import { Api, ApiError, type Happened, type Listener, type Probe, type Recording, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
 
 /** Rate is what a session moves now, in bytes a second. */
 export interface Rate {
@@ -18,6 +19,8 @@ export interface State {
   targets: Target[];
   listeners: Listener[];
   stats: Stats | undefined;
+  /** The newest first; undefined where none can be watched, or not by the reader. */
+  recordings: Recording[] | undefined;
   /** The newest first. */
   events: Happened[];
   /** How the page learns what happens: by a stream, by asking again and again, or not at all. */
@@ -34,6 +37,7 @@ const nothing: State = {
   targets: [],
   listeners: [],
   stats: undefined,
+  recordings: undefined,
   events: [],
   link: 'polling',
   fault: '',
@@ -49,6 +53,8 @@ const noticeTime = 6000;
 /** Dashboard is the page's dealings with the gateway. */
 export class Dashboard {
   readonly store = new Store<State>(nothing);
+  /** Those of displays' screens, for whoever may see them; undefined: nobody. */
+  pictures: Pictures | undefined;
   private api = new Api('');
   private stop = new AbortController();
   private before = new Map<string, { at: number; up: number; down: number }>();
@@ -62,11 +68,13 @@ export class Dashboard {
   async begin(token = this.storage.getItem(tokenKey) ?? ''): Promise<void> {
     this.stop.abort();
     this.stop = new AbortController();
+    this.pictures?.end();
     this.api = new Api(token.trim());
     this.store.set({ phase: 'asking', fault: '' });
     try {
       const me = await this.api.get<WhoAmI>('whoami');
       if (token !== '') this.storage.setItem(tokenKey, token.trim());
+      this.pictures = me.role === 'viewer' ? undefined : new Pictures((target) => this.picture(target));
       this.store.set({ ...nothing, phase: 'open', me });
     } catch (e) {
       const refused = e instanceof ApiError && e.status === 401;
@@ -83,6 +91,7 @@ export class Dashboard {
   /** leave forgets the token. */
   leave(): void {
     this.stop.abort();
+    this.pictures?.end();
     this.storage.removeItem(tokenKey);
     this.store.set({ ...nothing, phase: 'login' });
   }
@@ -120,6 +129,34 @@ export class Dashboard {
   async share(target: string, body: object): Promise<Shared | undefined> {
     try {
       return await this.api.post<Shared>(`targets/${encodeURIComponent(target)}/share`, body);
+    } catch (e) {
+      this.say(wordsOf(e));
+      return undefined;
+    }
+  }
+
+  private async picture(target: string): Promise<{ blob: Blob; at: number }> {
+    try {
+      return await this.api.picture(target);
+    } catch (e) {
+      throw e instanceof ApiError && (e.status === 403 || e.status === 404) ? new Never(e.message) : e;
+    }
+  }
+
+  /** lookAtRecordings asks which there are. */
+  async lookAtRecordings(): Promise<void> {
+    if (!this.may('query-recordings') || document.hidden) return;
+    try {
+      this.store.set({ recordings: await this.api.all<Recording>('recordings') });
+    } catch {
+      // None can be watched here, or the gateway does not answer, which others say.
+    }
+  }
+
+  /** link makes a link for one viewer, or says why there is none. */
+  async link(path: string, body: object): Promise<Shared | undefined> {
+    try {
+      return await this.api.post<Shared>(path, body);
     } catch (e) {
       this.say(wordsOf(e));
       return undefined;

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Session } from './api.ts';
 import type { Dashboard, Rate } from './dashboard.ts';
 import { Dialog } from './dialog.tsx';
-import { useDashboard, useStateOf } from './use.ts';
+import { openLink, useDashboard, useStateOf } from './use.ts';
 import { lasted, rights, size, viewOnly, who } from './words.ts';
 
 /** Action is one thing to do with a session. */
@@ -15,6 +15,8 @@ interface Action {
   label: (s: Session) => string;
   /** What is asked before. */
   asks: (s: Session) => string;
+  /** What is done at once, without a question. */
+  now?: boolean;
   field?: { name: string; label: string; required?: boolean };
   danger?: boolean;
   /** Whether there is anything to be done; without it, always. */
@@ -28,6 +30,15 @@ const said = (words: string): object => (words === '' ? {} : { words });
 
 /** actions are what can be done, in the order of the buttons. */
 export const actions: Action[] = [
+  {
+    key: 'w',
+    command: 'session-watch',
+    now: true,
+    offered: (s) => s.state !== 'waiting' && !/^(session|recording)\//.test(s.target),
+    label: () => 'Watch',
+    asks: (s) => `Look on in the session of ${called(s)}?`,
+    run: (d, s) => void openLink(d, at(s, 'watch'), {}),
+  },
   {
     key: 'p',
     command: 'session-pause',
@@ -108,7 +119,7 @@ export function Sessions(): JSX.Element {
       {shown.length === 0 ? (
         <p class="empty">{sessions === undefined ? 'Loading …' : sessions.length === 0 ? 'Nobody is here.' : 'No session fits.'}</p>
       ) : (
-        <Table sessions={shown} rates={rates} allowed={allowed} ask={(action, session) => ask({ action, session })} />
+        <Table sessions={shown} rates={rates} allowed={allowed} ask={(action, session) => (action.now === true ? action.run(dashboard, session, '') : ask({ action, session }))} />
       )}
       {allowed.length > 0 && shown.length > 0 && (
         <p class="keys hint">Arrow keys choose a session; {allowed.map((a) => `${a.key.toUpperCase()} ${names[a.key] ?? ''}`).join(', ')}.</p>
@@ -143,7 +154,7 @@ export function isOffered(action: Action, s: Session): boolean {
   return action.offered?.(s) ?? true;
 }
 
-const names: Record<string, string> = { p: 'pauses', v: 'view only', m: 'message', k: 'ends' };
+const names: Record<string, string> = { w: 'watches', p: 'pauses', v: 'view only', m: 'message', k: 'ends' };
 
 /** fits reports whether all words of a filter are somewhere in a session. */
 export function fits(s: Session, filter: string): boolean {

@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 import { lifetimes, uses } from '../sharing.ts';
 import type { Shared, Target } from './api.ts';
 import { Dialog } from './dialog.tsx';
+import { Thumbnail } from './thumbnail.tsx';
 import { useDashboard, useStateOf } from './use.ts';
 import { leadsHere, pageOf } from './words.ts';
 
@@ -29,6 +30,7 @@ export function Targets(): JSX.Element {
           const page = pageOf(t, listeners, location.hostname);
           return (
             <li key={t.name} data-target={t.name}>
+              {dashboard.pictures !== undefined && <Thumbnail target={t.name} pictures={dashboard.pictures} />}
               <div class="what">
                 <b>{t.name}</b> <span class={`state ${stateOf(t)}`}>{states[stateOf(t)]}</span>
                 <small>{t.sessions === 1 ? '1 session' : `${t.sessions} sessions`}{t.address !== undefined && `, ${t.address}`}</small>

@@ -4,6 +4,20 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
 import type { Dashboard, State } from './dashboard.ts';
 
+/** openLink has the gateway make a link for one viewer, and opens it in a tab of its own. */
+export async function openLink(dashboard: Dashboard, path: string, body: object): Promise<void> {
+  const tab = window.open('', '_blank'); // later, browsers would take it for a pop-up
+  const made = await dashboard.link(path, body);
+  const link = made?.link?.replace('{host}', location.hostname);
+  if (tab === null || link === undefined) {
+    tab?.close();
+    if (made !== undefined) dashboard.say(link === undefined ? 'No listener of this gateway opens such links: one for browsers needs sources: [capabilities]' : 'The browser opens no tab. Let this page open them');
+    return;
+  }
+  tab.opener = null;
+  tab.location.href = link;
+}
+
 export const DashboardContext = createContext<Dashboard | undefined>(undefined);
 
 /** useDashboard is the one that the part is on. */
