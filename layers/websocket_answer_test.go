@@ -129,6 +129,16 @@ func TestAnswerIsTriedAgain(t *testing.T) {
 			t.Errorf("in the middle of the answer: wrote %d, %v", n, err)
 		}
 	}
+
+	broken = &counted{breaks: true, left: 20}
+	server, _ = speaksFirst(t, func(c net.Conn) net.Conn { broken.Conn = c; return broken })
+	if _, err := server.Read(make([]byte, 8)); !errors.Is(err, errBroken) {
+		t.Errorf("in the middle of the answer: read %v", err)
+	}
+	broken.breaks = false
+	if n, err := server.Write([]byte("one")); n != 0 || !errors.Is(err, errBroken) {
+		t.Errorf("behind half an answer: wrote %d, %v", n, err)
+	}
 }
 
 // TestAnswerOnce: a Read and Writes at the same time answer once, before all.

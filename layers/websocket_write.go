@@ -159,6 +159,9 @@ func (c *WebSocketConn) sendAnswer() error {
 		return nil
 	}
 	_, err := c.writeBelow(nil)
+	if err != nil && c.answer.Load() == nil && c.werr == nil {
+		c.werr = fmt.Errorf("layers: websocket: answer cut: %w", err)
+	}
 	return err
 }
 
