@@ -71,7 +71,7 @@ sources:
 policy:
   - {who: ["method:ticket/bench"], targets: "*", allow: [all]}
   - {who: ["method:vnc", "method:x509-vnc"], targets: display, allow: [all]}
-limits: {sessions: 30000, handshakes: 8192}
+limits: {sessions: 30000, handshakes: 8192, dial_timeout: 20s, greet_timeout: 20s}
 %s`, listeners, p.display.TCP, tokens, more+p.extra))
 }
 

@@ -111,16 +111,15 @@ func stall(j *job, o *outcome, tell func(outcome)) error {
 	}
 	c := newCheck(true)
 	readFor := func(d time.Duration) error {
-		for end := time.Now().Add(d); time.Now().Before(end); {
+		for end, begun := time.Now().Add(d), c.next; ; { // something, however late it is
 			b, err := v.next()
 			if err == nil {
 				err = c.see(b)
 			}
-			if err != nil {
+			if err != nil || c.next != begun && !time.Now().Before(end) {
 				return err
 			}
 		}
-		return nil
 	}
 	if err := readFor(j.duration()); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"crypto/des"
 	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/bits"
 	"net"
@@ -145,9 +144,26 @@ func (d *dialer) handshake(v *viewer) error {
 		return err
 	}
 	if binary.BigEndian.Uint32(result[:]) != 0 {
-		return errors.New("security failed")
+		return v.refused()
 	}
 	return d.initialise(v)
+}
+
+// maxReason bounds the words of a refusal.
+const maxReason = 1 << 10
+
+// refused is an error with the words of a SecurityResult that is none
+// (RFC 6143, 7.1.3).
+func (v *viewer) refused() error {
+	var length [4]byte
+	if err := v.read(length[:]); err != nil {
+		return fmt.Errorf("security failed: %w", err)
+	}
+	words := make([]byte, min(binary.BigEndian.Uint32(length[:]), maxReason))
+	if err := v.read(words); err != nil {
+		return fmt.Errorf("security failed: %w", err)
+	}
+	return fmt.Errorf("security failed: %s", words)
 }
 
 // security proves us by the first type offered that we know.
