@@ -316,6 +316,9 @@ func (w *wiring) controlAddListener(like string, file *os.File) (string, error) 
 	if d.ln, err = w.lives.add(address, ln); err != nil {
 		return "", err
 	}
+	if d.ln, err = w.rationed(d.ln, d.l); err != nil { // which its like has been
+		return "", err
+	}
 	w.log.Info("listening", "address", address, "like", like)
 	w.controls.added.Go(func() {
 		if err := d.serve(w.gate); err != nil {

@@ -71,6 +71,7 @@ var eventDocs = []EventDoc{
 	{string(gateway.ConfigRejected), "A changed configuration has a mistake and is not in force"},
 	{string(gateway.Commanded), "Somebody has had the gateway do something"},
 	{string(gateway.Shared), "Somebody has made a link to a display; details have its token's ID"},
+	{string(gateway.Unshared), "Somebody has taken such a link back"},
 	{string(gateway.RecordingStarted), "What passes in a session is recorded; details have the recording's name"},
 	{string(gateway.RecordingStopped), "A recording has ended and is written"},
 	{string(gateway.RecordingFailed), "A session can no longer be recorded; details say what becomes of it"},
