@@ -24,7 +24,8 @@ func deskPicture(w, h int) *image.RGBA {
 	glyphs := make([][16]byte, 40)
 	for i := range glyphs {
 		for y := 2; y < 13; y++ {
-			glyphs[i][y] = byte(rnd.Uint32()) & byte(rnd.Uint32()) & 0x7e
+			bits := rnd.Uint32() // of two, where both are set
+			glyphs[i][y] = byte(bits) & byte(bits>>8) & 0x7e
 		}
 	}
 	inks := [][2]uint32{{0xffffff, 0x202020}, {0x1e1e2e, 0xcdd6f4}, {0xf0f0e8, 0x0040a0}}
