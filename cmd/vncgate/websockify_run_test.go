@@ -177,7 +177,7 @@ func TestBridgeRunOnce(t *testing.T) {
 }
 
 func TestBridgeTimeout(t *testing.T) {
-	b := runOnLine(t, "--timeout=1", "127.0.0.1:0", greeter(t, "tcp", "127.0.0.1:0"))
+	b := runOnLine(t, "--timeout=5", "127.0.0.1:0", greeter(t, "tcp", "127.0.0.1:0"))
 	c := b.greets(t, "/")
 	waitFor(t, "--timeout is over", func() bool { return strings.Contains(b.log.String(), "reason=--timeout") })
 	select {
@@ -190,12 +190,12 @@ func TestBridgeTimeout(t *testing.T) {
 }
 
 func TestBridgeIdleTimeout(t *testing.T) {
-	b := runOnLine(t, "--idle-timeout=1", "127.0.0.1:0", greeter(t, "tcp", "127.0.0.1:0"))
+	b := runOnLine(t, "--idle-timeout=3", "127.0.0.1:0", greeter(t, "tcp", "127.0.0.1:0"))
 	c := b.greets(t, "/")
 	select {
 	case err := <-b.ended:
 		t.Fatalf("it ended with a session: %v", err)
-	case <-time.After(1200 * time.Millisecond):
+	case <-time.After(3500 * time.Millisecond):
 	}
 	_ = c.Close()
 	b.end(t)

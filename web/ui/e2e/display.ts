@@ -140,7 +140,7 @@ export class Display {
   }
 
   /** waitFor returns the first logged message that matches, once there is one. */
-  async waitFor(pattern: RegExp, patience = 8000): Promise<string> {
+  async waitFor(pattern: RegExp, patience = 60_000): Promise<string> {
     const end = Date.now() + patience;
     for (;;) {
       const found = this.log.find((m) => pattern.test(m));

@@ -59,7 +59,7 @@ describe.skipIf(given === '')('a real gateway', () => {
   async function session(parameters: Record<string, string> = {}, options: BrowserContextOptions = desk): Promise<Page> {
     const page = await open('vnc.html', { autoconnect: '1', ...parameters }, options);
     await connected(page);
-    await expect.poll(() => colours(page), { timeout: 15_000 }).toBeGreaterThan(3);
+    await expect.poll(() => colours(page), { timeout: 60_000 }).toBeGreaterThan(3);
     return page;
   }
 
@@ -110,7 +110,7 @@ describe.skipIf(given === '')('a real gateway', () => {
     await page.setViewportSize({ width: 900, height: 600 });
     await panel(page, 'Settings');
     await page.getByLabel('When sizes differ').selectOption('remote');
-    await expect.poll(() => page.locator('canvas').evaluate((c: HTMLCanvasElement) => `${c.width}x${c.height}`), { timeout: 10_000 }).toBe('900x600');
+    await expect.poll(() => page.locator('canvas').evaluate((c: HTMLCanvasElement) => `${c.width}x${c.height}`), { timeout: 60_000 }).toBe('900x600');
   });
 
   it('carries the clipboard there and back', async () => {
@@ -119,7 +119,7 @@ describe.skipIf(given === '')('a real gateway', () => {
     const text = page.getByRole('textbox', { name: /clipboard/ });
     await text.fill('Grüße 42');
     await text.blur();
-    await expect.poll(() => text.inputValue(), { timeout: 10_000 }).toBe('echo: Grüße 42');
+    await expect.poll(() => text.inputValue(), { timeout: 60_000 }).toBe('echo: Grüße 42');
   });
 
   it('takes keys, pointer and extra keys', async () => {
@@ -157,6 +157,6 @@ describe.skipIf(given === '')('a real gateway', () => {
   it('shows the picture on the minimal page', async () => {
     const page = await open('vnc_lite.html');
     await page.getByText(/^Connected/).waitFor();
-    await expect.poll(() => colours(page), { timeout: 15_000 }).toBeGreaterThan(3);
+    await expect.poll(() => colours(page), { timeout: 60_000 }).toBeGreaterThan(3);
   });
 });

@@ -50,7 +50,7 @@ describe.skipIf(given === undefined)('a display is named', () => {
   }
 
   async function picture(page: Page): Promise<void> {
-    await expect.poll(() => colours(page), { timeout: 15_000 }).toBeGreaterThan(3);
+    await expect.poll(() => colours(page), { timeout: 60_000 }).toBeGreaterThan(3);
   }
 
   it.each([

@@ -245,7 +245,7 @@ describe('a phone', () => {
 describe('the toolbar', () => {
   it('hides by itself, and moves to another edge, where it stays', async () => {
     const page = await bench.session();
-    await page.getByRole('button', { name: 'Show toolbar' }).waitFor({ timeout: 8000 });
+    await page.getByRole('button', { name: 'Show toolbar' }).waitFor({ timeout: 60_000 });
     const handle = page.locator('.handle');
     const at = await handle.boundingBox();
     expect(at).not.toBeNull();

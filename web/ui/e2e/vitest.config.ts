@@ -10,8 +10,8 @@ export default defineConfig({
     include: ['*.test.ts'],
     environment: 'node',
     fileParallelism: false,
-    testTimeout: 40_000,
-    hookTimeout: 40_000,
-    expect: { poll: { timeout: 20_000 } }, // a busy machine is no failure
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } }, // a busy machine is no failure
   },
 });
