@@ -26,7 +26,7 @@ func (nowhere) Close() error                          { return nil }
 func BenchmarkTap(b *testing.B) {
 	for _, size := range []int{100, 16 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			r, err := recording.New(nowhere{}, recording.Options{Name: "one", Init: screen(), Queue: 16 << 20})
+			r, err := recording.New(nowhere{}, recording.Options{Name: "one", Init: screen(), Queue: 2 << 20})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -34,7 +34,7 @@ func BenchmarkTap(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if i%64 == 63 && r.Stats().Queued > 8<<20 {
+				if i%8 == 7 && r.Stats().Queued > 1<<20 {
 					b.StopTimer()
 					for r.Stats().Queued > 0 {
 						runtime.Gosched()

@@ -50,6 +50,10 @@ type Options struct {
 // defaultQueue is Options.Queue where it is 0.
 const defaultQueue = 8 << 20
 
+// soon is how much is not gathered any further, in bytes: as much as stays in a
+// processor's cache until it is written.
+const soon = 256 << 10
+
 // gather is how long what is said is gathered before it is written: what a crash
 // loses where nothing is encrypted.
 const gather = 100 * time.Millisecond
@@ -210,7 +214,7 @@ func (r *Recorder) signal() {
 	case r.wake <- struct{}{}:
 	default:
 	}
-	if r.queued > r.o.Queue/4 || r.ended || r.err != nil {
+	if r.queued > min(r.o.Queue/4, soon) || r.ended || r.err != nil {
 		select {
 		case r.full <- struct{}{}:
 		default:
