@@ -128,6 +128,7 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   const small = await login('boss-secret-of-sixteen', { ...phone, colorScheme: 'dark' });
   await small.locator('tr[data-session]').nth(1).waitFor();
   expect(await overflow(small)).toBeLessThanOrEqual(0);
+  await small.locator('[data-target=desk]').scrollIntoViewIfNeeded(); // pictures are of what is to be seen
   await small.getByRole('img', { name: /^Screen of desk/ }).waitFor();
   expect(await overflow(small)).toBeLessThanOrEqual(0);
   await shot(small, 'phone');

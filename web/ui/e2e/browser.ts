@@ -22,7 +22,7 @@ export const phone: BrowserContextOptions = {
 // What the browser and noVNC write to the console about a connection that the test itself has made fail.
 // Leaving a page whose session is open is the other, and that noVNC's own page looks for its version.
 const expectedNoise =
-  /Failed (when|while) connect|WebSocket connection to|Failed to load resource.*(400|401|403|404|405|409|426|429|502|503|ERR_CONNECTION_REFUSED)|'beforeunload'|package\.json/;
+  /Failed (when|while) connect|WebSocket connection to|Failed to load resource.*(400|401|403|404|405|409|426|429|501|502|503|ERR_CONNECTION_REFUSED)|'beforeunload'|package\.json/;
 
 /** Visit is one page with everything that went wrong on it. */
 export interface Visit {

@@ -55,6 +55,7 @@ export class Dashboard {
   readonly store = new Store<State>(nothing);
   /** Those of displays' screens, for whoever may see them; undefined: nobody. */
   pictures: Pictures | undefined;
+  private unrecorded = false;
   private api = new Api('');
   private stop = new AbortController();
   private before = new Map<string, { at: number; up: number; down: number }>();
@@ -145,11 +146,12 @@ export class Dashboard {
 
   /** lookAtRecordings asks which there are. */
   async lookAtRecordings(): Promise<void> {
-    if (!this.may('query-recordings') || document.hidden) return;
+    if (!this.may('query-recordings') || this.unrecorded || document.hidden) return;
     try {
       this.store.set({ recordings: await this.api.all<Recording>('recordings') });
-    } catch {
+    } catch (e) {
       // None can be watched here, or the gateway does not answer, which others say.
+      this.unrecorded = e instanceof ApiError && e.status === 501;
     }
   }
 
