@@ -80,7 +80,7 @@ func (c *config) validate() error {
 	if err := c.Shadow.validate(); err != nil {
 		return fmt.Errorf("shadow: %w", err)
 	}
-	if err := c.Playback.validate(""); err != nil {
+	if err := c.Playback.validate(c.Recordings); err != nil {
 		return fmt.Errorf("playback: %w", err)
 	}
 	if _, err := c.Log.handler(os.Stderr); err != nil {

@@ -22,11 +22,11 @@ type playbackConfig struct {
 // of its own.
 const defaultPlaybackViewers = 16
 
-func (p *playbackConfig) validate(directory string) error {
+func (p *playbackConfig) validate(recordings *recordingsConfig) error {
 	switch {
 	case p == nil:
 		return nil
-	case p.Directory == "" && directory == "":
+	case p.Directory == "" && recordings == nil:
 		return errors.New("directory: is missing: where the recordings are")
 	case p.Viewers < 0 || p.Viewers > 1000:
 		return errors.New("viewers: from 1 to 1000")

@@ -59,7 +59,11 @@ func (w *wiring) recordingFolder() string {
 	if cfg.Playback == nil {
 		return ""
 	}
-	return filepath.Clean(cfg.Playback.Directory)
+	folder := cfg.Playback.Directory
+	if folder == "" && cfg.Recordings != nil {
+		folder = cfg.Recordings.Directory
+	}
+	return filepath.Clean(folder)
 }
 
 // findRecording is find for recording/NAME. Whoever asks has a grant.

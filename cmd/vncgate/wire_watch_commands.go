@@ -16,7 +16,7 @@ import (
 // watchCommands are the commands about recordings and about looking on.
 func watchCommands(w *wiring) []control.Command {
 	return []control.Command{
-		control.New("query-recordings", control.Admin, "List the recordings that there are", w.queryRecordings),
+		control.New("query-recordings", control.Viewer, "List the recordings that there are", w.queryRecordings),
 		control.New("recording-link", control.Admin, "Make a link by which one viewer watches a recording", w.recordingLink),
 		control.New("session-watch", control.Operator, "Make a link by which one viewer looks on in a running session", w.sessionWatch),
 		control.New("playback-status", control.Viewer, "Say which recordings are being watched, and how far they are", w.playbackStatus),

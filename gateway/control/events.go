@@ -76,6 +76,8 @@ var eventDocs = []EventDoc{
 	{string(gateway.RecordingStopped), "A recording has ended and is written"},
 	{string(gateway.RecordingFailed), "A session can no longer be recorded; details say what becomes of it"},
 	{string(gateway.RecordingRemoved), "A recording was removed: for its age, or for want of room"},
+	{"SHADOW_STARTED", "Somebody has begun to look on in a session; details have the session that does"},
+	{"SHADOW_ENDED", "One who looked on in a session has left it"},
 	{string(gateway.Panicked), "A session met a fault in the program, which ended it alone"},
 	{string(gateway.AuditFailing), "Events cannot be written down"},
 	{string(gateway.AuditRecovered), "Events can be written down again"},
