@@ -20,7 +20,7 @@ import (
 func tiny() (rfb.ServerInit, []step) {
 	init := rfb.ServerInit{Width: 4, Height: 2, Format: rfb.Format32(), Name: "tiny"}
 	steps := []step{{true, rfb.AppendFramebufferUpdateRequest(nil, false, 0, 0, 4, 2)}}
-	for i := range byte(4) {
+	for i := range byte(3) {
 		u := rfb.AppendRect(rfb.AppendFramebufferUpdate(nil, 1), 0, 0, 4, 2, rfb.EncodingRaw)
 		steps = append(steps, step{false, append(u, bytes.Repeat([]byte{i + 1, 0, 0, 0}, 8)...)}, step{true, rfb.AppendKeyEvent(nil, true, 'a')})
 	}
@@ -38,6 +38,9 @@ func TestCutAnywhere(t *testing.T) {
 			for file, whole := range files {
 				most := -1
 				for n := range len(whole) + 1 {
+					if n%stride(name) != 0 && n != len(whole) {
+						continue
+					}
 					files[file] = whole[:n]
 					got, err := lastColour(files)
 					switch {
@@ -52,13 +55,25 @@ func TestCutAnywhere(t *testing.T) {
 						t.Fatalf("%s cut at %d is verified", file, n)
 					}
 				}
-				if most != 4 {
+				if most != 3 {
 					t.Errorf("all of it shows picture %d", most)
 				}
 				files[file] = whole
 			}
 		})
 	}
+}
+
+// stride is how far apart the bytes are that are looked at: what is plain is, at
+// each byte.
+func stride(kind string) int {
+	switch kind {
+	case "zstd":
+		return 7
+	case "encrypted":
+		return 23
+	}
+	return 1
 }
 
 // memory is the files of a recording.
