@@ -32,7 +32,6 @@ type shadow struct {
 	notice  bool                // its viewer is told of those who look
 }
 
-
 // shadow is what a session is handed to that others may look on in, from its
 // beginning; nil: nobody may.
 func (w *wiring) shadow(_ context.Context, session gateway.SessionInfo, init rfb.ServerInit) (gateway.Recorder, error) {
