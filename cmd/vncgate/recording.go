@@ -38,7 +38,7 @@ All commands take the name of either file, or what both have in common.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRecordingInfoCommand(), newRecordingListCommand(), newRecordingVerifyCommand(),
-		newRecordingCatCommand(), newRecordingKeyCommand(), newRecordingExportCommand())
+		newRecordingCatCommand(), newRecordingKeyCommand(), newRecordingExportCommand(), newRecordingPlayCommand())
 	return cmd
 }
 
