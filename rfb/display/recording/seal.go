@@ -53,9 +53,6 @@ func (s *seal) signed() []byte {
 	return b[:len(sealWords)+sealSigned]
 }
 
-// isSigned reports whether there is a signature.
-func (s *seal) isSigned() bool { return s.signature != [ed25519.SignatureSize]byte{} }
-
 func parseSeal(b []byte) (seal, error) {
 	var s seal
 	if len(b) != sealLen || b[0] > 1 {
