@@ -38,6 +38,9 @@ var (
 // that is not as long as all others do.
 const suffixKeep = ".keep"
 
+// leastRoom is what a recording needs to begin, or a sixteenth of all room.
+const leastRoom = 64 << 10
+
 // Config says how recordings are kept.
 type Config struct {
 	// Path is the folder, which is made if there is none.
@@ -135,9 +138,10 @@ func (f *Folder) Begin(name string, keep time.Duration) (*Writing, error) {
 	if twice {
 		return nil, fmt.Errorf("archive: %s: %w", name, fs.ErrExist)
 	}
-	err := f.take(1) // there is no sense in beginning one that has no room for a byte
+	least := max(min(leastRoom, f.cfg.Load().Room/16), 1)
+	err := f.take(least) // there is no sense in beginning one that has no room
 	if err == nil {
-		f.give(1)
+		f.give(least)
 		err = w.writeKeep(keep)
 	}
 	if err != nil {
