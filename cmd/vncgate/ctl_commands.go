@@ -45,7 +45,7 @@ var ctlSpecs = map[string]ctlSpec{
 	"quit":               {"quit", nil, false},
 	"query-recordings":   {"recordings", nil, false},
 	"recording-link":     {"recording-link", []string{"name"}, false},
-	"session-watch":      {"watch", []string{"id"}, false},
+	"session-watch":      {"session-watch", []string{"id"}, false},
 	"playback-status":    {"playbacks", nil, false},
 	"playback-play":      {"play", []string{"id"}, false},
 	"playback-pause":     {"playback-pause", []string{"id"}, false},
