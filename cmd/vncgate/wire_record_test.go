@@ -314,14 +314,12 @@ func TestRecordingRules(t *testing.T) {
 		{gateway.SessionInfo{Target: "office-1", From: "192.0.2.1:40000"}, "office"},
 		{gateway.SessionInfo{Target: "lab"}, ""},
 	} {
-		rule := r.rule(&test.session)
-		if got := map[bool]string{true: ""}[rule == nil]; rule != nil {
+		got := ""
+		if rule := r.rule(&test.session); rule != nil {
 			got = rule.name
-			if got != test.want {
-				t.Errorf("%+v: %s", test.session, got)
-			}
-		} else if test.want != "" {
-			t.Errorf("%+v: not recorded", test.session)
+		}
+		if got != test.want {
+			t.Errorf("%+v: %q, want %q", test.session, got, test.want)
 		}
 	}
 	group := r.rules[1]
