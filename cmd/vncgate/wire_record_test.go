@@ -187,6 +187,8 @@ func TestRecordingsWithoutRoom(t *testing.T) {
 			intact(t, v)
 			r.told(gateway.RecordingStopped)
 			if ends {
+				must(t, os.WriteFile(filler, make([]byte, 1<<20), 0o600)) // how much was left depends on what came at once
+				r.sweepOnce(t.Context())
 				name, err := r.native(0, nil)
 				sees(t, "another", "!", name, err)
 			}
