@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"image"
 	"image/color"
 	"os"
@@ -67,8 +66,9 @@ func TestRecordingsInChromium(t *testing.T) {
 	}
 }
 
-// typedRecording is a recording of half a minute, in which a text is typed and
-// pictures change. Its times are made up.
+// typedRecording is a recording of five minutes, so that it is not over before a
+// browser looks, in which a text is typed and pictures change. Its times are made
+// up.
 func typedRecording(t *testing.T, folder string) (name string) {
 	t.Helper()
 	name = "20260501-120000-desk-alice-a1b2c3d4"
@@ -89,14 +89,14 @@ func typedRecording(t *testing.T, folder string) (name string) {
 	for n := range 30 {
 		s.Show(striped(n), nil)
 		w.Picture()
-		gone.Add(int64(time.Second))
+		gone.Add(int64(10 * time.Second))
 		if n == 8 {
 			for _, k := range "hello" {
 				w.Send(rfb.AppendKeyEvent(nil, true, uint32(k)), rfb.AppendKeyEvent(nil, false, uint32(k)))
 			}
 		}
 	}
-	rec.Mark(string(gateway.SessionPaused), fmt.Sprint("at the end"))
+	rec.Mark(string(gateway.SessionPaused), "at the end")
 	rec.Close("viewer left")
 	<-rec.Done()
 	must(t, rec.Err())

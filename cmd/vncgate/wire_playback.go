@@ -117,7 +117,7 @@ func (w *wiring) opener() func(path string) (*recording.Recording, error) {
 // play opens a recording for one session: c is the display's end.
 func (w *wiring) play(name string) (c net.Conn, p *playback, err error) {
 	if !w.playbacks.enter(w.now().cfg.Playback.viewers()) {
-		return nil, nil, errors.New(wordsManyPlayback)
+		return nil, nil, &rfb.Refusal{Reason: wordsManyPlayback}
 	}
 	defer func() {
 		if err != nil {

@@ -62,16 +62,6 @@ func (g *gate) watcher(door int, path string) *screentest.Watcher {
 	})
 }
 
-// sameAs has w look until it sees what other does.
-func sameAs(t *testing.T, w, other *screentest.Watcher) {
-	t.Helper()
-	other.Picture()
-	eventually(t, "the same is seen", func() bool {
-		w.Picture()
-		return w.Size == other.Size && slices.Equal(w.Pix, other.Pix)
-	})
-}
-
 // told keeps the events of some kinds.
 func told(g *gate, kinds ...gateway.EventKind) func(t *testing.T) gateway.Event {
 	events := make(chan gateway.Event, 64)
