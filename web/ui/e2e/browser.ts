@@ -35,6 +35,7 @@ export interface Visit {
 /** visit opens a page in a fresh context. */
 export async function visit(browser: Browser, url: string, options: BrowserContextOptions = desk): Promise<Visit> {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(60_000); // a busy machine is no failure
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (e) => faults.push(`error: ${e.message}`));

@@ -90,7 +90,7 @@ group('a player', () => {
     p.faster(false);
     p.setSpeed(4, true);
     expect(asked.map((w) => [w.do, w.position ?? w.speed])).toEqual([
-      ['pause', undefined], ['seek', 15], ['seek', 20], ['seek', 0], ['seek', 60], ['speed', 2], ['speed', 0.5], ['speed', 4],
+      ['pause', undefined], ['seek', 15], ['seek', 20], ['seek', 0], ['seek', 60], ['speed', 2], ['speed', 1], ['speed', 4],
     ]);
     expect(asked.at(-1)?.skip_idle).toBe(2);
     p.stop();

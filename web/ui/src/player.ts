@@ -167,7 +167,12 @@ export class Player {
 
   /** setSpeed plays at one of the speeds, and leaves idle times out or not. */
   setSpeed(speed: number, skip = (this.now?.skipIdle ?? 0) > 0): void {
-    void this.do({ do: 'speed', speed, skip_idle: skip ? idleTime : 0 });
+    const { now } = this;
+    if (now === undefined) return;
+    this.advance();
+    const skipIdle = skip ? idleTime : 0;
+    this.took({ ...(this.now ?? now), speed, skipIdle }); // at once: the next change of the two builds on it
+    void this.do({ do: 'speed', speed, skip_idle: skipIdle });
   }
 
   /** faster takes the next of the speeds, or slower the one before. */
