@@ -149,7 +149,7 @@ func (r *Recorder) Viewer(b []byte) error {
 		r.queue.input.add(msg, r.clock(), r.place)
 	})
 	for _, m := range r.input.marks {
-		r.queue.mark(m.kind, m.words, r.clock(), r.place)
+		r.mark(m.kind, m.words)
 	}
 	r.input.marks = r.input.marks[:0]
 	if n := len(r.queue.input.b) - before; n > 0 {
@@ -230,7 +230,19 @@ func (r *Recorder) Mark(kind, words string) {
 	if r.ended || r.err != nil {
 		return
 	}
+	r.mark(kind, words)
+}
+
+// markSize is about what a mark takes in memory, beside its words.
+const markSize = 128
+
+// mark queues a mark, which counts like all that waits: a viewer can bring about
+// as many as it likes. r.mu is held.
+func (r *Recorder) mark(kind, words string) {
 	r.queue.mark(kind, words, r.clock(), r.place)
+	n := markSize + len(words)
+	r.queue.held += n
+	r.queued += n
 	r.signal()
 }
 

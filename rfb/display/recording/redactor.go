@@ -120,7 +120,7 @@ func (r *redactor) between(inputs []inputAt, items []item) ([]inputAt, []item) {
 		if r.f != nil {
 			_ = r.f.Viewer(in.msg)
 		} else {
-			r.early = append(r.early, in)
+			r.early = keepLast(r.early, in)
 		}
 		if r.enc == nil || in.msg[0] != rfb.MsgSetPixelFormat && in.msg[0] != rfb.MsgSetEncodings && in.msg[0] != rfb.MsgEnableContinuousUpdates {
 			r.made.input.add(in.msg, in.at, r.out)

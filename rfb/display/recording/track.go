@@ -1,7 +1,9 @@
 package recording
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -193,11 +195,20 @@ func (t *track) inputs(in []inputAt) []inputAt {
 		if t.f != nil {
 			_ = t.f.Viewer(in[0].msg)
 		} else {
-			t.early = append(t.early, in[0])
+			t.early = keepLast(t.early, in[0])
 		}
 		in = in[1:]
 	}
 	return in
+}
+
+// keepLast adds to what the viewer has said before the display has said anything.
+// Of each type of message the last is what counts, and nothing else is kept:
+// however long the display is silent, the viewer need not be.
+func keepLast(early []inputAt, in inputAt) []inputAt {
+	early = slices.DeleteFunc(early, func(e inputAt) bool { return e.msg[0] == in.msg[0] })
+	in.msg = bytes.Clone(in.msg) // the rest of the batch is not kept with it
+	return append(early, in)
 }
 
 func (t *track) begin(init rfb.ServerInit) error {
