@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,27 +97,33 @@ func (c *ctlCommand) build() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	for _, f := range c.fields {
-		if f.Name == "after" || f.Name == "limit" || flags.Lookup(f.Name) != nil {
+		if f.Name == "after" || f.Name == "limit" || flags.Lookup(flagOf(f.Name)) != nil {
 			continue
 		}
+		name := flagOf(f.Name)
 		usage := f.Doc
 		if f.Enum != nil {
 			usage += ": " + strings.Join(f.Enum, ", ")
 		}
 		switch f.Kind {
 		case "boolean":
-			c.given[f.Name] = flags.Bool(f.Name, false, usage)
+			c.given[f.Name] = flags.Bool(name, false, usage)
 		case "array":
-			c.given[f.Name] = flags.StringSlice(f.Name, nil, usage)
+			c.given[f.Name] = flags.StringSlice(name, nil, usage)
 		case "int":
-			c.given[f.Name] = flags.Int(f.Name, 0, usage)
+			c.given[f.Name] = flags.Int(name, 0, usage)
+		case "number":
+			c.given[f.Name] = flags.Float64(name, 0, usage)
 		default:
-			c.given[f.Name] = flags.String(f.Name, "", usage)
+			c.given[f.Name] = flags.String(name, "", usage)
 		}
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, c.completer(f))
+		_ = cmd.RegisterFlagCompletionFunc(name, c.completer(f))
 	}
 	return cmd
 }
+
+// flagOf is the flag of a parameter: skip-idle for skip_idle.
+func flagOf(parameter string) string { return strings.ReplaceAll(parameter, "_", "-") }
 
 // positional refuses words that would be left out.
 func (c *ctlCommand) positional(cmd *cobra.Command, args []string) error {
@@ -130,7 +137,7 @@ func (c *ctlCommand) positional(cmd *cobra.Command, args []string) error {
 func (c *ctlCommand) arguments(cmd *cobra.Command, words []string) (args map[string]any, ids []string) {
 	args = map[string]any{}
 	for name, value := range c.given {
-		if !cmd.Flags().Changed(name) {
+		if !cmd.Flags().Changed(flagOf(name)) {
 			continue
 		}
 		switch v := value.(type) {
@@ -139,6 +146,8 @@ func (c *ctlCommand) arguments(cmd *cobra.Command, words []string) (args map[str
 		case *string:
 			args[name] = *v
 		case *int:
+			args[name] = *v
+		case *float64:
 			args[name] = *v
 		case *[]string:
 			args[name] = *v
@@ -158,10 +167,21 @@ func (c *ctlCommand) arguments(cmd *cobra.Command, words []string) (args map[str
 		case c.kindOf(name) == "array":
 			args[name] = strings.FieldsFunc(strings.Join(words, ","), func(r rune) bool { return r == ',' || r == ' ' })
 		default:
-			args[name] = spaced(words)
+			args[name] = c.valueOf(name, spaced(words))
 		}
 	}
 	return args, nil
+}
+
+// valueOf is a word as the parameter wants it. The gateway says what is wrong
+// with one that is no number.
+func (c *ctlCommand) valueOf(name, word string) any {
+	if c.kindOf(name) == "number" {
+		if n, err := strconv.ParseFloat(word, 64); err == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
+			return n
+		}
+	}
+	return word
 }
 
 // chosenOtherwise reports whether flags say which sessions are meant.
@@ -275,7 +295,10 @@ func (c *ctlCommand) ask(ctx context.Context, p process, args map[string]any) (j
 }
 
 // listKey is the member of an answer that holds a list.
-var listKey = map[string]string{"query-sessions": "sessions", "query-targets": "targets", "query-listeners": "listeners"}
+var listKey = map[string]string{
+	"query-sessions": "sessions", "query-targets": "targets", "query-listeners": "listeners",
+	"query-recordings": "recordings", "playback-status": "playbacks",
+}
 
 // viewOnlyCommand is the change of rights that is wanted most.
 func (c *ctl) viewOnlyCommand() *cobra.Command {

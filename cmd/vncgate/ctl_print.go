@@ -33,6 +33,10 @@ func (c *ctl) show(w io.Writer, command string, results []result) error {
 		return showTargets(w, results)
 	case "query-listeners":
 		return showListeners(w, results)
+	case "query-recordings":
+		return showRecordings(w, results)
+	case "playback-status":
+		return showPlaybacks(w, results)
 	case "query-commands", "query-events":
 		return showDocs(w, results)
 	case "query-qmp-schema":

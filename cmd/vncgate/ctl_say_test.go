@@ -30,6 +30,13 @@ func TestCtlSayings(t *testing.T) {
 		{"drain", control.Drained{}, "nobody is in"},
 		{"drain", control.Drained{Sessions: 1}, "1 session left, for as long as"},
 		{"drain", control.Drained{Sessions: 3, Ends: soon}, "3 sessions left, to be ended at " + soon.Local().Format(time.TimeOnly)},
+		{"query-recordings", []recordedSession{}, "There are no recordings."},
+		{"query-recordings", []recordedSession{{Name: "r1", Target: "desk", Seconds: 61.4, Bytes: 2048, State: "whole", Reason: "viewer left"}}, "whole: viewer left"},
+		{"query-recordings", []recordedSession{{Name: "r1", Seconds: 61.4, State: "open"}}, "1m1s"},
+		{"playback-status", []playbackEntry{}, "Nobody watches"},
+		{"playback-status", []playbackEntry{{Session: "a1", Recording: "r1", Position: 5, Duration: 9, Speed: 0.5, Playing: true}}, "0.5x   playing"},
+		{"playback-status", []playbackEntry{{Session: "a1", Speed: 1, Playing: true, AtEnd: true}}, "at the end"},
+		{"playback-status", []playbackEntry{{Session: "a1", Error: "it breaks off"}}, "it breaks off"},
 		{"query-stats", control.Stats{Started: soon}, soon.Local().Format(time.DateTime)},
 	} {
 		b, err := json.Marshal(c.answer)
@@ -39,6 +46,36 @@ func TestCtlSayings(t *testing.T) {
 		var out bytes.Buffer
 		if err := (&ctl{}).show(&out, c.command, []result{{"", b}}); err != nil || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: %v\n%s", c.command, err, out.String())
+		}
+	}
+}
+
+// TestCtlNumbers: a number is one for the gateway, too, as a word and as a flag;
+// what is none goes as it is, for the gateway to say so.
+func TestCtlNumbers(t *testing.T) {
+	for _, c := range []struct {
+		flags, words []string
+		want         string
+	}{
+		{nil, []string{"a1", "2.5"}, `{"id":"a1","speed":2.5}`},
+		{[]string{"--speed", "4", "--skip-idle", "2s"}, []string{"a1"}, `{"id":"a1","skip_idle":"2s","speed":4}`},
+		{nil, []string{"a1", "fast"}, `{"id":"a1","speed":"fast"}`},
+		{nil, []string{"a1", "NaN"}, `{"id":"a1","speed":"NaN"}`},
+	} {
+		table := control.Commands(&control.Backend{})
+		table.Add(watchCommands(nil)...)
+		command, _ := table.Find("playback-speed")
+		one := &ctlCommand{ctl: &ctl{}, command: command, spec: ctlSpecs["playback-speed"], fields: control.Fields(command.Args), given: map[string]any{}}
+		cmd := one.build()
+		if err := cmd.ParseFlags(c.flags); err != nil {
+			t.Fatal(err)
+		}
+		args, ids := one.arguments(cmd, c.words)
+		if len(ids) == 1 {
+			args["id"] = ids[0]
+		}
+		if got, err := json.Marshal(args); err != nil || string(got) != c.want {
+			t.Errorf("%q %q: %s, %v; want %s", c.flags, c.words, got, err, c.want)
 		}
 	}
 }
