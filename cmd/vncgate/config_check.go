@@ -134,6 +134,11 @@ func (c *config) secretsReadable(ctx context.Context) error {
 	if err := c.Recordings.secretsReadable(ctx); err != nil {
 		return fmt.Errorf("recordings: s3: %w", err)
 	}
+	if c.Playback != nil {
+		if _, err := c.Playback.identities(); err != nil {
+			return fmt.Errorf("playback: %w", err)
+		}
+	}
 	if err := c.Tracing.secretsReadable(ctx); err != nil {
 		return fmt.Errorf("tracing: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -280,6 +281,22 @@ func TestPrintedConfigurationsParse(t *testing.T) {
 		}
 		if !bytes.Equal(texts[0], texts[1]) {
 			t.Errorf("%s: another one comes out:\n%s\n%s", name, texts[0], texts[1])
+		}
+	}
+}
+
+// TestPlaybackKeysAreRead: keys that are missing shut every recording, and that is
+// said at the start, by --check and by a reload, not to the first who watches.
+func TestPlaybackKeysAreRead(t *testing.T) {
+	dir := t.TempDir()
+	wrong := filepath.Join(dir, "wrong")
+	if err := os.WriteFile(wrong, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{filepath.Join(dir, "none"): "playback: keys: open ", wrong: "not a file of age identities"} {
+		c := &config{Playback: &playbackConfig{Keys: oneOrMore{name}}}
+		if err := c.secretsReadable(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
