@@ -101,6 +101,14 @@ func oneRecording(cmd *cobra.Command, args []string) error {
 	return usagef("%s takes one FILE, not %d\nrun '%s --help' for examples", cmd.CommandPath(), len(args), cmd.CommandPath())
 }
 
+// someRecordings is the Args of a command about one or more.
+func someRecordings(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return usagef("%s needs a FILE\nrun '%s --help' for examples", cmd.CommandPath(), cmd.CommandPath())
+}
+
 // completeRecordings completes names of recordings' files.
 func completeRecordings(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"fbs", "zst", "age"}, cobra.ShellCompDirectiveFilterFileExt

@@ -169,7 +169,12 @@ func newRecordingListCommand() *cobra.Command {
 Those that are encrypted are listed by name, unless --identity opens them.`,
 		Example: `  vncgate recording list /var/lib/vncgate/recordings
   vncgate recording list --json | jq -r '.[] | select(.meta.user == "alice") | .file'`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("%s takes one DIRECTORY, not %d", cmd.CommandPath(), len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {

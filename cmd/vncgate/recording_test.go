@@ -89,6 +89,8 @@ func TestRecordingCommands(t *testing.T) {
 		{[]string{"verify", path, "-i", identity}, 0, []string{"have not said to trust", strings.TrimSpace(public)}},
 		{[]string{"verify", path}, 1, []string{"--identity FILE"}},
 		{[]string{"verify", path, "-i", signing}, 1, []string{"not a file of age identities"}},
+		{[]string{"verify"}, 1, []string{"needs a FILE"}},
+		{[]string{"list", "a", "b"}, 1, []string{"takes one DIRECTORY, not 2"}},
 		{[]string{"verify", path, "-k", "nothing"}, 1, []string{"neither a key nor a file"}},
 		{[]string{"verify", filepath.Join(dir, "none.fbs")}, 1, []string{"none.fbs"}},
 		{[]string{"info", path, "-i", identity, "--events"}, 0, []string{"alice", "192.0.2.1", "viewer left", "2×1", strings.TrimSpace(public), "key   a"}},

@@ -40,7 +40,7 @@ read, and with 3 if one is good as far as it goes and was not ended properly: it
 is being written still, or the gateway died, or somebody cut it between two seals.`,
 		Example: `  vncgate recording verify NAME.fbs --key recordings.pub
   vncgate recording verify *.fbs.zst --json | jq '.[] | select(.closed | not)'`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              someRecordings,
 		ValidArgsFunction: completeRecordings,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.verify(cmd, args, trusted) },
 	}
