@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"vncgate/gateway"
 	"vncgate/rfb"
@@ -38,9 +39,11 @@ type playback struct {
 	name      string
 	recording *recording.Recording
 	thumbs    thumbs
-	search    bool   // who watches may search what was typed
-	session   string // that watches; "" until it is open
-	from      string // by whom
+	search    bool         // who watches may search what was typed
+	asked     atomic.Int32 // requests of its page that take long
+	session   string       // that watches; "" until it is open
+	from      string       // by whom
+	over      bool         // nobody watches any more
 }
 
 // recordingName is the name of a recording: of a file, and no path.
@@ -172,7 +175,10 @@ func (a *playbacks) leave(p *playback) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
-	if p != nil && a.of[p.session] == p {
+	if p == nil {
+		return
+	}
+	if p.over = true; a.of[p.session] == p {
 		delete(a.of, p.session)
 	}
 }
@@ -184,6 +190,9 @@ func (a *playbacks) belongs(p *playback, s gateway.SessionInfo) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if p.over {
+		return
+	}
 	if a.of == nil {
 		a.of = map[string]*playback{}
 	}

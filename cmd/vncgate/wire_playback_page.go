@@ -19,6 +19,7 @@ import (
 var (
 	errNotPlayed   = &web.Refusal{Status: http.StatusNotFound, Words: "This session shows no recording."}
 	errPlayHow     = &web.Refusal{Status: http.StatusBadRequest, Words: "A recording cannot be played like that."}
+	errAskedMuch   = &web.Refusal{Status: http.StatusTooManyRequests, Words: "This page asks for more than can be looked up at once. Try again in a moment."}
 	errNoThumbnail = &web.Refusal{Status: http.StatusNotFound, Words: "There is no small picture of that moment."}
 )
 
@@ -50,16 +51,31 @@ func (w *wiring) steerByPage(_ context.Context, key string, want web.PlayRequest
 		if p.setSpeed(want.Speed, want.Skip()) != nil {
 			return nil, errPlayHow
 		}
-	case "thumbnail":
-		return p.thumbnail(want)
-	case "timeline":
-		return p.timeline()
-	case "search":
-		return p.find(want.Text)
+	case "thumbnail", "timeline", "search":
+		return p.lookUp(want)
 	default:
 		return nil, errPlayHow
 	}
 	return p.entry(), nil
+}
+
+// maxAsked is how many requests of a page may look into a recording at once: each
+// takes a while, a good deal of memory, and a place that other pages want too.
+const maxAsked = 8
+
+// lookUp answers what takes a look into the recording.
+func (p *playback) lookUp(want web.PlayRequest) (any, error) {
+	defer p.asked.Add(-1)
+	if p.asked.Add(1) > maxAsked {
+		return nil, errAskedMuch
+	}
+	switch want.Do {
+	case "thumbnail":
+		return p.thumbnail(want)
+	case "timeline":
+		return p.timeline()
+	}
+	return p.find(want.Text)
 }
 
 // smallPicture is what there was to see at a moment.

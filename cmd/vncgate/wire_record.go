@@ -190,13 +190,20 @@ func (r *recordRule) about(s *gateway.SessionInfo) bool {
 	})
 }
 
+// named is a session with its display called as in the policy, for rules: no
+// spelling of an address leads past one.
+func (w *wiring) named(s gateway.SessionInfo) *gateway.SessionInfo {
+	s.Target = w.policyName(s.Target)
+	return &s
+}
+
 // recordingFor is the recorderFor of recordings.
 func (w *wiring) recordingFor(_ context.Context, s gateway.SessionInfo, init rfb.ServerInit) (gateway.Recorder, error) {
 	r := w.now().recordings
 	if r == nil {
 		return nil, nil
 	}
-	rule := r.rule(&s)
+	rule := r.rule(w.named(s))
 	if rule == nil {
 		return nil, nil
 	}

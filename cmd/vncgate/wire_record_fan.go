@@ -15,7 +15,7 @@ type recorderFor func(ctx context.Context, session gateway.SessionInfo, init rfb
 
 // record is the gateway's Record: it asks all of w.recorders.
 func (w *wiring) record(ctx context.Context, session gateway.SessionInfo, init rfb.ServerInit) (gateway.Recorder, error) {
-	if isWatched(session.Target) {
+	if _, configured := w.now().cfg.Targets[session.Target]; isWatched(session.Target) && !configured {
 		return nil, nil // what it shows is recorded where it happens, or is a recording
 	}
 	var all fanOut

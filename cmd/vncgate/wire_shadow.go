@@ -36,7 +36,7 @@ type shadow struct {
 // beginning; nil: nobody may.
 func (w *wiring) shadow(_ context.Context, session gateway.SessionInfo, init rfb.ServerInit) (gateway.Recorder, error) {
 	cfg := w.now().cfg.Shadow
-	watch := cfg.watch(&session)
+	watch := cfg.watch(w.named(session))
 	if watch == shadowNo {
 		return nil, nil
 	}
@@ -118,6 +118,12 @@ func (w *wiring) findShadow(name string) (*gateway.Target, error) {
 		return nil, &rfb.Refusal{Reason: wordsNoLonger, Err: err}
 	}
 	return watchable(name, func(c net.Conn) { _ = s.ServeConn(context.Background(), c) }), nil
+}
+
+// controlFollowed reports whether others may look on in a session still.
+func (w *wiring) controlFollowed(session string) bool {
+	s, ok := w.shadows.get(session)
+	return ok && s.Err() == nil
 }
 
 // What those are told who cannot look on in a session.
