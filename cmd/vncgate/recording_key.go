@@ -138,7 +138,8 @@ func newRecordingCatCommand() *cobra.Command {
 encryption, to the standard output or to a file. Players of it are vnc2video,
 rfbproxy and others; they know nothing of the index.
 
-A recording that is cut is written up to the cut, with the exit code 1.`,
+A recording that is cut is written up to the cut: with the exit code 1 where it is
+compressed or encrypted. A plain one shows it to 'recording verify' alone.`,
 		Example: `  vncgate recording cat NAME.fbs.zst > NAME.fbs
   vncgate recording cat NAME.fbs.zst.age --identity me.key --output NAME.fbs`,
 		Args:              oneRecording,

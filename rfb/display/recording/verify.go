@@ -229,6 +229,7 @@ func (v *verifier) display(s *source) error {
 	h := sha256.New()
 	var at int64
 	var good time.Duration
+	defer func() { v.report.Good = good }()
 	for _, seal := range v.seals {
 		h.Reset()
 		n, err := io.CopyN(h, in, seal.disk-at)
@@ -249,7 +250,6 @@ func (v *verifier) display(s *source) error {
 		}
 		at, good = seal.disk, seal.at
 	}
-	v.report.Good = good
 	n, err := io.Copy(io.Discard, in)
 	v.progress(n)
 	switch {

@@ -139,6 +139,9 @@ func TestVerifyNamesThePlace(t *testing.T) {
 			} else if report.Good >= whole.Good && whole.Good > time.Millisecond {
 				t.Errorf("good up to %v of %v", report.Good, whole.Good)
 			}
+			if report.Good != report.Problems[0].At {
+				t.Errorf("good up to %v, and something was found behind %v", report.Good, report.Problems[0].At)
+			}
 		})
 	}
 }
