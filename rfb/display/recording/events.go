@@ -80,14 +80,20 @@ func (r *Recording) Activity(n int) ([]Activity, error) {
 	return parts, nil
 }
 
-// maxEvents bounds what Events returns.
-const maxEvents = 1 << 20
+const (
+	// maxEvents bounds what Events returns.
+	maxEvents = 1 << 20
+	// maxEventText bounds the texts of clipboards in that, in bytes: a session can
+	// have sent more of them than there is memory.
+	maxEventText = 16 << 20
+)
 
 // Events returns what happened, in its order. Of pointers and keys it has what goes
-// down.
+// down. Of clipboards it has the texts of the first 16 MiB, and of later ones that
+// they were sent.
 func (r *Recording) Events() ([]Event, error) {
 	var events []Event
-	buttons := uint16(0)
+	buttons, room := uint16(0), maxEventText
 	for _, at := range r.refs {
 		if at.kind == TypeKeyframe || at.kind == TypeActivity || len(events) > maxEvents {
 			continue
@@ -99,9 +105,16 @@ func (r *Recording) Events() ([]Event, error) {
 		switch at.kind {
 		case TypeInput:
 			eachInput(record{at: at.at, place: at.place, body: b}, func(in inputAt) {
-				if e, ok := eventOf(in, &buttons); ok {
-					events = append(events, e)
+				e, ok := eventOf(in, &buttons)
+				if !ok {
+					return
 				}
+				if e.Kind == EventClipboard {
+					if room -= len(e.Text); room < 0 {
+						e.Text, room = "", 0
+					}
+				}
+				events = append(events, e)
 			})
 		case TypeSize:
 			if len(b) == 4 {

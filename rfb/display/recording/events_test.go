@@ -5,6 +5,7 @@ import (
 	"image"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,5 +126,31 @@ func TestWithoutIndex(t *testing.T) {
 	}
 	if _, err := recording.Verify(path, recording.VerifyOptions{}); err == nil {
 		t.Error("it is verified")
+	}
+}
+
+// A session that has sent more than there is room for still has its time line.
+func TestTextsOfEventsAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 250<<10)
+	var steps []step
+	for range 69 {
+		steps = append(steps, step{true, rfb.AppendClientCutText(nil, long)})
+	}
+	steps = append(steps, step{true, rfb.AppendKeyEvent(nil, true, 'q')})
+	events, err := open(t, record(t, recording.Options{Queue: 64 << 20}, append(steps, session(1)...))).Events()
+	texts, cut, keys := 0, 0, 0
+	for _, e := range events {
+		switch e.Kind {
+		case recording.EventClipboard:
+			texts += len(e.Text)
+			if e.Text == "" {
+				cut++
+			}
+		case recording.EventKey:
+			keys++
+		}
+	}
+	if err != nil || texts > 16<<20 || texts < 12<<20 || cut == 0 || keys == 0 {
+		t.Errorf("%d bytes of texts, %d left out, %d keys, %v", texts, cut, keys, err)
 	}
 }
