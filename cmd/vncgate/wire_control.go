@@ -111,7 +111,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload, Upgrade: w.controlUpgrade,
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
-		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession,
+		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession, Followed: w.controlFollowed,
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set

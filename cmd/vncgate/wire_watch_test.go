@@ -186,6 +186,18 @@ func TestWhoMayWatchSessions(t *testing.T) {
 	if _, err := g.sessionWatch(t.Context(), boss, sessionWatchArgs{ID: apart}); err == nil || !strings.Contains(err.Error(), "shadow:") {
 		t.Errorf("%v", err)
 	}
+	table := control.Commands(g.backend(control.Version{}))
+	got, err := table.Run(t.Context(), boss, "query-sessions", nil)
+	must(t, err)
+	var followed []string
+	for _, s := range got.(control.SessionList).Sessions {
+		if s.Followed {
+			followed = append(followed, s.ID)
+		}
+	}
+	if !slices.Equal(followed, []string{id}) {
+		t.Errorf("followed are %v, not %v alone", followed, id)
+	}
 	text, _, err := g.capabilities.Issue(capability.Token{Targets: []string{"*", "session/*"}, Expires: time.Now().Add(time.Hour)})
 	must(t, err)
 	_, err = g.browser(1, "/?target="+shadowPrefix+id+"&token="+text, nil)

@@ -43,6 +43,8 @@ type Backend struct {
 	SetClass func(session, class string) error
 	// Classes are those there are; none where no session can be moved.
 	Classes func() []Class
+	// Followed reports whether others may look on in a session; nil: in none.
+	Followed func(session string) bool
 	// Mark says that what is typed in a session from here on is a password, or no
 	// longer is; ok is false where it is not recorded.
 	Mark func(session string, secret bool) (ok bool)

@@ -31,6 +31,7 @@ type Session struct {
 	Rule     string    `json:"rule,omitempty" doc:"that decided"`
 	Ticket   string    `json:"ticket,omitempty" doc:"ID of the token that the viewer came by"`
 	Recorded bool      `json:"recorded,omitempty" doc:"it is recorded, or can be watched"`
+	Followed bool      `json:"followed,omitempty" doc:"session-watch makes links to it; query-sessions alone tells"`
 
 	Stack           string `json:"stack,omitempty" doc:"layers of the viewer's connection, bottom first"`
 	Security        string `json:"security,omitempty" doc:"what the viewer proved itself by"`
@@ -148,7 +149,9 @@ func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (Ses
 	var list []Session
 	for _, info := range b.Gateway.List() {
 		if q.fits(&info) {
-			list = append(list, SessionOf(&info))
+			s := SessionOf(&info)
+			s.Followed = b.Followed != nil && b.Followed(info.ID)
+			list = append(list, s)
 		}
 	}
 	page, next, err := pageOf(q.Paging, list, sessionKey)

@@ -16,6 +16,8 @@ export interface Session {
   /** What was granted and taken back. */
   withheld?: string[];
   ticket?: string;
+  /** Others may look on in it. */
+  followed?: boolean;
   bytes_up: number;
   bytes_down: number;
   rtt_ms?: number;

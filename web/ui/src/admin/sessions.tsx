@@ -34,7 +34,7 @@ export const actions: Action[] = [
     key: 'w',
     command: 'session-watch',
     now: true,
-    offered: (s) => s.state !== 'waiting' && !/^(session|recording)\//.test(s.target),
+    offered: (s) => s.followed === true,
     label: () => 'Watch',
     asks: (s) => `Look on in the session of ${called(s)}?`,
     run: (d, s) => void openLink(d, at(s, 'watch'), {}),

@@ -28,7 +28,8 @@ describe('words', () => {
     const offers = (s: Session): string[] => actions.filter((a) => isOffered(a, s)).map((a) => a.label(s));
     expect(offers(session)).toContain('View only');
     expect(offers({ ...session, rights: ['view'], withheld: ['keyboard'] })).toContain('Restore');
-    expect(offers({ ...session, rights: ['view'] })).toEqual(['Watch', 'Pause', 'Message', 'End']);
+    expect(offers({ ...session, rights: ['view'] })).toEqual(['Pause', 'Message', 'End']);
+    expect(offers({ ...session, followed: true })[0]).toBe('Watch');
   });
   it.each([
     ['https://{host}:6443/#token=t', true],
