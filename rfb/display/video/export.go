@@ -66,7 +66,19 @@ func (e *export) run(ctx context.Context, path string) error {
 		return err
 	}
 	e.report.Bytes = made.Size()
+	if err := os.Chmod(part, modeOf(path)); err != nil {
+		return err
+	}
 	return os.Rename(part, path)
+}
+
+// modeOf is that of the file that is replaced. A new one shows a screen, and is
+// its owner's alone, as recordings and pictures are.
+func modeOf(path string) os.FileMode {
+	if there, err := os.Stat(path); err == nil {
+		return there.Mode().Perm()
+	}
+	return 0o600
 }
 
 // play brings the recording up to its end, or to where the video ends.

@@ -242,6 +242,9 @@ func TestExport(t *testing.T) {
 			if left, _ := os.ReadDir(dir); len(left) != 1 {
 				t.Errorf("%v is left behind", left)
 			}
+			if made, err := os.Stat(path); err != nil || made.Mode().Perm() != 0o600 {
+				t.Errorf("others can read it: %v, %v", made, err)
+			}
 		})
 	}
 }
