@@ -80,8 +80,11 @@ type FBSReader struct {
 func NewFBSReader(r io.Reader) (*FBSReader, rfb.ServerInit, error) {
 	f := &FBSReader{in: bufio.NewReaderSize(r, 64<<10)}
 	magic := make([]byte, len(fbsMagic))
-	if _, err := io.ReadFull(f.in, magic); err != nil || string(magic) != fbsMagic {
-		return nil, rfb.ServerInit{}, fmt.Errorf("%w: it begins with %q", ErrNotFBS, magic)
+	switch n, err := io.ReadFull(f.in, magic); {
+	case errors.Is(err, io.EOF):
+		return nil, rfb.ServerInit{}, fmt.Errorf("%w: it is empty", ErrNotFBS)
+	case err != nil || string(magic) != fbsMagic:
+		return nil, rfb.ServerInit{}, fmt.Errorf("%w: it begins with %q", ErrNotFBS, magic[:n])
 	}
 	hello := make([]byte, len(fbsVersion)+4)
 	if _, err := io.ReadFull(f, hello); err != nil {

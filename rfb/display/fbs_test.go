@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,9 @@ func TestFBSRefuses(t *testing.T) {
 		if _, _, err := display.NewFBSReader(bytes.NewReader(file)); !errors.Is(err, display.ErrNotFBS) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, _, err := display.NewFBSReader(bytes.NewReader(nil)); err == nil || !strings.Contains(err.Error(), "it is empty") {
+		t.Errorf("of an empty file: %v", err)
 	}
 	r, _, err := display.NewFBSReader(bytes.NewReader(long))
 	if err != nil {
