@@ -1,8 +1,10 @@
 package still
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -19,6 +21,9 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 		path = real // the link stays
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".vncgate-*")
+	if bad, ok := errors.AsType[*fs.PathError](err); ok {
+		err = &fs.PathError{Op: "create", Path: path, Err: bad.Err} // and not a name that nobody has given
+	}
 	if err != nil {
 		return fmt.Errorf("still: %w", err)
 	}
