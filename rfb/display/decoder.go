@@ -37,6 +37,7 @@ type Decoder struct {
 	row        []byte // scratch
 	palette    [256]uint32
 	packed     []byte // scratch
+	fault      *Fault // nothing is decoded after it
 }
 
 // Message is what one message of a display was and did.
@@ -126,8 +127,12 @@ func (d *Decoder) Name() string { return d.name }
 func (d *Decoder) Used() map[rfb.Encoding]bool { return d.used }
 
 // Next reads a message and acts on it. The error is io.EOF at the end of the
-// stream, where that is the end of a message too.
-func (d *Decoder) Next() (Message, error) {
+// stream, where that is the end of a message too, and a *Fault if it met one.
+func (d *Decoder) Next() (_ Message, err error) {
+	if d.fault != nil {
+		return Message{}, d.fault
+	}
+	defer d.contain(&err)
 	head, err := d.in.Peek(1)
 	if err != nil {
 		if err == io.EOF {

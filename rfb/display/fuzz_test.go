@@ -2,6 +2,7 @@ package display_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -89,6 +90,9 @@ func all(t *testing.T, init rfb.ServerInit, in io.Reader, level uint8) (*display
 	d.SetEncodings([]rfb.Encoding{rfb.EncodingQualityLevel0 + rfb.Encoding(level%10)})
 	for {
 		if _, err := d.Next(); err != nil {
+			if fault := (*display.Fault)(nil); errors.As(err, &fault) {
+				t.Fatalf("%v\n%s", fault, fault.Stack)
+			}
 			return d, err
 		}
 	}
