@@ -255,7 +255,7 @@ func (r *Recorder) Secret(on bool) {
 	if on {
 		r.Mark("secret", "keys are not recorded")
 	} else {
-		r.Mark("secret-end", "keys are recorded again")
+		r.Mark("secret-end", "what is typed is no password any more")
 	}
 }
 
