@@ -29,7 +29,7 @@ func TestHoldGarbage(t *testing.T) {
 		}
 		return done()
 	}
-	if !collect(func() bool { return gogc() == garbageLeast }) {
+	if !collect(func() bool { return gogc() < garbageLeast+garbageStep }) { // a smaller change is not made
 		t.Errorf("GOGC is %d with 64 MiB in use", gogc())
 	}
 	runtime.KeepAlive(kept)
