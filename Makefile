@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # How long the tests of one package may take.
-TIMEOUT ?= 13m
+TIMEOUT ?= 25m
 
 UI      := web/ui
 UI_SRC  := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
