@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Handover is a listener whose socket another process can go on with. Retire
@@ -15,6 +16,9 @@ type Handover struct {
 	retired chan struct{}
 	closed  chan struct{}
 	once    [2]sync.Once
+	asked   atomic.Bool  // by Accept, ever
+	empty   atomic.Bool  // Accept has found nothing more after Retire
+	gone    atomic.Int32 // members that have said so
 }
 
 // NewHandover takes ln over.
@@ -25,17 +29,23 @@ func NewHandover(ln net.Listener) *Handover {
 // Accept returns the next connection. Once the listener has retired and all that
 // it had accepted is taken, it waits for Close.
 func (h *Handover) Accept() (net.Conn, error) {
-	for left := len(members(h.Listener)); ; left-- {
+	h.asked.Store(true)
+	for {
 		c, err := h.Listener.Accept()
 		if err == nil || !h.hasRetired() || !errors.Is(err, net.ErrClosed) {
 			return c, err
 		}
-		if left <= 1 { // each member of a group says once that it is closed
+		if int(h.gone.Add(1)) >= len(members(h.Listener)) { // each member of a group says once that it is closed
+			h.empty.Store(true)
 			<-h.closed
 			return nil, err
 		}
 	}
 }
+
+// Settled reports whether, after Retire, whoever accepts has been handed all that
+// had come, and has come back for more: what it was handed is in its books then.
+func (h *Handover) Settled() bool { return h.empty.Load() || !h.asked.Load() }
 
 func (h *Handover) hasRetired() bool {
 	select {

@@ -46,8 +46,16 @@ func TestHandover(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if old.Settled() {
+			t.Error("settled while it accepts")
+		}
 		if err := old.Retire(); err != nil {
 			t.Error(err)
+		}
+		for end := time.Now().Add(time.Minute); !old.Settled(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("not settled though all that came has been accepted")
+			}
 		}
 		connect(t, old.Addr())
 		c, err := next.Accept()

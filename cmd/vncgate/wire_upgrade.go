@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -250,13 +251,18 @@ func (w *wiring) examined() (n int) {
 // wordsUpgraded are for viewers that an upgrade has left where they were.
 const wordsUpgraded = "The gateway was upgraded. Connect again to go on."
 
+// settled reports whether everybody who was accepted is known to who accepted them.
+func (l *lives) settled() bool {
+	return !slices.ContainsFunc(l.sockets, func(s socket) bool { return !s.ln.Settled() })
+}
+
 // settle has the servers finish what they have begun.
 func (w *wiring) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	for w.examined() > 0 {
+	for !w.lives.settled() || w.examined() > 0 {
 		select {
 		case <-ctx.Done():
 			return
