@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -194,7 +195,8 @@ func (w *Writing) Create(name string) (io.WriteCloser, error) {
 	return file, nil
 }
 
-// End says that nothing more will be written. Files that are open yet are closed.
+// End says that nothing more will be written. Files that are open yet are closed,
+// and removed if there was no room for the first byte of any.
 func (w *Writing) End() {
 	w.mu.Lock()
 	files, ended := w.files, w.ended
@@ -203,7 +205,11 @@ func (w *Writing) End() {
 	if ended {
 		return
 	}
+	nothing := slices.ContainsFunc(files, (*file).refused) && !slices.ContainsFunc(files, (*file).holds)
 	for _, file := range files {
+		if nothing {
+			_ = os.Remove(file.Name())
+		}
 		_ = file.release()
 	}
 	w.f.mu.Lock()
@@ -216,7 +222,8 @@ func (w *Writing) End() {
 // ends: no part of one goes before another.
 type file struct {
 	*os.File
-	f *Folder
+	f    *Folder
+	full atomic.Bool // a Write has failed
 
 	mu     sync.Mutex
 	closed bool
@@ -225,11 +232,13 @@ type file struct {
 // Write takes room for b.
 func (o *file) Write(b []byte) (int, error) {
 	if err := o.f.take(int64(len(b))); err != nil {
+		o.full.Store(true)
 		return 0, err
 	}
 	n, err := o.File.Write(b)
 	o.f.give(int64(len(b) - n))
 	if err != nil {
+		o.full.Store(true)
 		return n, fmt.Errorf("archive: %w", err)
 	}
 	return n, nil
@@ -241,6 +250,14 @@ func (o *file) Close() error {
 		return fmt.Errorf("archive: %w", err)
 	}
 	return nil
+}
+
+func (o *file) refused() bool { return o.full.Load() }
+
+// holds reports whether something of a recording is in it.
+func (o *file) holds() bool {
+	info, err := o.Stat()
+	return err != nil || info.Size() > 0 && !strings.HasSuffix(o.Name(), suffixKeep)
 }
 
 func (o *file) release() error {
