@@ -150,12 +150,12 @@ func (c *class) lend(n int64) bool {
 
 // newLimiter lets perSecond bytes pass.
 func newLimiter(perSecond int64) *rate.Limiter {
-	burst := min(max(perSecond/burstTime, minBurst), bulkRead)
+	burst := min(max(perSecond/burstTime, minBurst), maxBurst)
 	return rate.NewLimiter(rate.Limit(perSecond), int(burst))
 }
 
 // unlimited is for directions that are bounded by their class alone.
-func unlimited() *rate.Limiter { return rate.NewLimiter(rate.Inf, bulkRead) }
+func unlimited() *rate.Limiter { return rate.NewLimiter(rate.Inf, maxBurst) }
 
 // Validate refuses settings that cannot be, here and for this process.
 func (c *Class) Validate() error {

@@ -12,8 +12,9 @@ const (
 	yieldAfter = 128 << 10
 	yieldAlone = 2 << 20
 	// maxOwners is how many directions of a gateway may have a thread of their
-	// own: a thread is no more than some pages, and many are no help.
-	maxOwners = 64
+	// own: where there are more that move much, each is one of many as it is, and
+	// going from thread to thread costs a third of the processor.
+	maxOwners = 2
 )
 
 // fair counts the directions of all relays of a gateway that do not rest. A nil

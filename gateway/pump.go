@@ -16,8 +16,8 @@ import (
 
 const (
 	smallRead = 2 << 10   // what a direction reads with while little moves
-	bulkRead  = 64 << 10  // what it reads with while much does
-	wideRead  = 256 << 10 // the same while no other relay moves anything
+	bulkRead  = 256 << 10 // what it reads with while much does
+	wideRead  = 512 << 10 // the same while no other relay moves anything
 	tickEvery = time.Second
 )
 

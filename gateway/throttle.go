@@ -14,6 +14,8 @@ const (
 	// minBurst is what a direction may write at once whatever its rate: less
 	// would make frames of their own out of single rectangles.
 	minBurst = 4 << 10
+	// maxBurst is the most that is written at once where there is a rate.
+	maxBurst = 64 << 10
 )
 
 // limit sets the rates of both directions.

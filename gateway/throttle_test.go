@@ -37,7 +37,7 @@ func TestDownRate(t *testing.T) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				took, want := time.Since(begun), time.Duration(test.size)*time.Second/time.Duration(test.rate)
-				if took > want+100*time.Millisecond || took < want*9/10-time.Duration(bulkRead)*time.Second/time.Duration(test.rate) {
+				if took > want+100*time.Millisecond || took < want*9/10-time.Duration(maxBurst)*time.Second/time.Duration(test.rate) {
 					t.Errorf("%d bytes took %s at %d a second", test.size, took, test.rate)
 				}
 				r.stop(endShutdown)
