@@ -69,7 +69,7 @@ func (c cost) most(m machineSize, u use) (n int, first string) {
 
 // measuredCost is that of the README's table.
 var measuredCost = cost{
-	base: 40e6, idle: 15e3, active: 300e3, kernel: 10e3,
+	base: 40e6, idle: 15e3, active: 600e3, kernel: 10e3,
 	perByte: 0.7e-9, perLogIn: 1e-3, perUpdate: 40e-6,
 }
 
