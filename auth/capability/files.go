@@ -1,117 +1,23 @@
 package capability
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"time"
+
+	"vncgate/auth/kept"
 )
 
-// lockWait is how long a writer waits for others.
-const lockWait = 10 * time.Second
+// The store's files are read and changed as package kept says.
 
-// errLocked says that a lock is held by somebody else.
-var errLocked = errors.New("locked")
+const tempPrefix = kept.TempPrefix
 
-// lock takes the lock of the name path, waiting for its turn. The file stays:
-// what counts is the lock on it, which ends with the process at the latest.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := ownedLike(f, filepath.Dir(path)); err != nil {
-		f.Close()
-		return nil, err
-	}
-	for end := time.Now().Add(lockWait); ; time.Sleep(2 * time.Millisecond) {
-		release, err := tryLock(f)
-		if err == nil {
-			return func() { release(); f.Close() }, nil
-		}
-		if !errors.Is(err, errLocked) || time.Now().After(end) {
-			f.Close()
-			return nil, fmt.Errorf("%s: another process holds it: %w", path, err)
-		}
-	}
-}
+func lock(path string) (unlock func(), err error) { return kept.Lock(path) }
 
-// writeFile replaces a file, of mode 0600, to last through a crash. A reader
-// sees the old text or the new.
-func writeFile(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	like := path
-	if !exists(path) {
-		like = filepath.Dir(path)
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, ownedLike(f, like), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	syncDir(filepath.Dir(path))
-	return nil
-}
+func tryLock(f *os.File) (release func(), err error) { return kept.TryLock(f) }
 
-// makeDir makes a directory for this program's own files.
-func makeDir(path string) error {
-	if exists(path) {
-		return nil
-	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return ownedLike(d, filepath.Dir(path))
-}
+func writeFile(path string, text []byte) error { return kept.WriteFile(path, text) }
 
-// tempPrefix begins the names of files that are being written. One that is old
-// was left by a crash.
-const tempPrefix = ".new-"
+func makeDir(path string) error { return kept.MakeDir(path) }
 
-// syncDir makes a rename last through a crash, where directories can be synced.
-// The rename is done by then, so a failure is nobody's error.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		d.Sync()
-		d.Close()
-	}
-}
+func readFile(path string, limit int64) ([]byte, error) { return kept.ReadFile(path, limit) }
 
-// readFile reads a file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("%s: larger than %d bytes", path, limit)
-	}
-	return text, err
-}
-
-// exists reports whether there is something of that name, as far as one can
-// see.
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
+func exists(path string) bool { return kept.Exists(path) }

@@ -1,6 +1,6 @@
 //go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd)
 
-package capability
+package kept
 
 import (
 	"errors"
@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// tryLock makes a second file that must not be there yet, or says errLocked. A
+// TryLock makes a second file that must not be there yet, or says ErrLocked. A
 // process that crashes leaves it behind: who finds nobody at work removes it.
-func tryLock(f *os.File) (release func(), err error) {
+func TryLock(f *os.File) (release func(), err error) {
 	name := f.Name() + ".held"
 	held, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil, errLocked
+		return nil, ErrLocked
 	case err != nil:
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
 
-package capability
+package kept
 
 import (
 	"errors"
@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the lock on f, or says errLocked. The system drops it when the
+// TryLock takes the lock on f, or says ErrLocked. The system drops it when the
 // process ends.
-func tryLock(f *os.File) (release func(), err error) {
+func TryLock(f *os.File) (release func(), err error) {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			return func() { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }, nil
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return nil, errLocked
+			return nil, ErrLocked
 		case !errors.Is(err, unix.EINTR):
 			return nil, err
 		}
