@@ -54,7 +54,7 @@ func (a *Authority) Issue(t Token) (text string, issued Token, err error) {
 	}
 	// A token whose text is known to nobody yet may be in the store, not the
 	// other way round.
-	if err := a.Store.add(t); err != nil {
+	if err := a.Store.issue(t); err != nil {
 		return "", Token{}, err
 	}
 	return text, t, nil
@@ -139,7 +139,7 @@ func (a *Authority) Review(ticket tickets.Ticket) (tickets.Ticket, error) {
 	if a.Revoked(ticket.ID, ticket.MustBe, ticket.Issued) {
 		return tickets.Ticket{}, ErrRevoked
 	}
-	r, err := a.Store.read(ticket.ID)
+	r, err := a.Store.recall(ticket.ID)
 	if err != nil {
 		return tickets.Ticket{}, err
 	}
@@ -158,7 +158,7 @@ func (a *Authority) Renew(text string) (renewed string, t Token, err error) {
 	if t, err = a.Verify(text); err != nil {
 		return "", Token{}, err
 	}
-	err = a.Store.update(t.ID, "renew", func(r *record) error {
+	err = a.Store.edit(t.ID, "renew", func(r *record) error {
 		if err := r.renew(a.Ring.cfg.Now()); err != nil {
 			return err
 		}

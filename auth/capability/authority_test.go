@@ -128,3 +128,8 @@ func TestIssueDefaults(t *testing.T) {
 		t.Errorf("%d bytes for a plain token", len(text))
 	}
 }
+
+// folderOf is where a store keeps what it has.
+func folderOf(s *Store) *directory { return s.keeper.(*directory) }
+
+func dirOf(s *Store) string { return folderOf(s).dir }

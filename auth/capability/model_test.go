@@ -225,7 +225,7 @@ func TestOpenErrors(t *testing.T) {
 func TestGraceIsNone(t *testing.T) {
 	c := newClock()
 	a := open(t, t.TempDir(), c.Now)
-	s, err := OpenStore(a.Store.dir, StoreConfig{Grace: -1, Now: c.Now})
+	s, err := OpenStore(dirOf(a.Store), StoreConfig{Grace: -1, Now: c.Now})
 	must(t, err)
 	defer s.Close()
 	id := counted(t, a, 1).ID
@@ -251,7 +251,7 @@ func BenchmarkVerify(b *testing.B) {
 // there.
 func BenchmarkReview(b *testing.B) {
 	a := open(b, b.TempDir(), time.Now)
-	must(b, a.Store.editRevoked(func(all *revocations) error {
+	must(b, folderOf(a.Store).editRevoked(func(all *revocations) error {
 		for i := range 1000 {
 			all.list = append(all.list, revoked{Revocation{ID: fmt.Sprint("T", i)}, time.Now(), time.Now().Add(time.Hour)})
 		}

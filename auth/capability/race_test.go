@@ -56,7 +56,7 @@ func TestProcessesRaceForTheLastUse(t *testing.T) {
 	var in, late atomic.Int64
 	var all sync.WaitGroup
 	for i := range 6 {
-		cmd := child(t, a.Store.dir, issued.ID, fmt.Sprint("holder", i))
+		cmd := child(t, dirOf(a.Store), issued.ID, fmt.Sprint("holder", i))
 		all.Go(func() {
 			out, err := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code == 0 {

@@ -141,6 +141,26 @@ func (r *record) release(holder, gate string, now time.Time) bool {
 	return true
 }
 
+// has reports whether a session of holder runs at gate.
+func (r *record) has(holder, gate string) bool {
+	key := holderKey(holder)
+	return slices.ContainsFunc(r.Slots, func(one slot) bool { return one.Holder == key && one.Gate == gate })
+}
+
+// undo ends a session of holder at gate that began at that moment, or says
+// errNothing if there is none.
+func (r *record) undo(holder, gate string, began time.Time) error {
+	key := holderKey(holder)
+	i := slices.IndexFunc(r.Slots, func(one slot) bool {
+		return gate != "" && one.Holder == key && one.Gate == gate && one.Seen == began.UnixMilli()
+	})
+	if i < 0 {
+		return errNothing
+	}
+	r.Slots[i].Gate = ""
+	return nil
+}
+
 // renew moves the end of the token, if it is to be moved yet.
 func (r *record) renew(now time.Time) error {
 	t := r.full()

@@ -1,7 +1,6 @@
 package capability
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,15 +78,7 @@ func (s *Store) Revoke(r Revocation) error {
 	if r.User != "" && r.Before.IsZero() {
 		r.Before = now
 	}
-	err := s.editRevoked(func(all *revocations) error {
-		all.list = slices.DeleteFunc(all.list, func(one revoked) bool { return r.includes(one.Revocation) })
-		if len(all.list) >= maxRevocations {
-			return fmt.Errorf("there are %d revocations already: revoke all tokens that were issued before some time, or make a new key", maxRevocations)
-		}
-		all.list = append(all.list, revoked{r, now, s.lasts(r, now)})
-		return nil
-	})
-	if err != nil {
+	if err := s.revoke(revoked{r, now, s.lasts(r, now)}); err != nil {
 		return fmt.Errorf("capability: revoke: %w", err)
 	}
 	return nil
@@ -95,8 +86,10 @@ func (s *Store) Revoke(r Revocation) error {
 
 // lasts is until when there may be tokens that a revocation is about.
 func (s *Store) lasts(r Revocation, now time.Time) time.Time {
-	if record, err := s.read(r.ID); r.ID != "" && err == nil {
-		return record.full().end()
+	if r.ID != "" {
+		if record, err := s.read(r.ID); err == nil {
+			return record.full().end()
+		}
 	}
 	if r.Before.After(now) {
 		now = r.Before
@@ -110,14 +103,6 @@ func (s *Store) Revoked(id, user string, issued time.Time) bool {
 	return s.current().covers(id, user, issued)
 }
 
-func (s *Store) current() *revocations {
-	all, err := s.revoked.Current()
-	if err != nil && s.cfg.Report != nil {
-		s.cfg.Report(fmt.Errorf("capability: %w", err))
-	}
-	return all
-}
-
 // Revocations lists what was revoked, the oldest first.
 func (s *Store) Revocations() []Revocation {
 	var list []Revocation
@@ -125,25 +110,6 @@ func (s *Store) Revocations() []Revocation {
 		list = append(list, one.Revocation)
 	}
 	return list
-}
-
-// watch calls OnChange when the file says something else than before, until ctx
-// ends.
-func (s *Store) watch(ctx context.Context, before *revocations) {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := s.current()
-		if now != before && !slices.Equal(now.list, before.list) {
-			s.cfg.OnChange()
-		}
-		before = now
-	}
 }
 
 // revoked is a revocation as it is kept.
@@ -230,36 +196,4 @@ func (all *revocations) format() []byte {
 		panic(err) // strings and numbers always marshal
 	}
 	return append(text, '\n')
-}
-
-// editRevoked changes the file under the lock.
-func (s *Store) editRevoked(change func(*revocations) error) error {
-	return s.locked(func() error { return s.rewriteRevoked(change) })
-}
-
-func (s *Store) rewriteRevoked(change func(*revocations) error) error {
-	text, err := readFile(s.path(revokedFile), maxRevokedFile)
-	if err != nil {
-		return err
-	}
-	all, err := parseRevocations(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.path(revokedFile), err)
-	}
-	if err := change(all); err != nil {
-		return err
-	}
-	return writeFile(s.path(revokedFile), all.format())
-}
-
-// sweepRevoked forgets the revocations of tokens that have ended.
-func (s *Store) sweepRevoked(now time.Time) error {
-	gone := func(one revoked) bool { return !now.Before(one.until) }
-	if !slices.ContainsFunc(s.current().list, gone) {
-		return nil
-	}
-	return s.rewriteRevoked(func(all *revocations) error {
-		all.list = slices.DeleteFunc(all.list, gone)
-		return nil
-	})
 }

@@ -95,7 +95,7 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	a := open(t, t.TempDir(), time.Now)
 	id := counted(t, a, 1).ID
-	cmd := child(t, a.Store.dir, id, "alice")
+	cmd := child(t, dirOf(a.Store), id, "alice")
 	in, err := cmd.StdinPipe()
 	must(t, err)
 	defer in.Close()
@@ -114,7 +114,7 @@ func TestCrash(t *testing.T) {
 	expect(t, "somebody else", a.Store.Use(id, "bob", time.Now()), ErrUsed)
 	expect(t, "the holder", a.Store.Use(id, "alice", time.Now()), nil)
 	must(t, a.Store.Sweep())
-	if entries, err := os.ReadDir(a.Store.path(runningDir)); err != nil || len(entries) != 1 {
+	if entries, err := os.ReadDir(folderOf(a.Store).path(runningDir)); err != nil || len(entries) != 1 {
 		t.Errorf("the crashed process's lock is left: %v, %v", entries, err)
 	}
 }
@@ -203,7 +203,7 @@ func TestOnChange(t *testing.T) {
 	a := open(t, dir, time.Now)
 	_, tok := issue(t, a, token(time.Now()))
 	heard := make(chan time.Time, 10)
-	other, err := OpenStore(a.Store.dir, StoreConfig{OnChange: func() { heard <- time.Now() }})
+	other, err := OpenStore(dirOf(a.Store), StoreConfig{OnChange: func() { heard <- time.Now() }})
 	must(t, err)
 	defer other.Close()
 	must(t, a.Store.Use(tok.ID, "x", time.Now()))
@@ -275,7 +275,7 @@ func TestSweep(t *testing.T) {
 	a := open(t, t.TempDir(), c.Now)
 	old := counted(t, a, 1).ID
 	must(t, a.Store.Revoke(Revocation{ID: old}))
-	leftover := filepath.Join(a.Store.dir, tokensDir, tempPrefix+"x")
+	leftover := filepath.Join(dirOf(a.Store), tokensDir, tempPrefix+"x")
 	must(t, os.WriteFile(leftover, nil, 0o600))
 	must(t, os.Chtimes(leftover, c.Now(), c.Now()))
 	c.pass(2 * time.Hour)
@@ -303,11 +303,11 @@ func TestBrokenFiles(t *testing.T) {
 	_, other := issue(t, a, token(c.Now()))
 	must(t, a.Store.Revoke(Revocation{ID: other.ID}))
 	var said atomic.Int64
-	s, err := OpenStore(a.Store.dir, StoreConfig{Now: c.Now, Report: func(error) { said.Add(1) }})
+	s, err := OpenStore(dirOf(a.Store), StoreConfig{Now: c.Now, Report: func(error) { said.Add(1) }})
 	must(t, err)
 	defer s.Close()
 	b := &Authority{Ring: a.Ring, Store: s}
-	must(t, os.WriteFile(s.path(revokedFile), []byte(`{"revoked":[{}]}`), 0o600))
+	must(t, os.WriteFile(folderOf(s).path(revokedFile), []byte(`{"revoked":[{}]}`), 0o600))
 	for range 2 {
 		if !s.Revoked(other.ID, "", other.Issued) || said.Load() != 1 {
 			t.Errorf("said %d times", said.Load())
@@ -316,11 +316,11 @@ func TestBrokenFiles(t *testing.T) {
 	if err := s.Revoke(Revocation{ID: tok.ID}); err == nil {
 		t.Error("a broken file is written over")
 	}
-	if _, err := OpenStore(s.dir, StoreConfig{}); err == nil {
+	if _, err := OpenStore(dirOf(s), StoreConfig{}); err == nil {
 		t.Error("a store with a broken file is opened")
 	}
 	for _, text := range []string{"", "{", `{"token":{}}`, string((&record{Claims: claimsOf(other)}).format())} {
-		must(t, os.WriteFile(s.recordPath(tok.ID), []byte(text), 0o600))
+		must(t, os.WriteFile(folderOf(s).recordPath(tok.ID), []byte(text), 0o600))
 		if _, err := s.Get(tok.ID); err == nil || errors.Is(err, tickets.ErrUnknown) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -368,7 +368,7 @@ func TestNothingSecretIsKept(t *testing.T) {
 	text, tok := issue(t, a, token(time.Now()))
 	must(t, a.Store.Use(tok.ID, "the-holders-cookie", time.Now()))
 	signature := text[strings.LastIndex(text, ".")+1:]
-	err := filepath.Walk(a.Store.dir, func(path string, info os.FileInfo, err error) error {
+	err := filepath.Walk(dirOf(a.Store), func(path string, info os.FileInfo, err error) error {
 		if err != nil || info.IsDir() {
 			return err
 		}

@@ -2,11 +2,8 @@ package capability
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"vncgate/auth/tickets"
@@ -22,20 +19,24 @@ import (
 //
 // Release must follow when the session ends. Errors of a token that is used up
 // are ErrUsed and ErrRunning; those of tokens that are revoked or unknown match
-// tickets.ErrUnknown as well.
+// tickets.ErrUnknown as well; ErrUnavailable says that nobody can be asked.
 func (s *Store) Use(id, holder string, now time.Time) error {
-	return s.update(id, "use", func(r *record) error {
+	err := s.edit(id, "use", func(r *record) error {
 		if err := s.begin(); err != nil {
 			return err
 		}
 		return s.use(r, holder, now)
 	})
+	if errors.Is(err, ErrUnavailable) { // but it may have been counted all the same
+		s.owe(id, func(r *record) error { return r.undo(holder, s.instance(), now) })
+	}
+	return err
 }
 
 // Usable says whether Use would count a session of holder now, and counts
 // nothing. Its errors are those of Use.
 func (s *Store) Usable(id, holder string, now time.Time) error {
-	err := s.update(id, "look at uses", func(r *record) error {
+	err := s.edit(id, "look at uses", func(r *record) error {
 		return cmp.Or(s.use(r, holder, now), errNothing)
 	})
 	if errors.Is(err, errNothing) {
@@ -53,85 +54,49 @@ func (s *Store) use(r *record, holder string, now time.Time) error {
 	case !now.Before(t.Expires):
 		return ErrExpired
 	}
-	return r.use(holder, s.instance, now, s.cfg.Grace, s.alive)
+	return r.use(holder, s.instance(), now, s.cfg.Grace, s.alive)
+}
+
+// Holds says of a session that Use began here whether its use is still its own.
+// ErrRunning: this gateway was cut off from the others for so long that they took
+// it for crashed, and the holder has come back elsewhere meanwhile. Without an
+// answer it is.
+func (s *Store) Holds(id, holder string) error {
+	if !s.lapsed() {
+		return nil
+	}
+	r, err := s.read(id)
+	if err != nil || r.has(holder, s.instance()) {
+		return nil
+	}
+	return ErrRunning
 }
 
 // Release ends a session that Use began. A token or a holder that is not
-// known is no error: the token may have ended.
+// known is no error: the token may have ended. Where nobody can be told, it is
+// made up for later.
 func (s *Store) Release(id, holder string, now time.Time) error {
-	err := s.update(id, "release", func(r *record) error {
-		if s.instance == "" || !r.release(holder, s.instance, now) {
+	release := func(r *record) error {
+		if s.instance() == "" || !r.release(holder, s.instance(), now) {
 			return errNothing
 		}
 		return nil
-	})
-	if errors.Is(err, errNothing) || errors.Is(err, tickets.ErrUnknown) {
+	}
+	err := s.edit(id, "release", release)
+	switch {
+	case errors.Is(err, errNothing), errors.Is(err, tickets.ErrUnknown):
+		return nil
+	case errors.Is(err, ErrUnavailable):
+		s.owe(id, release)
 		return nil
 	}
 	return err
 }
 
-// errNothing says that there is nothing to write.
-var errNothing = errors.New("nothing has changed")
-
-// update changes the file of a token under the lock.
-func (s *Store) update(id, what string, change func(*record) error) error {
-	err := s.locked(func() error {
-		r, err := s.read(id)
-		if err != nil {
-			return err
-		}
-		if err := change(r); err != nil {
-			return err
-		}
-		return s.write(r)
-	})
-	if err != nil {
+// edit changes the record of a token, and says what for in its errors.
+func (s *Store) edit(id, what string, change func(*record) error) error {
+	if err := s.update(id, change); err != nil {
 		return fmt.Errorf("capability: %s: %w", what, err)
 	}
 	return nil
-}
-
-// begin makes this process's own lock, by which others see whether its sessions
-// still run. The store's lock is held: nobody takes the file for a dead one's
-// before it is locked.
-func (s *Store) begin() (err error) {
-	if s.instance != "" {
-		return nil
-	}
-	name := rand.Text()
-	if s.end, err = lock(s.path(runningDir, name)); err != nil {
-		return err
-	}
-	s.instance = name
-	return nil
-}
-
-// alive reports whether the instance of that name still runs. In doubt it does:
-// a use is not given away twice.
-func (s *Store) alive(name string) bool {
-	if !validID(name) {
-		return false
-	}
-	f, err := os.OpenFile(s.path(runningDir, name), os.O_RDWR, 0)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
-	}
-	defer f.Close()
-	release, err := tryLock(f)
-	if err != nil {
-		return true
-	}
-	release()
-	return false
-}
-
-// sweepRunning removes the locks of processes that crashed.
-func (s *Store) sweepRunning() {
-	entries, _ := os.ReadDir(s.path(runningDir))
-	for _, e := range entries {
-		if validID(e.Name()) && e.Name() != s.instance && !s.alive(e.Name()) {
-			os.Remove(s.path(runningDir, e.Name()))
-		}
-	}
 }
