@@ -3,21 +3,21 @@ package capability
 import (
 	"os"
 
-	"vncgate/auth/kept"
+	"vncgate/auth/folder"
 )
 
-// The store's files are read and changed as package kept says.
+// The store's files are read and changed as package folder says.
 
-const tempPrefix = kept.TempPrefix
+const tempPrefix = folder.TempPrefix
 
-func lock(path string) (unlock func(), err error) { return kept.Lock(path) }
+func lock(path string) (unlock func(), err error) { return folder.Lock(path) }
 
-func tryLock(f *os.File) (release func(), err error) { return kept.TryLock(f) }
+func tryLock(f *os.File) (release func(), err error) { return folder.TryLock(f) }
 
-func writeFile(path string, text []byte) error { return kept.WriteFile(path, text) }
+func writeFile(path string, text []byte) error { return folder.WriteFile(path, text) }
 
-func makeDir(path string) error { return kept.MakeDir(path) }
+func makeDir(path string) error { return folder.MakeDir(path) }
 
-func readFile(path string, limit int64) ([]byte, error) { return kept.ReadFile(path, limit) }
+func readFile(path string, limit int64) ([]byte, error) { return folder.ReadFile(path, limit) }
 
-func exists(path string) bool { return kept.Exists(path) }
+func exists(path string) bool { return folder.Exists(path) }

@@ -1,7 +1,7 @@
-// Package kept has files that several processes read and change: under a
+// Package folder has files that several processes read and change: under a
 // lock that no crash leaves behind, replaced as a whole, and owned by whoever
 // owns the folder, so that root's commands and a service can share it.
-package kept
+package folder
 
 import (
 	"errors"
