@@ -23,7 +23,7 @@ PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-pac
 	stunnel4 libnginx-mod-stream gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
 	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config ffmpeg
 
-.PHONY: all run build page test check lint go-test ui-test peers bench fuzz packages clean
+.PHONY: all run build page test check lint go-test ui-test peers bench netlab fuzz packages clean
 
 all: build
 
@@ -85,6 +85,12 @@ bench: build
 	$(GO) build -trimpath -o bin/vncgate-bench ./cmd/vncgate/benchmark
 	./bin/vncgate-bench $(BENCH)
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./layers ./rfb ./gateway
+
+# The tunnel between hosts with delay, loss and a NAT, beside a direct connection
+# and ssh -R, with the figures. Needs root, /dev/net/tun and Debian's iproute2,
+# nftables and openssh-server. NETLAB is for what 'go test' takes, as -run Ratio.
+netlab:
+	VNCGATE_NETLAB=1 $(GO) test -v -count 1 -timeout 60m ./cmd/vncgate/netlab $(NETLAB)
 
 # dist/: archives, .deb and .rpm, their checksums and what they are made of.
 packages: build

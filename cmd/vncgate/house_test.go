@@ -56,6 +56,7 @@ var house = map[string]struct {
 	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/archive", "gateway/audit", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
 	"cmd/vncgate/benchmark":         {nil, "it measures the program from outside, and its load must cost nothing of ours"},
 	"cmd/vncgate/interop":           {nil, "it tests the program from outside"},
+	"cmd/vncgate/netlab":            {nil, "it tests the program from outside, between hosts that are far apart"},
 }
 
 // forbidden imports of the standard library.
