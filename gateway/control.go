@@ -46,6 +46,9 @@ type SessionInfo struct {
 	Security, DisplaySecurity string
 	// Reached is the target that serves instead, where a fall-back does.
 	Reached string
+	// Agent is the name of the agent through whose tunnel the display is
+	// reached, once the session is open; "" where there is none.
+	Agent string
 	// BytesUp and BytesDown are the payload that was moved from the viewer and
 	// to it.
 	BytesUp, BytesDown int64
@@ -192,6 +195,7 @@ func (s *Session) describeOpen(info *SessionInfo) {
 		info.Filtered += r.server.Dropped()
 		info.RTT, info.DisplayRTT = r.server.RoundTrips()
 	}
+	info.Agent = s.agent
 	if s.fallback {
 		info.Reached = s.reached
 	}

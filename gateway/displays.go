@@ -22,7 +22,7 @@ type DownTarget struct {
 	// Since is when the first try failed, Last when the last one did.
 	Since, Last time.Time
 	// Reason is one of "display unreachable", "display refused us", "not a VNC
-	// server", "display not started"; Err is the last error.
+	// server", "display not started", "agent not connected"; Err is the last error.
 	Reason string
 	Err    error
 }

@@ -41,6 +41,15 @@ const (
 	// Panicked: a session met a fault in the program, which ended it alone.
 	Panicked EventKind = "PANIC"
 
+	// AgentConnected: an agent has dialled in, of which there was no connection;
+	// AgentLost: its last one has ended. AgentRefused: one that called itself an
+	// agent was not let in. AgentEnrolled: one has a certificate now, by a token
+	// or by the one it had. Details have its name.
+	AgentConnected EventKind = "AGENT_CONNECTED"
+	AgentLost      EventKind = "AGENT_LOST"
+	AgentRefused   EventKind = "AGENT_REFUSED"
+	AgentEnrolled  EventKind = "AGENT_ENROLLED"
+
 	// CertExpiring: a certificate of ours ends soon, or has ended.
 	CertExpiring EventKind = "CERT_EXPIRING"
 	// ConfigReloaded and ConfigRejected: a changed configuration is in force, or

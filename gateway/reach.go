@@ -94,8 +94,8 @@ func (r *reaching) run(ctx context.Context, patience time.Duration) error {
 	until := time.Now().Add(patience)
 	r.s.clock.extend(patience + r.s.g.limitsNow().DialTimeout)
 	for len(r.open) > 0 && ctx.Err() == nil {
-		r.place.say(wordsNotUp)
-		if !r.place.turn(ctx, until) {
+		r.place.say(wordsFor(err))
+		if !r.place.turn(ctx, until, err) {
 			return err
 		}
 		if err = r.round(ctx); err == nil {
@@ -213,7 +213,7 @@ func (r *reaching) dial(ctx context.Context, t *Target, share int) error {
 	if err != nil {
 		return err
 	}
-	r.s.display, r.s.target, r.s.fallback = display, t, t != r.first
+	r.s.display, r.s.target, r.s.fallback, r.s.agent = display, t, t != r.first, t.Agent
 	return nil
 }
 

@@ -63,6 +63,7 @@ type Session struct {
 	target   *Target              // the one that was reached; nil once the session is open
 	fallback bool                 // and is not the first choice
 	reached  string               // its name then
+	agent    string               // by whose tunnel the display was reached, or ""
 	viewer   *rfb.Conn
 	display  *rfb.Conn
 	stack    string // of the viewer's connection, for the log

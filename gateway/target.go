@@ -34,6 +34,9 @@ type Target struct {
 	// Retry is how long to go on trying, with viewers waiting, while none of
 	// them is up. The handshake's time limit grows by as much.
 	Retry time.Duration
+	// Agent is the name of the agent through whose tunnel Dial reaches the
+	// display; "" where none does. It is told of, and no more.
+	Agent string
 	// Launcher starts the display when it is wanted and stops it when it no
 	// longer is; nil expects it to run. It is tried for half a minute after a
 	// start where Retry is 0.
@@ -42,6 +45,10 @@ type Target struct {
 	// its viewer hears of that. Nil: nobody.
 	Opened func(SessionInfo)
 }
+
+// ErrNoAgent is the error of a display whose agent is not connected. A Dial of a
+// target with Retry waits a moment for it first.
+var ErrNoAgent = errors.New("gateway: the display's agent is not connected")
 
 // Unreachable is the error of a display that could not be dialled or that
 // would not let us in. Stage says how far it came: "start", "dial", "layers",
@@ -76,6 +83,8 @@ func (u *Unreachable) reason() string {
 		return "not a VNC server"
 	case u.Stage == "start":
 		return "display not started"
+	case errors.Is(u.Err, ErrNoAgent):
+		return "agent not connected"
 	}
 	return "display unreachable"
 }
@@ -90,6 +99,8 @@ func (u *Unreachable) words() string {
 		return "What answered there is not a VNC server."
 	case errors.Is(u.Err, ErrNotArrived):
 		return "The display has not connected to the gateway yet."
+	case errors.Is(u.Err, ErrNoAgent):
+		return wordsNoAgent
 	case errors.Is(u.Err, context.DeadlineExceeded), errors.Is(u.Err, errHandshakeTimeout), errors.Is(u.Err, rfb.ErrNoGreeting):
 		return "The display did not answer in time."
 	case u.Stage == "dial":
@@ -161,7 +172,7 @@ func (t *Target) attempt(ctx context.Context, viewer net.Conn, greet time.Durati
 // it showed as.
 func (t *Target) unreachable(ctx context.Context, stage string, err error) error {
 	var other *rfb.NotRFBError
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrNotArrived) && !errors.As(err, &other) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, ErrNotArrived) && !errors.Is(err, ErrNoAgent) && !errors.As(err, &other) {
 		err = cause
 	}
 	return &Unreachable{Target: t.Name, Stage: stage, Err: err}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -17,7 +18,16 @@ const (
 const (
 	wordsNotUp    = "The display is not up yet; trying again."
 	wordsStarting = "The display is being started."
+	wordsNoAgent  = "The display's agent is not connected."
 )
+
+// wordsFor are those of a display that could not be reached as err says.
+func wordsFor(err error) string {
+	if errors.Is(err, ErrNoAgent) {
+		return wordsNoAgent + " Waiting for it."
+	}
+	return wordsNotUp
+}
 
 // Waiting says whether viewers wait for target to come up, what they can be
 // told, and since when the first of them has waited. It needs no proof, so it
@@ -106,9 +116,9 @@ func (p *place) hint() {
 	}
 }
 
-// turn waits until this session is to try again; false says that ctx has ended
-// or that it is later than until.
-func (p *place) turn(ctx context.Context, until time.Time) bool {
+// turn waits until this session is to try again after err; false says that ctx
+// has ended or that it is later than until.
+func (p *place) turn(ctx context.Context, until time.Time, err error) bool {
 	over := time.NewTimer(time.Until(until))
 	defer over.Stop()
 	r := p.room
@@ -127,7 +137,7 @@ func (p *place) turn(ctx context.Context, until time.Time) bool {
 			return false
 		}
 	}
-	pause := time.NewTimer(r.nextPause())
+	pause := time.NewTimer(r.nextPause(err))
 	defer pause.Stop()
 	select {
 	case <-pause.C:
@@ -139,10 +149,14 @@ func (p *place) turn(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// nextPause is longer each time, and spread by a quarter both ways.
-func (r *room) nextPause() time.Duration {
+// nextPause is longer each time, and spread by a quarter both ways. Where an agent
+// is missing it stays short: nobody is knocked at, and Dial waits itself.
+func (r *room) nextPause(err error) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if errors.Is(err, ErrNoAgent) {
+		return firstPause
+	}
 	pause := r.pause
 	r.pause = min(2*pause, maxPause)
 	return pause*3/4 + rand.N(pause/2)

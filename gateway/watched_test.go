@@ -170,32 +170,32 @@ func TestOneProbesForAll(t *testing.T) {
 	defer cancel()
 	first, second := l.enter(target, "x"), l.enter(target, "x")
 	far := time.Now().Add(time.Hour)
-	if !first.turn(ctx, far) || !first.probes {
+	if !first.turn(ctx, far, nil) || !first.probes {
 		t.Fatal("no turn")
 	}
-	if second.turn(ctx, time.Now().Add(10*time.Millisecond)) {
+	if second.turn(ctx, time.Now().Add(10*time.Millisecond), nil) {
 		t.Error("two probe")
 	}
 	first.leave(false)
-	if !second.turn(ctx, far) || !second.probes {
+	if !second.turn(ctx, far, nil) || !second.probes {
 		t.Error("nobody probes")
 	}
 	third := l.enter(target, "x")
 	woken := make(chan bool)
-	go func() { woken <- third.turn(ctx, far) }()
+	go func() { woken <- third.turn(ctx, far, nil) }()
 	time.Sleep(10 * time.Millisecond)
 	second.leave(true)
 	if !<-woken {
 		t.Error("not woken")
 	}
 	cancel()
-	if third.turn(ctx, far) {
+	if third.turn(ctx, far, nil) {
 		t.Error("a turn after the end")
 	}
 	third.leave(false)
 	r := &room{pause: firstPause}
 	for range 20 {
-		if p := r.nextPause(); p < firstPause*3/4 || p > maxPause*5/4 {
+		if p := r.nextPause(nil); p < firstPause*3/4 || p > maxPause*5/4 {
 			t.Errorf("a pause of %v", p)
 		}
 	}

@@ -51,6 +51,8 @@ type Record struct {
 	Listener string `json:"listener,omitempty"`
 	Target   string `json:"target,omitempty"`
 	Reached  string `json:"reached,omitempty"`
+	// Agent is the one through whose tunnel the display is reached.
+	Agent string `json:"agent,omitempty"`
 	// Rights and Limits are what may be done, Rule which rule decided, Expires
 	// when that ends.
 	Rights  []string  `json:"rights,omitempty"`
@@ -112,6 +114,7 @@ func recordOf(e *gateway.Event) Record {
 // about fills in what is known of a session.
 func (r *Record) about(s *gateway.SessionInfo) {
 	r.Session, r.Ticket, r.Reached = s.ID, clip(s.Ticket), clip(s.Reached)
+	r.Agent = clip(s.Agent)
 	if s.Identity.Method == "" {
 		return // nobody has proved anything
 	}

@@ -14,6 +14,7 @@ import (
 var limited = map[gateway.EventKind]bool{
 	gateway.AuthFailed: true, gateway.SessionRefused: true, gateway.TargetDown: true, gateway.TargetUp: true,
 	gateway.CertExpiring: true, gateway.AuditFailing: true, gateway.GrantChanged: true,
+	gateway.AgentConnected: true, gateway.AgentLost: true, gateway.AgentRefused: true,
 }
 
 const (

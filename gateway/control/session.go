@@ -22,6 +22,7 @@ type Session struct {
 	Listener string    `json:"listener" doc:"where the viewer came in"`
 	Target   string    `json:"target" doc:"the display that the viewer chose"`
 	Reached  string    `json:"reached,omitempty" doc:"the fall-back that serves instead"`
+	Agent    string    `json:"agent,omitempty" doc:"through whose tunnel the display is reached" of:"agent"`
 	Class    string    `json:"class,omitempty" doc:"in which it runs"`
 	Since    time.Time `json:"since" doc:"when the viewer came"`
 	Expires  time.Time `json:"expires,omitzero" doc:"when its grant ends"`
@@ -51,7 +52,7 @@ type Session struct {
 func SessionOf(info *gateway.SessionInfo) Session {
 	s := Session{
 		ID: info.ID, State: "waiting", User: info.Identity.Name, Method: info.Identity.Method, Groups: info.Identity.Groups,
-		From: info.From, Listener: info.Listener, Target: info.Target, Reached: info.Reached, Class: info.Class,
+		From: info.From, Listener: info.Listener, Target: info.Target, Reached: info.Reached, Agent: info.Agent, Class: info.Class,
 		Since: info.Since.UTC(), Expires: info.Expires, Rights: rightsOf(info.Rights), Limits: info.Limits.String(),
 		Rule: info.Rule, Ticket: info.Ticket, Recorded: info.Recorded, Stack: info.Stack, Security: info.Security,
 		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,

@@ -181,6 +181,8 @@ func cause(gone *gateway.Unreachable) string {
 		return "timeout"
 	case errors.Is(gone, gateway.ErrNotArrived):
 		return "not_arrived"
+	case errors.Is(gone, gateway.ErrNoAgent):
+		return "no_agent"
 	case errors.Is(gone, io.EOF), errors.Is(gone, io.ErrUnexpectedEOF), errors.Is(gone, syscall.ECONNRESET):
 		return "closed"
 	}
