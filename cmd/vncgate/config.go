@@ -27,6 +27,7 @@ type config struct {
 	PolicyFile   string                  `yaml:"policy_file,omitempty"` // the same rules in a file of their own, which counts anew when it changes
 	Capabilities *capabilitiesConfig     `yaml:"capabilities,omitempty"`
 	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
+	Agents       *agentsConfig           `yaml:"agents,omitempty"`
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
 	Classes      map[string]classConfig  `yaml:"classes,omitempty"`
 	Control      *controlConfig          `yaml:"control,omitempty"`

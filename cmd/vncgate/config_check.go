@@ -14,7 +14,7 @@ func (c *config) validate() error {
 	if len(c.Listeners) == 0 {
 		return errors.New("listeners: there is none, so nobody could come in; add one with an address")
 	}
-	if len(c.Targets) == 0 && len(c.Sources) == 0 && c.Free == nil {
+	if len(c.Targets) == 0 && len(c.Sources) == 0 && c.Free == nil && c.Agents == nil {
 		return errors.New("targets: there is none, so there is nothing to see; add one with an address")
 	}
 	for _, name := range keys(c.Targets) {
@@ -39,6 +39,9 @@ func (c *config) validate() error {
 		}
 	}
 	if err := c.validateArrivals(); err != nil {
+		return err
+	}
+	if err := c.validateAgents(); err != nil {
 		return err
 	}
 	if err := c.validateAddresses(); err != nil {

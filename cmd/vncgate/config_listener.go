@@ -26,6 +26,7 @@ type listenerConfig struct {
 	Proxy     *proxyConfig     `yaml:"proxy,omitempty"`
 	Web       *webConfig       `yaml:"web,omitempty"`      // browsers; without it: native viewers
 	Arrivals  *arrivalsConfig  `yaml:"arrivals,omitempty"` // displays that dial in
+	Agents    *agentListener   `yaml:"agents,omitempty"`   // agents that dial in
 	Security  []string         `yaml:"security,omitempty"`
 	Password  *secret          `yaml:"password,omitempty"`  // of vnc and x509-vnc
 	RSAKey    string           `yaml:"rsa_key,omitempty"`   // of the ra2 types; made if there is none
@@ -85,7 +86,7 @@ const (
 // kinds are those who come to this listener.
 func (l *listenerConfig) kinds() []kind {
 	switch {
-	case l.Arrivals != nil:
+	case l.Arrivals != nil, l.Agents != nil:
 		return nil
 	case len(l.Protocols) == 2:
 		return []kind{browsers, natives}
@@ -120,6 +121,9 @@ func (l *listenerConfig) validate(c *config) error {
 	}
 	if err := l.validateProxy(network); err != nil {
 		return fmt.Errorf("proxy: %w", err)
+	}
+	if l.Agents != nil {
+		return l.validateAgentListener()
 	}
 	if l.Arrivals != nil {
 		return l.validateArrivals(c)
@@ -202,16 +206,24 @@ func (t *serverTLSConfig) validateCRL() error {
 	return nil
 }
 
-// validateArrivals leaves a listener for displays nothing that is for viewers.
-func (l *listenerConfig) validateArrivals(c *config) error {
+// forViewers names a setting for viewers that is there, "" where there is none.
+func (l *listenerConfig) forViewers() string {
 	for name, set := range map[string]bool{
 		"web": l.Web != nil, "security": len(l.Security) > 0, "password": l.Password != nil, "rsa_key": l.RSAKey != "",
 		"anonymous": l.Anonymous, "target": l.Target != "", "route": l.Route != nil, "sources": len(l.Sources) > 0,
 		"token": l.Token != "", "protocols": len(l.Protocols) > 0, "rights": len(l.Rights) > 0, "class": l.Class != "", "limits": !l.Limits.IsZero(), "api": l.API != nil,
 	} {
 		if set {
-			return fmt.Errorf("%s: is for viewers; this listener is for displays, since it has arrivals", name)
+			return name
 		}
+	}
+	return ""
+}
+
+// validateArrivals leaves a listener for displays nothing that is for viewers.
+func (l *listenerConfig) validateArrivals(c *config) error {
+	if name := l.forViewers(); name != "" {
+		return fmt.Errorf("%s: is for viewers; this listener is for displays, since it has arrivals", name)
 	}
 	if l.TLS != nil && !l.TLS.Implicit {
 		return errors.New("tls: displays that dial in have TLS from the first byte or not at all; set implicit")
@@ -272,8 +284,12 @@ func (l *listenerConfig) chooseTarget(c *config) error {
 		return errors.New("target: the token names the display; leave it out, or set token: optional")
 	case l.Target == "" && (!l.takes(natives) || l.Route != nil):
 		return nil // the browser's URL names it, or the viewer by its route
+	case l.Target == "" && len(names) == 0 && c.Agents != nil:
+		return errors.New("target: which one? name an agent's service, agent/NAME/SERVICE, or add route, by which viewers name it")
 	case l.Target == "":
 		return fmt.Errorf("target: which one? there are: %s", strings.Join(names, ", "))
+	case c.Agents != nil && isAgentTarget(l.Target):
+		return nil
 	case !slices.Contains(names, l.Target) && len(c.sourceNames(asTargets)) == 0:
 		return fmt.Errorf("target: %w", notOneOf("target", l.Target, names))
 	}

@@ -34,6 +34,7 @@ type targetConfig struct {
 	Retry       time.Duration          `yaml:"retry,omitempty"`        // how long to go on trying until it is up
 	Start       *startConfig           `yaml:"start,omitempty"`        // what brings it up
 	ProxyHeader string                 `yaml:"proxy_header,omitempty"` // v1 or v2: tell the display the viewer's address
+	Agent       string                 `yaml:"agent,omitempty"`        // instead of an address: AGENT/SERVICE, reached through its tunnel
 	Arrives     *arrivesConfig         `yaml:"arrives,omitempty"`      // instead of an address: the display dials in
 	Screenshots screenshots            `yaml:"screenshots,omitempty"`  // never, free or always
 	// ourKey is our side's key for the ra2 types, made at first use. It proves
@@ -85,13 +86,13 @@ func (t *targetConfig) validate() error {
 // validateReach looks at the way to the display.
 func (t *targetConfig) validateReach() error {
 	ways := 0
-	for _, set := range []bool{t.Address != "", len(t.Command) > 0, t.URL != "", t.Arrives != nil} {
+	for _, set := range []bool{t.Address != "", len(t.Command) > 0, t.URL != "", t.Arrives != nil, t.Agent != ""} {
 		if set {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return errors.New("exactly one of address, command, websocket and arrives says how to reach it")
+		return errors.New("exactly one of address, command, websocket, arrives and agent says how to reach it")
 	}
 	if t.Address != "" {
 		if err := dialable(t.Address); err != nil {
@@ -225,7 +226,7 @@ func (c *config) validateFallbacks(name string) error {
 func (t *targetConfig) validateTemplate() error {
 	for name, set := range map[string]bool{
 		"address": t.Address != "", "command": len(t.Command) > 0, "websocket": t.URL != "", "arrives": t.Arrives != nil,
-		"start": t.Start != nil, "fallbacks": len(t.Fallbacks) > 0, "viewer_password": t.ViewerPassword != nil,
+		"agent": t.Agent != "", "start": t.Start != nil, "fallbacks": len(t.Fallbacks) > 0, "viewer_password": t.ViewerPassword != nil,
 		"screenshots": t.Screenshots != "",
 	} {
 		if set {

@@ -164,7 +164,7 @@ func TestBadSettings(t *testing.T) {
 		{settings("web: {}", "arrives: {id: '7'}", ""), "targets.desk: arrives: no listener has arrivals"},
 		{settings("arrivals: {}", "arrives: {from: [vm]}", ""), `arrives: from: "vm" is neither`},
 		{"listeners: [{address: ':1', arrivals: {}}]\ntargets: {a: {arrives: {id: '7'}}, b: {arrives: {id: '7'}}}", "targets.b: arrives: id 7 is that of a, too"},
-		{settings("web: {}", "arrives: {id: '7'}, address: 'a:1'", ""), "exactly one of address, command, websocket and arrives"},
+		{settings("web: {}", "arrives: {id: '7'}, address: 'a:1'", ""), "exactly one of address, command, websocket, arrives and agent"},
 		{settings("web: {}", "address: 'fd:3'", ""), "is one to listen on"},
 		{settings("web: {}", aDesk+", fallbacks: [desk]", ""), "fallbacks: names the target itself"},
 		{settings("web: {}", aDesk+", fallbacks: [dest]", ""), `fallbacks: unknown target "dest"; did you mean "desk"?`},

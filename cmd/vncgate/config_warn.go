@@ -54,6 +54,7 @@ func (c *config) warnings() []string {
 			list = append(list, fmt.Sprintf("listeners[%d] %s: %v; it cannot be listened on until this system knows it", i, l.Address, err))
 		}
 	}
+	list = append(list, c.agentWarnings()...)
 	return append(list, c.missingPrograms()...)
 }
 
@@ -106,6 +107,8 @@ func (c *config) missesTargets(pattern string) string {
 	case pattern == "*" || slices.ContainsFunc(keys(c.Targets), fits) || slices.ContainsFunc(c.Sources, ofSource):
 		return ""
 	case c.Free != nil && strings.HasPrefix(pattern, freePolicy):
+		return ""
+	case c.Agents != nil && strings.HasPrefix(pattern, agentPrefix):
 		return ""
 	case c.Playback != nil && strings.HasPrefix(pattern, recordingPrefix), c.Shadow != nil && strings.HasPrefix(pattern, shadowPrefix):
 		return ""

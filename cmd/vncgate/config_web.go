@@ -19,6 +19,7 @@ type webConfig struct {
 	Hosts          []string       `yaml:"hosts,omitempty"`        // host names, with {target} in them
 	Origins        []string       `yaml:"origins,omitempty"`
 	TrustedProxies []string       `yaml:"trusted_proxies,omitempty"` // whose Forwarded and X-Forwarded-… are believed
+	Agents         string         `yaml:"agents,omitempty"`          // path at which agents connect, by WebSocket
 	Security       []string       `yaml:"security,omitempty"`        // of browsers, where native viewers come in, too
 	Ping           pingPeriod     `yaml:"ping,omitempty"`
 	Defaults       map[string]any `yaml:"defaults,omitempty"`
@@ -107,6 +108,9 @@ func (w *webConfig) validate(l *listenerConfig) error {
 	}
 	if w.TargetsPath != "" && (w.TargetsPath == "/" || !webPath.MatchString(w.TargetsPath)) {
 		return fmt.Errorf("targets_path: %q is not the beginning of a path, such as /vnc", w.TargetsPath)
+	}
+	if err := w.validateAgents(); err != nil {
+		return err
 	}
 	for _, pattern := range w.Hosts {
 		err := validHostPattern(pattern)
