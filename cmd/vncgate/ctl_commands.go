@@ -118,6 +118,7 @@ func (c *ctlCommand) build() *cobra.Command {
 			c.given[f.Name] = flags.String(name, "", usage)
 		}
 		_ = cmd.RegisterFlagCompletionFunc(name, c.completer(f))
+		notFromEnvironment(flags, name) // whom a command ends is said by whoever runs it
 	}
 	return cmd
 }

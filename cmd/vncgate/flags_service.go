@@ -24,13 +24,18 @@ func (f *serviceFlags) register(flags *pflag.FlagSet) {
 
 // complete puts into cfg what the flags say, where there is no file.
 func (f *serviceFlags) complete(cfg *config) {
-	if f.admin != "" {
-		cfg.Admin = &adminConfig{Address: f.admin, Open: []string{openHealth, openMetrics}}
-	}
+	f.administered(cfg)
 	for i := range cfg.Listeners {
 		if web := cfg.Listeners[i].Web; web != nil {
 			web.TrustedProxies = f.trustedProxies
 		}
 	}
 	cfg.Limits.ShutdownDelay, cfg.Limits.ShutdownTimeout = f.shutdownDelay, f.shutdownTimeout
+}
+
+// administered gives cfg the admin listener that is asked for.
+func (f *serviceFlags) administered(cfg *config) {
+	if f.admin != "" {
+		cfg.Admin = &adminConfig{Address: f.admin, Open: []string{openHealth, openMetrics}}
+	}
 }

@@ -21,6 +21,7 @@ import (
 // healthFlags are those of vncgate health.
 type healthFlags struct {
 	admin, config, target, tokenFile string
+	told                             bool // admin is a flag's, not a variable's
 	ready                            bool
 	timeout                          time.Duration
 }
@@ -36,12 +37,20 @@ asks whether the process works (/livez), by --ready whether a viewer would be le
 in (/readyz), by --target whether a viewer would see that display (/healthz).
 
 Where the admin listener is, is said by --admin or by --config; default:
-127.0.0.1:6081. Its certificate is not checked: the gateway is on this machine.`,
+127.0.0.1:6081. In a container VNCGATE_CONFIG and VNCGATE_ADMIN say it as they do to
+the gateway: the file, and the variable where the file has no admin. Its certificate
+is not checked: the gateway is on this machine.`,
 		Example: `  vncgate health
   vncgate health --ready --config /etc/vncgate/vncgate.yaml
   vncgate health --target desk --admin unix:/run/vncgate/admin.sock`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.told = f.admin != "" && !fromVariable(cmd.Flag("admin"))
+			if f.told && f.config != "" && !fromVariable(cmd.Flag("config")) {
+				return usagef("--admin and --config exclude each other: both say where the admin listener is")
+			}
+			return f.run(cmd.Context(), cmd.OutOrStdout())
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.admin, "admin", "", "`ADDRESS` of the admin listener; https://HOST:PORT for one with TLS")
@@ -51,7 +60,7 @@ Where the admin listener is, is said by --admin or by --config; default:
 	flags.BoolVar(&f.ready, "ready", false, "a viewer would be let in")
 	flags.DurationVar(&f.timeout, "timeout", 20*time.Second, "how long to wait for the answer")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
-	cmd.MarkFlagsMutuallyExclusive("admin", "config")
+	notFromEnvironment(flags, "target", "token-file")
 	cmd.MarkFlagsMutuallyExclusive("ready", "target")
 	return cmd
 }
@@ -69,15 +78,16 @@ func (f *healthFlags) page() string {
 
 // address is where, and whether by TLS.
 func (f *healthFlags) address() (address string, overTLS bool, err error) {
-	if f.config != "" {
+	if f.config != "" && !f.told {
 		cfg, err := loadConfig(f.config)
-		if err != nil {
+		switch {
+		case err != nil:
 			return "", false, err
-		}
-		if cfg.Admin == nil {
+		case cfg.Admin != nil:
+			return cfg.Admin.Address, cfg.Admin.TLS != nil, nil
+		case f.admin == "":
 			return "", false, usagef("%s has no admin listener; add admin: {address: 127.0.0.1:6081}", f.config)
 		}
-		return cfg.Admin.Address, cfg.Admin.TLS != nil, nil
 	}
 	if f.admin == "" {
 		return "127.0.0.1:6081", false, nil

@@ -106,10 +106,30 @@ Every flag of a command can be given as an environment variable, too:
 // fromEnvironment marks a flag that a variable has set.
 const fromEnvironment = "environment"
 
+// ownMeaning marks a flag whose variable is that of another one: VNCGATE_TARGET is
+// the address that serve reaches, also in a container whose health is asked for.
+const ownMeaning = "own meaning"
+
+// notFromEnvironment keeps variables that are meant for serve from flags of
+// another command.
+func notFromEnvironment(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		_ = flags.SetAnnotation(name, ownMeaning, []string{})
+	}
+}
+
+func hasOwnMeaning(f *pflag.Flag) bool {
+	_, own := f.Annotations[ownMeaning]
+	return own
+}
+
+// fromVariable reports whether a flag has its value from the environment.
+func fromVariable(f *pflag.Flag) bool { return len(f.Annotations[fromEnvironment]) == 1 }
+
 // givenBy is how the user gave a flag: "--target" or "VNCGATE_TARGET".
 func givenBy(f *pflag.Flag) string {
-	if name := f.Annotations[fromEnvironment]; len(name) == 1 {
-		return name[0]
+	if fromVariable(f) {
+		return f.Annotations[fromEnvironment][0]
 	}
 	return "--" + f.Name
 }
@@ -120,7 +140,7 @@ func bindEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "VNCGATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value := os.Getenv(name) // empty is as good as unset, for templates that leave it so
-		if f.Changed || value == "" || f.Name == "help" || first != nil {
+		if f.Changed || value == "" || f.Name == "help" || hasOwnMeaning(f) || first != nil {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {

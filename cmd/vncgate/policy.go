@@ -122,6 +122,7 @@ func (f *policyFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.target, "target", "", "`NAME` of the target")
 	flags.StringVar(&f.claims, "claims", "", "what the viewer's token says, as a JSON `OBJECT`")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	notFromEnvironment(flags, "target")
 	_ = cmd.RegisterFlagCompletionFunc("target", completeTargets)
 }
 

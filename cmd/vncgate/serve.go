@@ -158,6 +158,10 @@ func (f *serveFlags) besideFile(flags *pflag.FlagSet) error {
 	flags.Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
 		case "config", "check", "log-level", "log-format", "control", "pid-file":
+		case "admin":
+			if !fromVariable(fl) { // an image may have it for those who bring no file, or one without admin
+				extra = append(extra, givenBy(fl))
+			}
 		default:
 			extra = append(extra, givenBy(fl))
 		}
@@ -175,7 +179,9 @@ func (f *serveFlags) configuration() (*config, error) {
 	var err error
 	switch {
 	case f.config != "":
-		cfg, err = loadConfig(f.config)
+		if cfg, err = loadConfig(f.config); err == nil && cfg.Admin == nil {
+			f.service.administered(cfg)
+		}
 	case f.inetd && len(f.listen) > 0:
 		return nil, usagef("--inetd and --listen exclude each other: inetd has opened the one socket there is")
 	case f.target != "" && f.tokenFile != "":

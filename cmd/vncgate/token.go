@@ -92,6 +92,7 @@ must log in as well, --from to networks.`,
 	flags.StringVar(&f.renewUntil, "renew-until", "", "… and for how `LONG` in all")
 	flags.StringVar(&f.link, "link", "", "`URL` of the gateway: print a share link")
 	flags.BoolVar(&f.json, "json", false, "write JSON: id, token, link, expires")
+	notFromEnvironment(flags, "target")
 	_ = cmd.RegisterFlagCompletionFunc("target", completeTargets)
 	_ = cmd.RegisterFlagCompletionFunc("rights", completeRights)
 	_ = cmd.RegisterFlagCompletionFunc("limit", completeLimits)
