@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -125,6 +126,40 @@ func (ca *CA) Client(name string) (*KeyPair, error) {
 	return ca.pair("client-"+name, func(*x509.Certificate) Request { return Request{Client: name} })
 }
 
+// Agent returns the pair agent-NAME.crt and agent-NAME.key by which an agent
+// proves its name and the services (patterns) it may announce. The certificate
+// is issued anew, for the same key, when it is to say something else. It lasts
+// for life, or 397 days where that is 0.
+func (ca *CA) Agent(name string, services []string, life time.Duration) (*KeyPair, error) {
+	request := Request{Agent: name, Services: services, Life: life}
+	if err := request.applyAgent(&x509.Certificate{}); err != nil {
+		return nil, err
+	}
+	return ca.pair("agent-"+name, func(*x509.Certificate) Request { return request })
+}
+
+// Node returns the pair node-NAME.crt and node-NAME.key of one gateway among
+// several, which the others reach at hosts and the ones it had before.
+func (ca *CA) Node(name string, hosts []string) (*KeyPair, error) {
+	if err := CheckWord(name); err != nil {
+		return nil, err
+	}
+	return ca.pair("node-"+name, func(old *x509.Certificate) Request {
+		all := hosts
+		if old != nil {
+			all = append(slices.Clone(hosts), Names(old)...)
+		}
+		return Request{Node: name, Hosts: canonicalHosts(all)}
+	})
+}
+
+// Gateway returns the pair gateway.crt and gateway.key that the gateway shows to
+// agents. The authority's certificate follows its own, for agents that know no
+// more than its KeyFingerprint.
+func (ca *CA) Gateway() (*KeyPair, error) {
+	return ca.pair("gateway", func(*x509.Certificate) Request { return Request{Hosts: []string{GatewayName}} })
+}
+
 // pair keeps the pair of files base.crt and base.key as want says.
 func (ca *CA) pair(base string, want func(old *x509.Certificate) Request) (*KeyPair, error) {
 	certFile, keyFile := filepath.Join(ca.dir, base+".crt"), filepath.Join(ca.dir, base+".key")
@@ -142,11 +177,19 @@ func (ca *CA) pair(base string, want func(old *x509.Certificate) Request) (*KeyP
 		if err != nil {
 			return nil, err
 		}
-		if err := writeFile(certFile, EncodePEM(cert), 0o644); err != nil {
+		if err := writeFile(certFile, EncodePEM(ca.chain(base, cert)...), 0o644); err != nil {
 			return nil, err
 		}
 	}
 	return Load(certFile, keyFile)
+}
+
+// chain is what stands in a pair's file.
+func (ca *CA) chain(base string, cert *x509.Certificate) []*x509.Certificate {
+	if base == "gateway" {
+		return []*x509.Certificate{cert, ca.cert}
+	}
+	return []*x509.Certificate{cert}
 }
 
 // newCA makes the certificate of an authority that can sign certificates but

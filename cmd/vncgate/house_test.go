@@ -48,6 +48,8 @@ var house = map[string]struct {
 	"gateway/archive":               {nil, "it keeps files, whatever is in them"},
 	"gateway/audit":                 {[]string{"gateway"}, "it writes down what a gateway tells"},
 	"gateway/metrics":               {[]string{"gateway", "rfb"}, "it counts what a gateway tells, and messages by their types"},
+	"gateway/tunnel":                {[]string{"layers", "certs", "auth/folder"}, "it joins two ends: what its streams carry, and who may have them, others know"},
+	"gateway/tunnel/tunneltest":     {[]string{"gateway/tunnel"}, "it tests what a tunnel is given"},
 	"gateway/traces":                {[]string{"gateway"}, "it tells of sessions what a gateway tells it"},
 	"gateway/control":               {[]string{"gateway", "auth", "layers"}, "it steers a gateway and asks the socket who is there"},
 	"web":                           {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
