@@ -27,6 +27,10 @@ var ctlSpecs = map[string]ctlSpec{
 	"query-sessions":     {"sessions", nil, true},
 	"query-targets":      {"targets", []string{"name"}, false},
 	"query-listeners":    {"listeners", nil, false},
+	"query-agents":       {"agents", []string{"name"}, true},
+	"query-streams":      {"streams", []string{"agent"}, true},
+	"agent-kick":         {"agent-kick", []string{"name"}, true},
+	"agent-revoke":       {"agent-revoke", []string{"name"}, false},
 	"query-stats":        {"stats", nil, true},
 	"query-commands":     {"commands", nil, false},
 	"query-version":      {"version", nil, true},
@@ -187,7 +191,7 @@ func (c *ctlCommand) valueOf(name, word string) any {
 
 // chosenOtherwise reports whether flags say which sessions are meant.
 func (c *ctlCommand) chosenOtherwise(args map[string]any) bool {
-	for _, name := range []string{"target", "user", "listener", "class", "all"} {
+	for _, name := range []string{"target", "user", "listener", "class", "agent", "all"} {
 		if _, ok := args[name]; ok && c.command.Name != "set-class" {
 			return true
 		}
@@ -298,7 +302,7 @@ func (c *ctlCommand) ask(ctx context.Context, p process, args map[string]any) (j
 // listKey is the member of an answer that holds a list.
 var listKey = map[string]string{
 	"query-sessions": "sessions", "query-targets": "targets", "query-listeners": "listeners",
-	"query-recordings": "recordings", "playback-status": "playbacks",
+	"query-agents": "agents", "query-streams": "streams", "query-recordings": "recordings", "playback-status": "playbacks",
 }
 
 // viewOnlyCommand is the change of rights that is wanted most.

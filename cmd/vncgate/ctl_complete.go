@@ -77,6 +77,13 @@ func valuesOf(ctx context.Context, p process, of string) (list []string) {
 		}
 		return list
 	}
+	if of == "agent" {
+		var got control.AgentList
+		for _, a := range fetch(ctx, p, "query-agents", &got).Agents {
+			list = append(list, a.Name+"\t"+spaced(append([]string{a.State}, a.Services...)))
+		}
+		return list
+	}
 	if of == "class" {
 		var got control.Stats
 		for _, class := range fetch(ctx, p, "query-stats", &got).Classes {

@@ -33,6 +33,10 @@ func (c *ctl) show(w io.Writer, command string, results []result) error {
 		return showTargets(w, results)
 	case "query-listeners":
 		return showListeners(w, results)
+	case "query-agents":
+		return showAgents(w, results)
+	case "query-streams":
+		return showStreams(w, results)
 	case "query-recordings":
 		return showRecordings(w, results)
 	case "playback-status":
@@ -145,6 +149,9 @@ func sessionRow(s control.Session) []string {
 	target := s.Target
 	if s.Reached != "" {
 		target += " (" + s.Reached + ")"
+	}
+	if s.Agent != "" {
+		target += " via " + s.Agent
 	}
 	return []string{
 		s.ID, s.State, orText(s.User, "("+s.Method+")"), s.From, target, shortRights(s.Rights), since(s.Since),

@@ -31,6 +31,8 @@ var ctlExamples = map[string]string{
 	"session-kill": `  vncgate ctl kill 3f09a1c2
   vncgate ctl kill --user alice --words "Maintenance." --kick
   vncgate ctl kill --target desk`,
+	"agent-revoke": `  vncgate ctl agent-revoke lab-7 --note "stolen"
+  vncgate ctl agent-revoke --serial 4D2F...`,
 	"drain": `  vncgate ctl drain
   vncgate ctl drain --timeout 10m --words "Back at noon."
   vncgate ctl drain --timeout 10m --quit`,
@@ -128,7 +130,7 @@ func showDrained(w io.Writer, value json.RawMessage) error {
 }
 
 // protocolWords finds the names of commands that are called otherwise here.
-var protocolWords = regexp.MustCompile(`\b(query|session|target)-[a-z-]+[a-z]\b`)
+var protocolWords = regexp.MustCompile(`\b(query|session|target|agent)-[a-z-]+[a-z]\b`)
 
 // inOurWords names commands in what the gateway has said as ctl does.
 func inOurWords(err error) error {
@@ -167,7 +169,7 @@ func concerns(ctx context.Context, p process, command string, args map[string]an
 		return true
 	}
 	which := map[string]any{}
-	for _, name := range []string{"id", "target", "user", "listener", "class"} {
+	for _, name := range []string{"id", "target", "user", "listener", "class", "agent"} {
 		if value, ok := args[name]; ok {
 			which[name] = value
 		}

@@ -59,7 +59,7 @@ func (w *wiring) withElders(t *control.Table) *control.Table {
 	for _, c := range t.Commands(control.Admin) {
 		switch {
 		case c.Name == "query-sessions", c.Name == "query-stats", c.Name == "drain", c.Name == "undrain",
-			c.Name == "revoke", c.Name == "set-class", strings.HasPrefix(c.Name, "session-"):
+			c.Name == "revoke", c.Name == "set-class", c.Name == "agent-kick", strings.HasPrefix(c.Name, "session-"):
 			c.Run = w.everywhere(c)
 		}
 		all.Add(c)
@@ -153,6 +153,11 @@ func together(answers []any, args any) any {
 	case control.Met:
 		for _, a := range answers[1:] {
 			first.Sessions += a.(control.Met).Sessions
+		}
+		return first
+	case control.AgentKicked:
+		for _, a := range answers[1:] {
+			first.Tunnels += a.(control.AgentKicked).Tunnels
 		}
 		return first
 	case control.RightsSet:

@@ -48,6 +48,14 @@ type Backend struct {
 	// Mark says that what is typed in a session from here on is a password, or no
 	// longer is; ok is false where it is not recorded.
 	Mark func(session string, secret bool) (ok bool)
+	// Agents are those that are connected, with away those that are known beside
+	// them; Streams what passes through their tunnels. Nil: none can come in.
+	Agents  func(ctx context.Context, away bool) ([]Agent, error)
+	Streams func() []AgentStream
+	// KickAgent cuts an agent's tunnels, and returns how many these were. It may
+	// come again. RevokeAgent lets it, or one certificate, in no more.
+	KickAgent   func(name, words string) (cut int)
+	RevokeAgent func(ctx context.Context, what AgentRevocation, actor string) (cut int, err error)
 	// AddListener serves another listening socket like the listener of that
 	// name. It owns file.
 	AddListener func(like string, file *os.File) (address string, err error)
@@ -76,13 +84,14 @@ type Target struct {
 	Class    string    `json:"class,omitempty" doc:"in which its sessions run"`
 	Starts   string    `json:"starts,omitempty" doc:"how it is started when it is wanted"`
 	Arrives  bool      `json:"arrives,omitempty" doc:"it dials in"`
+	Agent    string    `json:"agent,omitempty" doc:"it is reached through this agent's tunnel" of:"agent"`
 }
 
 // Listener is a way in.
 type Listener struct {
 	Name     string    `json:"name" doc:"its address as it was configured"`
 	Address  string    `json:"address" doc:"where it listens"`
-	For      string    `json:"for" doc:"who comes in here" enum:"browsers,natives,displays"`
+	For      string    `json:"for" doc:"who comes in here" enum:"browsers,natives,displays,agents"`
 	Target   string    `json:"target,omitempty" doc:"the display that viewers get here"`
 	Security []string  `json:"security,omitempty" doc:"what viewers are offered"`
 	Sources  []string  `json:"sources,omitempty" doc:"whose tokens are taken"`

@@ -14,6 +14,8 @@ func Commands(b *Backend) *Table {
 		New("query-sessions", Viewer, "List the sessions of viewers who have proved who they are", b.querySessions),
 		New("query-targets", Viewer, "List the displays that have names, and how the last try to reach them went", b.queryTargets),
 		New("query-listeners", Viewer, "List the ways in", b.queryListeners),
+		New("query-agents", Viewer, "List the agents that have dialled in, and what they announce", b.queryAgents),
+		New("query-streams", Viewer, "List the streams in the tunnels of agents: each is one session's way to its display", b.queryStreams),
 		New("query-stats", Viewer, "Say how the gateway is", b.queryStats),
 	)
 	t.Add(
@@ -24,10 +26,12 @@ func Commands(b *Backend) *Table {
 		New("session-mark", Operator, "Say whether what is typed in a session is a password, which is then not recorded", b.sessionMark).OutOfBand(),
 		New("session-set-rights", Operator, "Change what viewers may do, within what was granted to them", b.sessionSetRights),
 		New("set-class", Operator, "Move a session to another class", b.setClass),
+		New("agent-kick", Operator, "Cut the tunnels of an agent, with the sessions in them; it may come again", b.agentKick),
 		New("target-probe", Operator, "Open a session to a display through the whole stack, and end it", b.targetProbe),
 	)
 	t.Add(
 		New("revoke", Admin, "Take back a token or a user's access, and end their sessions", b.revoke),
+		New("agent-revoke", Admin, "Take back the certificates of an agent, or one of them, and cut its tunnels", b.agentRevoke),
 		New("reload", Admin, "Put in force what the configuration's file says now", b.reload),
 		New("upgrade", Admin, "Start the program anew, as its file and its configuration are now, without dropping a session", b.upgrade),
 		New("drain", Admin, "Let nobody in any more", b.drain),

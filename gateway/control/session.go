@@ -90,6 +90,7 @@ type Which struct {
 	User     string `json:"user,omitempty" doc:"all sessions of this user" of:"user"`
 	Listener string `json:"listener,omitempty" doc:"all that came in here" of:"listener"`
 	Class    string `json:"class,omitempty" doc:"all that run in this class" of:"class"`
+	Agent    string `json:"agent,omitempty" doc:"all whose displays are reached through this agent" of:"agent"`
 	All      bool   `json:"all,omitempty" doc:"every session there is"`
 }
 
@@ -97,7 +98,7 @@ func (w *Which) empty() bool { return *w == Which{} }
 
 func (w *Which) fits(s *gateway.SessionInfo) bool {
 	return cmp.Or(w.ID, s.ID) == s.ID && cmp.Or(w.Target, s.Target) == s.Target &&
-		cmp.Or(w.Listener, s.Listener) == s.Listener && cmp.Or(w.Class, s.Class) == s.Class &&
+		cmp.Or(w.Listener, s.Listener) == s.Listener && cmp.Or(w.Class, s.Class) == s.Class && cmp.Or(w.Agent, s.Agent) == s.Agent &&
 		(w.User == "" || isUser(s, w.User))
 }
 
@@ -108,7 +109,7 @@ func isUser(s *gateway.SessionInfo, name string) bool {
 // check refuses what would mean all sessions by mistake.
 func (w *Which) check() error {
 	if w.empty() {
-		return Wrong("which session? give its id (query-sessions lists them), or target, user, listener, class or all")
+		return Wrong("which session? give its id (query-sessions lists them), or target, user, listener, class, agent or all")
 	}
 	return nil
 }
