@@ -13,7 +13,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // The laboratory is what it says: otherwise no figure from it means anything.
 func TestLab(t *testing.T) {
-	l := newLab(t, setup{conditions: conditions{delay: 10 * time.Millisecond, rate: 100e6, queue: 20 * time.Millisecond}})
+	l := newLab(t, setup{conditions: near})
 	t.Run("the agent reaches the gateway, who sees the nat", func(t *testing.T) {
 		ln := l.gateway.listen(t, gatewayAddress+":7000")
 		start := time.Now()
@@ -80,8 +80,8 @@ func TestLabCarries(t *testing.T) {
 		setup
 	}{
 		{"as fast as it goes", setup{offload: true, buffers: 64 << 20}},
-		{"1 Gbit/s, 100 ms", setup{conditions: conditions{delay: 50 * time.Millisecond, rate: 1e9, queue: 100 * time.Millisecond}, offload: true, buffers: 64 << 20}},
-		{"100 Mbit/s, 20 ms", setup{conditions: conditions{delay: 10 * time.Millisecond, rate: 100e6, queue: 20 * time.Millisecond}}},
+		{"1 Gbit/s, 100 ms", setup{conditions: far, offload: true, buffers: 64 << 20}},
+		{"100 Mbit/s, 20 ms", setup{conditions: near}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t, test.setup)

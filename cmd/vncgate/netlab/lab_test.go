@@ -3,6 +3,8 @@ package netlab
 import (
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -36,7 +38,8 @@ type setup struct {
 	conditions
 	mtu     int  // 1500 where it is 0
 	offload bool // for rates that need it; losses are then of up to 64 KiB at once
-	buffers int  // what a socket may buffer at most; 0: as this machine has it
+	buffers int  // what a socket may buffer at most; 0: as Linux comes
+	bbr     bool // congestion control, in the place of cubic, which Linux comes with
 }
 
 // newLab makes a laboratory, or skips the test where there can be none.
@@ -48,8 +51,9 @@ func newLab(t testing.TB, s setup) *lab {
 	join(t, l.gateway, "front", frontAddress, l.viewer, "net", viewerAddress)
 	l.lay(t, s)
 	l.route(t)
+	allowCubic(t)
 	for _, h := range []*host{l.agent, l.nat, l.gateway, l.viewer} {
-		h.tune(t, s.buffers)
+		h.tune(t, s)
 	}
 	return l
 }
@@ -138,14 +142,41 @@ func (l *lab) masquerade(t testing.TB) {
 	}`)
 }
 
-// tune gives every connection of the host the same start: none inherits what
-// an earlier one learnt of the path.
-func (h *host) tune(t testing.TB, buffers int) {
+// tune gives every connection of the host the same start, wherever the
+// laboratory is: none has what an earlier one learnt of the path, nor what this
+// machine has been tuned to.
+func (h *host) tune(t testing.TB, s setup) {
 	t.Helper()
-	settings := map[string]string{"ipv4.tcp_no_metrics_save": "1"}
-	if buffers > 0 {
-		settings["ipv4.tcp_rmem"] = "4096 131072 " + itoa(buffers)
-		settings["ipv4.tcp_wmem"] = "4096 16384 " + itoa(buffers)
+	read, write, congestion := 6<<20, 4<<20, "cubic"
+	if s.buffers > 0 {
+		read, write = s.buffers, s.buffers
 	}
-	h.sysctl(t, settings)
+	if s.bbr {
+		congestion = "bbr"
+	}
+	h.sysctl(t, map[string]string{
+		"ipv4.tcp_no_metrics_save":    "1",
+		"ipv4.tcp_rmem":               "4096 131072 " + itoa(read),
+		"ipv4.tcp_wmem":               "4096 16384 " + itoa(write),
+		"ipv4.tcp_congestion_control": congestion,
+	})
+}
+
+// allowCubic lets hosts have it where the machine itself uses something else,
+// until the test is over.
+func allowCubic(t testing.TB) {
+	t.Helper()
+	const file = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+	was, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := strings.TrimSpace(string(was))
+	if slices.Contains(strings.Fields(allowed), "cubic") {
+		return
+	}
+	if err := os.WriteFile(file, []byte(allowed+" cubic"), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(file, was, 0) })
 }
