@@ -71,8 +71,10 @@ type RedisRevocations struct {
 	loaded    time.Time // when the set was read last
 	down      bool      // the last question was not answered
 	length    int64     // of the set, as read
-	said      string    // what Report was told
-	onChange  func()    // nil until there is a caller with answers
+	asked     chan chan struct{}
+	also      func(ctx context.Context, down bool) // after each look; nil: nothing
+	said      string                               // what Report was told
+	onChange  func()                               // nil until there is a caller with answers
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -89,6 +91,11 @@ type redisState struct {
 // does not answer is reported and is no error: it may come up later. The caller
 // must Close the result.
 func OpenRedisRevocations(cfg RedisConfig) (*RedisRevocations, error) {
+	return openRedisRevocations(cfg, nil)
+}
+
+// openRedisRevocations has also called after each look at the server.
+func openRedisRevocations(cfg RedisConfig, also func(ctx context.Context, down bool)) (*RedisRevocations, error) {
 	if cfg.Key == "" {
 		return nil, errors.New("capability: redis: there is no key: name the set that holds revocations")
 	}
@@ -100,11 +107,12 @@ func OpenRedisRevocations(cfg RedisConfig) (*RedisRevocations, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capability: %w", err)
 	}
-	r := &RedisRevocations{cfg: cfg, client: client}
+	r := &RedisRevocations{cfg: cfg, client: client, asked: make(chan chan struct{}), also: also}
 	r.state.Store(&redisState{all: (&revocations{}).index(), closed: cfg.FailClosed})
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.load(ctx)
+	r.looked(ctx)
 	r.onChange = cfg.OnChange
 	r.stopped.Go(func() { r.follow(ctx) })
 	return r, nil
@@ -152,9 +160,33 @@ func (r *RedisRevocations) follow(ctx context.Context) {
 				r.publish(m.Payload)
 			}
 			r.load(ctx)
+		case done := <-r.asked:
+			r.load(ctx)
+			close(done)
 		case <-tick.C:
 			r.look(ctx)
 		}
+		r.looked(ctx)
+	}
+}
+
+func (r *RedisRevocations) looked(ctx context.Context) {
+	if r.also != nil && ctx.Err() == nil {
+		r.also(ctx, r.down)
+	}
+}
+
+// again has the set read, and waits for that until ctx ends.
+func (r *RedisRevocations) again(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case r.asked <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 

@@ -22,11 +22,14 @@ import (
 // same port.
 type redisServer struct {
 	*redis.Client
-	port string
-	cmd  *exec.Cmd
+	port     string
+	dir      string
+	settings []string
+	cmd      *exec.Cmd
 }
 
-func startRedis(t testing.TB) *redisServer {
+// startRedis runs a server, with more settings than its port.
+func startRedis(t testing.TB, settings ...string) *redisServer {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("real peers are left out by -short")
@@ -37,7 +40,7 @@ func startRedis(t testing.TB) *redisServer {
 		}
 		t.Skip("redis-server is missing: apt install redis-server")
 	}
-	s := &redisServer{port: freePort(t)}
+	s := &redisServer{port: freePort(t), dir: t.TempDir(), settings: settings}
 	s.Client = redis.NewClient(&redis.Options{Addr: s.address(), Protocol: 2, DisableIdentity: true})
 	t.Cleanup(func() {
 		s.Client.Close()
@@ -51,7 +54,8 @@ func (s *redisServer) address() string { return "127.0.0.1:" + s.port }
 
 func (s *redisServer) run(t testing.TB) {
 	t.Helper()
-	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	args := []string{"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--dir", s.dir}
+	s.cmd = exec.Command("redis-server", append(args, s.settings...)...)
 	must(t, s.cmd.Start())
 	eventually(t, "redis-server does not answer", func() bool { return s.Ping(context.Background()).Err() == nil })
 }

@@ -3,12 +3,10 @@ package capability
 import (
 	"crypto/ed25519"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"vncgate/auth"
 )
 
 // headerType is the typ of our tokens, so that nothing else that the keys may
@@ -29,39 +27,44 @@ type RingConfig struct {
 	Now func() time.Time
 }
 
-// Ring is a file of Ed25519 keys, of which the newest signs tokens and all
-// verify them: each until the last token that it signed has ended. Any number
-// of processes may use the file at the same time, and see what the others
-// changed. It is safe for concurrent use.
+// Ring is Ed25519 keys, in a file or in Redis, of which the newest signs tokens
+// and all verify them: each until the last token that it signed has ended. Any
+// number of processes may use the same ones, and see what the others changed. It
+// is safe for concurrent use.
 type Ring struct {
-	path string
 	cfg  RingConfig
-	file *auth.Watched[[]ringKey]
+	kept ringKeeper
 }
 
-// OpenRing opens the file at path, which it makes with a first key if there is
-// none: of mode 0600, in a directory of mode 0700.
-func OpenRing(path string, cfg RingConfig) (*Ring, error) {
+// ringKeeper is where a ring's keys are: a file, or Redis.
+type ringKeeper interface {
+	// keys are those that are known here, the oldest first.
+	keys() []ringKey
+	// edit changes them; nobody else changes them meanwhile.
+	edit(change func(*ringKeys) error) error
+	// again reads them anew for a key that is not known here, and is false where
+	// there is nothing else to be read.
+	again() bool
+}
+
+func (cfg RingConfig) complete() RingConfig {
 	if cfg.RotateAfter == 0 {
 		cfg.RotateAfter = defaultRotation
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Ring{path: path, cfg: cfg}
-	if !exists(path) {
-		if err := makeDir(filepath.Dir(path)); err != nil {
-			return nil, fmt.Errorf("capability: keys: %w", err)
-		}
-		if err := r.edit(func(keys *ringKeys) error { return keys.atLeastOne(cfg.Now()) }); err != nil {
-			return nil, err
-		}
+	return cfg
+}
+
+// OpenRing opens the file at path, which it makes with a first key if there is
+// none: of mode 0600, in a directory of mode 0700.
+func OpenRing(path string, cfg RingConfig) (*Ring, error) {
+	kept, err := openRingFile(path, cfg.complete())
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	if r.file, err = auth.Watch("token keys", path, maxRingFile, parseRing); err != nil {
-		return nil, fmt.Errorf("capability: %w", err)
-	}
-	return r, nil
+	return &Ring{cfg: kept.cfg, kept: kept}, nil
 }
 
 // Key is one of a ring's, without its secret.
@@ -97,13 +100,9 @@ func (r *Ring) Discard() error {
 	})
 }
 
-func (r *Ring) keys() []ringKey {
-	keys, err := r.file.Current()
-	if err != nil && r.cfg.Report != nil {
-		r.cfg.Report(fmt.Errorf("capability: %w", err))
-	}
-	return keys
-}
+func (r *Ring) keys() []ringKey { return r.kept.keys() }
+
+func (r *Ring) edit(change func(*ringKeys) error) error { return r.kept.edit(change) }
 
 // sign makes a token of claims that end, renewals not included, at expires.
 func (r *Ring) sign(payload []byte, expires time.Time) (token string, err error) {
@@ -188,6 +187,9 @@ func (r *Ring) payload(token string) (payload []byte, until time.Time, err error
 		return nil, until, refused("it is a token of another kind")
 	}
 	keys := r.keys()
+	if !hasKey(keys, header.KeyID) && r.kept.again() {
+		keys = r.keys()
+	}
 	for i := range keys {
 		if keys[i].id != header.KeyID {
 			continue
@@ -205,4 +207,8 @@ func (r *Ring) payload(token string) (payload []byte, until time.Time, err error
 		return payload, until, nil
 	}
 	return nil, until, refused("its key is not known (any more)")
+}
+
+func hasKey(keys []ringKey, id string) bool {
+	return slices.ContainsFunc(keys, func(k ringKey) bool { return k.id == id })
 }

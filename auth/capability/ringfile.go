@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"vncgate/auth"
 )
 
 // Bounds of a key file.
@@ -86,9 +89,45 @@ func formatRing(keys []ringKey) []byte {
 	return append(text, '\n')
 }
 
+// ringFile keeps a ring in a file.
+type ringFile struct {
+	path string
+	cfg  RingConfig
+	file *auth.Watched[[]ringKey]
+}
+
+// openRingFile makes the file if there is none.
+func openRingFile(path string, cfg RingConfig) (*ringFile, error) {
+	r := &ringFile{path: path, cfg: cfg}
+	if !exists(path) {
+		if err := makeDir(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("capability: keys: %w", err)
+		}
+		if err := r.edit(func(keys *ringKeys) error { return keys.atLeastOne(cfg.Now()) }); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if r.file, err = auth.Watch("token keys", path, maxRingFile, parseRing); err != nil {
+		return nil, fmt.Errorf("capability: %w", err)
+	}
+	return r, nil
+}
+
+func (r *ringFile) keys() []ringKey {
+	keys, err := r.file.Current()
+	if err != nil && r.cfg.Report != nil {
+		r.cfg.Report(fmt.Errorf("capability: %w", err))
+	}
+	return keys
+}
+
+// again is false: what is in the file is known.
+func (r *ringFile) again() bool { return false }
+
 // edit changes the file under its lock. Nothing that change computes counts
 // before the file is written.
-func (r *Ring) edit(change func(*ringKeys) error) error {
+func (r *ringFile) edit(change func(*ringKeys) error) error {
 	fail := func(err error) error { return fmt.Errorf("capability: keys %s: %w", r.path, err) }
 	unlock, err := lock(r.path + ".lock")
 	if err != nil {

@@ -33,7 +33,10 @@ func expect(t testing.TB, what string, got, want error) {
 // TestUses goes through what viewers do with a token of one use and of two.
 func TestUses(t *testing.T) {
 	c := newClock()
-	a := open(t, t.TempDir(), c.Now)
+	testUses(t, open(t, t.TempDir(), c.Now), c)
+}
+
+func testUses(t *testing.T, a *Authority, c *clock) {
 	s := a.Store
 	one, two := counted(t, a, 1).ID, counted(t, a, 2).ID
 	use := func(id, holder string) error { return s.Use(id, holder, c.Now()) }
@@ -122,7 +125,10 @@ func TestCrash(t *testing.T) {
 // TestManyRace is TestProcessesRaceForTheLastUse in one process.
 func TestManyRace(t *testing.T) {
 	dir := t.TempDir()
-	stores := []*Authority{open(t, dir, time.Now), open(t, dir, time.Now)}
+	testManyRace(t, open(t, dir, time.Now), open(t, dir, time.Now))
+}
+
+func testManyRace(t *testing.T, stores ...*Authority) {
 	id := counted(t, stores[0], 3).ID
 	var in atomic.Int64
 	var all sync.WaitGroup
@@ -222,7 +228,10 @@ func TestOnChange(t *testing.T) {
 
 func TestRenew(t *testing.T) {
 	c := newClock()
-	a := open(t, t.TempDir(), c.Now)
+	testRenew(t, open(t, t.TempDir(), c.Now), c)
+}
+
+func testRenew(t *testing.T, a *Authority, c *clock) {
 	tok := token(c.Now())
 	plain, _ := issue(t, a, tok)
 	if _, _, err := a.Renew(plain); !errors.Is(err, ErrNoRenewal) {
