@@ -1,5 +1,3 @@
-// Package tunnel joins a gateway with agents, programs beside displays that dial
-// out to it, and keeps who they are.
 package tunnel
 
 import (
