@@ -17,6 +17,8 @@ require (
 	github.com/jcmturner/gokrb5/v8 v8.4.4
 	github.com/johannesboyne/gofakes3 v1.2.0
 	github.com/klauspost/compress v1.20.3
+	github.com/libp2p/go-buffer-pool v0.0.2
+	github.com/libp2p/go-yamux/v5 v5.1.0
 	github.com/minio/minio-go/v7 v7.4.1
 	github.com/pb33f/libopenapi v0.21.8
 	github.com/pires/go-proxyproto v0.15.0
