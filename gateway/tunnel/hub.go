@@ -1,0 +1,258 @@
+package tunnel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"vncgate/layers"
+)
+
+// A Hub is the gateway's end of all tunnels. The zero value works. Its fields
+// are not to be changed once it serves; its methods may be called at any time by
+// anyone.
+type Hub struct {
+	// Limits of what agents may have.
+	Limits Limits
+	// Memory bounds what waits in all tunnels together; nil: 256 MiB.
+	Memory *layers.MuxMemory
+	// Mux is what multiplexers are made with; Memory and Streams are the hub's.
+	Mux layers.MuxConfig
+	// Software is what agents are told of us: "vncgate 1.0".
+	Software string
+	// Allow is asked before an agent is taken in; its error says why not: for
+	// good if it is an *Unwanted, else for now. nil allows all that Peer does.
+	Allow func(p Peer, services []string) error
+	// Renew makes agents new certificates, in PEM; nil: the hub makes none.
+	Renew Renewer
+	// Observe is told what happens, possibly by several goroutines at once. It
+	// must return soon.
+	Observe func(Event)
+	// Log gets what Observe has no words for; nil: nothing.
+	Log *slog.Logger
+
+	mu      sync.Mutex
+	agents  map[string]*station
+	changed chan struct{} // closed and made anew when a tunnel has come or gone
+	closed  bool
+	tunnels uint64 // the last number given
+	streams uint64
+}
+
+// station is one agent with its tunnels. All of it is under the hub's lock.
+type station struct {
+	name    string
+	since   time.Time
+	memory  *layers.MuxMemory // of tunnels whose certificate proves the name
+	users   int               // tunnels that use it
+	tunnels []*hubTunnel
+}
+
+// defaultMemory is that of a hub without another.
+const defaultMemory = 256 << 20
+
+// begin makes what the zero value lacks. The lock is held.
+func (h *Hub) begin() {
+	if h.agents == nil {
+		h.agents, h.changed = map[string]*station{}, make(chan struct{})
+	}
+	if h.Memory == nil {
+		h.Memory = layers.NewMuxMemory(defaultMemory, nil)
+	}
+}
+
+// change wakes who waits for an agent. The lock is held.
+func (h *Hub) change() {
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// Serve takes in the agent at the other end of c, which p describes, and returns
+// when its tunnel has ended: nil if one of the ends has wanted it so, a *Refusal
+// or *Unwanted if the agent has not been taken in, else the error that has ended
+// it. c is closed then. The end of ctx ends the tunnel.
+func (h *Hub) Serve(ctx context.Context, c net.Conn, p Peer) error {
+	if p.From == nil {
+		p.From = c.RemoteAddr()
+	}
+	memory := h.lendMemory(p.Name)
+	defer h.returnMemory(p.Name)
+	cfg := h.Mux
+	cfg.Memory = memory
+	cfg.Streams = 1 // its control stream; all others are opened by us
+	m, err := layers.NewMux(c, false, cfg)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	defer m.Close()
+	t := &hubTunnel{hub: h, mux: m, peer: p, memory: memory, described: layers.Describe(c), conns: map[uint64]*Conn{}, dismissed: make(chan bye, 1)}
+	if err := t.greet(ctx); err != nil {
+		return err
+	}
+	if t.hello.Check {
+		t.awaitEnd(ctx)
+		return nil
+	}
+	defer h.remove(t)
+	return t.run(ctx)
+}
+
+// lendMemory is what the tunnels of the agent share. An agent whose name is not
+// proved has a share that is not shared.
+func (h *Hub) lendMemory(name string) *layers.MuxMemory {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begin()
+	limit := h.Limits.orDefault().Memory
+	if name == "" {
+		return layers.NewMuxMemory(limit, h.Memory)
+	}
+	s := h.agents[name]
+	if s == nil {
+		s = &station{name: name, memory: layers.NewMuxMemory(limit, h.Memory)}
+		h.agents[name] = s
+	}
+	s.users++
+	return s.memory
+}
+
+// returnMemory forgets an agent that nobody speaks for any more.
+func (h *Hub) returnMemory(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.agents[name]; name != "" && s != nil {
+		s.users--
+		h.forget(s)
+	}
+}
+
+// forget removes a station without tunnels. The lock is held.
+func (h *Hub) forget(s *station) {
+	if len(s.tunnels) == 0 && s.users <= 0 {
+		delete(h.agents, s.name)
+	}
+}
+
+// remove takes a tunnel that has ended out, and tells so.
+func (h *Hub) remove(t *hubTunnel) {
+	h.mu.Lock()
+	s := h.agents[t.name]
+	s.tunnels = slices.DeleteFunc(s.tunnels, func(other *hubTunnel) bool { return other == t })
+	left := len(s.tunnels)
+	h.forget(s)
+	h.change()
+	h.mu.Unlock()
+	e := t.event(Lost)
+	e.Tunnels, e.Reason = left, t.reason()
+	h.tell(e)
+}
+
+func (h *Hub) tell(e Event) {
+	if h.Observe != nil {
+		e.Time = time.Now()
+		h.Observe(e)
+	}
+}
+
+func (h *Hub) debug(what string, args ...any) {
+	if h.Log != nil {
+		h.Log.Debug(what, args...)
+	}
+}
+
+// Kick ends all tunnels of an agent, which may come again after a while, and
+// returns how many those were.
+func (h *Hub) Kick(agent, reason string) int {
+	return h.dismiss(agent, bye{Reason: reason, Seconds: int(kickedFor / time.Second)})
+}
+
+// kickedFor is how long a kicked agent stays away.
+const kickedFor = 10 * time.Second
+
+// Revoke ends all tunnels of an agent and tells it never to come again. That it
+// is not taken in if it does is for Allow to say.
+func (h *Hub) Revoke(agent, reason string) int {
+	return h.dismiss(agent, bye{Reason: reason, Never: true})
+}
+
+func (h *Hub) dismiss(agent string, b bye) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.agents[agent]
+	if s == nil {
+		return 0
+	}
+	for _, t := range s.tunnels {
+		t.dismiss(b)
+	}
+	return len(s.tunnels)
+}
+
+// Drain tells all agents to connect anew, to whoever listens then, and returns
+// at once. Streams go on in the old tunnels until they end; new ones are opened
+// there only if no other tunnel of the agent is here.
+func (h *Hub) Drain() {
+	for _, t := range h.all() {
+		t.drain("the gateway is being replaced")
+	}
+}
+
+// all lists the tunnels.
+func (h *Hub) all() []*hubTunnel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []*hubTunnel
+	for _, s := range h.agents {
+		all = append(all, s.tunnels...)
+	}
+	return all
+}
+
+// Close ends all tunnels and all waiting Dials, and takes in no more agents. It
+// does not wait for the Serves.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	h.begin()
+	h.closed = true
+	h.change()
+	h.mu.Unlock()
+	for _, t := range h.all() {
+		t.dismiss(bye{Reason: "the gateway is ending"})
+	}
+	return nil
+}
+
+// Agents lists those that are connected, by name.
+func (h *Hub) Agents() []AgentInfo {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]AgentInfo, 0, len(h.agents))
+	for _, s := range h.agents {
+		if len(s.tunnels) > 0 {
+			list = append(list, s.info())
+		}
+	}
+	slices.SortFunc(list, func(a, b AgentInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+func (s *station) info() AgentInfo {
+	info := AgentInfo{Name: s.name, Since: s.since}
+	var memories []*layers.MuxMemory
+	for _, t := range s.tunnels {
+		if !slices.Contains(memories, t.memory) {
+			memories = append(memories, t.memory)
+			info.Memory += t.memory.Used()
+		}
+		info.Services = append(info.Services, t.services...)
+		info.Tunnels = append(info.Tunnels, t.info())
+	}
+	slices.Sort(info.Services)
+	info.Services = slices.Compact(info.Services)
+	return info
+}
