@@ -120,10 +120,10 @@ func (s *MuxStream) readError(err error) error {
 		err = net.ErrClosed
 	case err == io.EOF:
 		return io.EOF
+	case s.m.err != nil: // the library's error may be a timeout then
+		err = s.m.err
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = os.ErrDeadlineExceeded
-	case s.m.err != nil:
-		err = s.m.err
 	case s.reset != nil:
 		err = s.reset
 	}
