@@ -3,13 +3,16 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"vncgate/gateway"
+	"vncgate/layers"
 	"vncgate/rfb"
 )
 
@@ -67,4 +70,62 @@ func TestViewerWaitsForAnAgent(t *testing.T) {
 	if err := <-seen; err != nil {
 		t.Error(err)
 	}
+}
+
+// throughTunnel has target reached by streams of a tunnel that cut ends.
+func throughTunnel(t *testing.T, target *gateway.Target) (cut func()) {
+	t.Helper()
+	a, b := net.Pipe()
+	ours, err := layers.NewMux(a, false, layers.MuxConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := layers.NewMux(b, true, layers.MuxConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := target.Dial
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			s, err := theirs.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer s.Close()
+				display, err := dial(context.Background())
+				if err != nil {
+					return
+				}
+				defer display.Close()
+				serving.Go(func() { _, _ = io.Copy(s, display); _ = s.Close() })
+				_, _ = io.Copy(display, s)
+			})
+		}
+	})
+	target.Agent = "lab"
+	target.Dial = func(ctx context.Context) (net.Conn, error) { return ours.Open(ctx) }
+	t.Cleanup(func() {
+		_ = ours.Close()
+		_ = theirs.Close()
+		serving.Wait()
+	})
+	return func() { _ = a.Close() }
+}
+
+// The loss of a tunnel is the end of its sessions, which says what it was.
+func TestTunnelThatIsLost(t *testing.T) {
+	target := newDisplay(t, []rfb.Security{rfb.None{}}, echo).target(rfb.None{})
+	cut := throughTunnel(t, target)
+	g := newGateway(t, target, gateway.Front{})
+	viewer := g.view(t)
+	eventually(t, "the session tells of its stream", func() bool {
+		list := g.List()
+		return len(list) == 1 && list[0].Stream != nil && list[0].Stream.ID != 0 && list[0].Stream.In > 0 && list[0].DisplayStack == "mux"
+	})
+	cut()
+	_, _ = io.Copy(io.Discard, viewer) // until it is over
+	eventually(t, "the reason is logged", func() bool { return strings.Contains(g.log.String(), `reason="tunnel lost"`) })
+	eventually(t, "nobody is left", func() bool { return g.Sessions() == 0 })
 }

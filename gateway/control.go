@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"errors"
+	"net"
 	"slices"
 	"time"
 
@@ -49,6 +50,8 @@ type SessionInfo struct {
 	// Agent is the name of the agent through whose tunnel the display is
 	// reached, once the session is open; "" where there is none.
 	Agent string
+	// Stream are the figures of its stream there, nil where there is none.
+	Stream *layers.MuxStreamStats
 	// BytesUp and BytesDown are the payload that was moved from the viewer and
 	// to it.
 	BytesUp, BytesDown int64
@@ -182,20 +185,40 @@ func (s *Session) info() (SessionInfo, bool) {
 	return info, true
 }
 
+// describeStream adds what there is to know of the tunnel to the display.
+func (s *Session) describeStream(info *SessionInfo) {
+	info.Agent = s.agent
+	if stream, ok := layers.As[interface{ Stats() layers.MuxStreamStats }](s.display.Conn); ok {
+		stats := stream.Stats()
+		info.Stream = &stats
+	}
+}
+
+// displayStack describes the way to a display, with that of the tunnel it is in.
+func displayStack(c net.Conn) string {
+	stack := layers.Describe(c)
+	if in, ok := layers.As[interface{ Stack() string }](c); ok && in.Stack() != "" {
+		return in.Stack() + "→" + stack
+	}
+	return stack
+}
+
 // describeOpen adds what there is to know of a session that is open; s.mu is
 // held, under which all of this was there before the relay.
 func (s *Session) describeOpen(info *SessionInfo) {
 	r := s.traffic
 	info.Open, info.Paused = true, r.isPaused()
 	info.Security, info.DisplaySecurity = methodOf(s.viewer.Secured), methodOf(s.display.Secured)
-	info.DisplayStack = layers.Describe(s.display.Conn)
+	info.DisplayStack = displayStack(s.display.Conn)
 	info.BytesUp, info.BytesDown = r.up.moved.Load(), r.down.moved.Load()
 	info.Messages, info.Filtered = r.filter.Passed(), r.filter.Dropped()
 	if r.server != nil {
 		info.Filtered += r.server.Dropped()
 		info.RTT, info.DisplayRTT = r.server.RoundTrips()
 	}
-	info.Agent = s.agent
+	if s.agent != "" {
+		s.describeStream(info)
+	}
 	if s.fallback {
 		info.Reached = s.reached
 	}

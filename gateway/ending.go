@@ -57,12 +57,19 @@ type ending struct {
 var (
 	endViewerLeft    = ending{reason: "viewer left", code: layers.CloseNormal}
 	endDisplayClosed = ending{reason: "display closed", words: "The display closed the connection.", code: layers.CloseNormal}
+	endTunnelLost    = ending{reason: "tunnel lost", words: "The connection to the display's machine was lost.", code: layers.CloseServerError}
 	endFull          = ending{reason: "full", words: wordsFull, code: closeTryAgain, err: ErrFull}
 	endShutdown      = ending{reason: "shutdown", words: "The gateway is shutting down.", code: layers.CloseGoingAway, err: ErrDraining}
 	endExpired       = ending{reason: "grant expired", words: "Your time on this display is over.", code: layers.ClosePolicy, err: errExpired}
 	endViewerGone    = ending{reason: "viewer gone", words: "The viewer gave no sign of life.", code: layers.CloseGoingAway, err: errViewerGone}
 	endEvicted       = ending{reason: "evicted", words: "The gateway needs the place for others.", code: layers.CloseGoingAway, err: errEvicted}
 )
+
+// because is the end with what has led to it.
+func (e ending) because(err error) ending {
+	e.err = err
+	return e
+}
 
 // endOf says what an error before the relay means.
 func (s *Session) endOf(err error) ending {

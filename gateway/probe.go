@@ -100,7 +100,7 @@ func (g *Gateway) probe(ctx context.Context, t *Target, brief bool) (Probed, err
 		return Probed{}, err
 	}
 	defer display.Close()
-	found := Probed{Security: methodOf(display.Secured), Stack: layers.Describe(display.Conn)}
+	found := Probed{Security: methodOf(display.Secured), Stack: displayStack(display.Conn)}
 	if brief {
 		return found, nil
 	}

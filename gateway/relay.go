@@ -116,6 +116,10 @@ func (r *relay) leaves(p *pump) (last bool, end ending) {
 // rest of what was sent still arrives, where the protocol can be ended in one
 // direction alone.
 func (r *relay) finish(end ending, readErr error, other net.Conn) {
+	if end.reason == endTunnelLost.reason { // nothing more can come
+		r.cut(end)
+		return
+	}
 	if r.halfEnd(end, readErr, other) || !r.first(end, time.Now().Add(linger)) {
 		return
 	}
@@ -178,6 +182,8 @@ func (r *relay) viewerEnd(readErr, writeErr error) ending {
 		return end
 	}
 	switch {
+	case errors.Is(writeErr, layers.ErrMuxLost):
+		return endTunnelLost.because(writeErr)
 	case errors.Is(writeErr, os.ErrDeadlineExceeded):
 		return ending{"display stalled", "The display stopped reading.", layers.CloseServerError, writeErr}
 	case writeErr != nil:
@@ -202,6 +208,8 @@ func (r *relay) displayEnd(readErr, writeErr error) ending {
 		return ending{"viewer failed", "The connection failed.", layers.CloseProtocol, writeErr}
 	case readErr == io.EOF:
 		return endDisplayClosed
+	case errors.Is(readErr, layers.ErrMuxLost):
+		return endTunnelLost.because(readErr)
 	}
 	return ending{"display failed", "The connection to the display failed.", layers.CloseServerError, readErr}
 }

@@ -60,7 +60,7 @@ func (s *Session) relay(ctx context.Context) {
 	grant := s.open()
 	s.logger().Info("session opened",
 		"security", methodOf(s.viewer.Secured), "display_security", methodOf(s.display.Secured),
-		"display_stack", layers.Describe(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(grant), s.reachedAttr())
+		"display_stack", displayStack(s.display.Conn), "rights", grant.Rights.String(), ruleAttr(grant), s.reachedAttr(), s.agentAttr())
 	s.opened()
 	s.travelLight()
 	s.hookStop(s.cutStopped)

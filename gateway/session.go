@@ -215,6 +215,14 @@ func (s *Session) reachedAttr() slog.Attr {
 	return slog.String("reached", s.reached)
 }
 
+// agentAttr names the agent through whose tunnel the display is reached.
+func (s *Session) agentAttr() slog.Attr {
+	if s.agent == "" {
+		return slog.Attr{}
+	}
+	return slog.String("agent", s.agent)
+}
+
 // methodOf names what was run as the configuration does, the envelope of Tight
 // included.
 func methodOf(s rfb.Secured) string {

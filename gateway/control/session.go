@@ -46,6 +46,18 @@ type Session struct {
 	RTT       float64 `json:"rtt_ms,omitempty" doc:"the viewer's answer to the last ping or fence that was timed, in milliseconds"`
 
 	DisplayRTT float64 `json:"display_rtt_ms,omitempty" doc:"the display's answer to the last fence that was timed, in milliseconds"`
+
+	Stream *SessionStream `json:"stream,omitempty" doc:"its way through the tunnel of the agent"`
+}
+
+// SessionStream is what a session's stream in an agent's tunnel has come to.
+type SessionStream struct {
+	ID     uint32  `json:"id" doc:"number of the stream in its tunnel"`
+	In     int64   `json:"in" doc:"bytes from the display"`
+	Out    int64   `json:"out" doc:"bytes to it"`
+	Window int     `json:"window" doc:"bytes that may come before the viewer has taken any"`
+	Unread int64   `json:"unread" doc:"bytes that have come and wait for the viewer"`
+	Waited float64 `json:"waited_seconds" doc:"how long what goes to the display has waited until the agent took more"`
 }
 
 // SessionOf is a session of the gateway in the form in which it is told.
@@ -58,6 +70,9 @@ func SessionOf(info *gateway.SessionInfo) Session {
 		DisplayStack: info.DisplayStack, DisplaySecurity: info.DisplaySecurity,
 		BytesUp: info.BytesUp, BytesDown: info.BytesDown, Messages: info.Messages, Filtered: info.Filtered,
 		RTT: float64(info.RTT.Microseconds()) / 1000, DisplayRTT: float64(info.DisplayRTT.Microseconds()) / 1000,
+	}
+	if m := info.Stream; m != nil {
+		s.Stream = &SessionStream{m.ID, m.In, m.Out, m.Window, m.Unread, m.Waited.Seconds()}
 	}
 	if info.Withheld != 0 {
 		s.Withheld = rightsOf(info.Withheld)
