@@ -8,7 +8,7 @@ import (
 )
 
 // cost is what sessions take, as measured over wss with TLS at both hands of the
-// table in the README, rounded up.
+// table in docs/operating.md, rounded up.
 type cost struct {
 	base      float64 // bytes of a gateway without sessions
 	idle      float64 // bytes of a session that does nothing
@@ -67,7 +67,7 @@ func (c cost) most(m machineSize, u use) (n int, first string) {
 	return int(low), first
 }
 
-// measuredCost is that of the README's table.
+// measuredCost is that of the table in docs/operating.md.
 var measuredCost = cost{
 	base: 40e6, idle: 15e3, active: 600e3, kernel: 10e3,
 	perByte: 0.7e-9, perLogIn: 1e-3, perUpdate: 40e-6,

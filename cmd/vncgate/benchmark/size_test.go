@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestSizesInTheREADME holds its table to the calculation.
-func TestSizesInTheREADME(t *testing.T) {
-	readme, err := os.ReadFile("../../../README.md")
+// TestSizesInTheDocs holds their table to the calculation.
+func TestSizesInTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,8 +17,8 @@ func TestSizesInTheREADME(t *testing.T) {
 	if err := run([]string{"-size", "1000000"}, nil, &out, nil); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(readme), out.String()) {
-		t.Errorf("the README has another table than 'vncgate-bench -size 1000000' prints:\n%s", out.String())
+	if !strings.Contains(string(page), out.String()) {
+		t.Errorf("docs/operating.md has another table than 'vncgate-bench -size 1000000' prints:\n%s", out.String())
 	}
 }
 
