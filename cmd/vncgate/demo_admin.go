@@ -19,7 +19,7 @@ func (f *demoFlags) openDashboard(ctx context.Context, w *wiring, display *gatew
 	if err := w.cfg.Admin.validate(); err != nil {
 		return "", usagef("--dashboard: %w", err)
 	}
-	w.cfg.Targets = map[string]targetConfig{display.Name: {Address: "built in"}}
+	w.cfg.Targets = map[string]targetConfig{display.Name: {Address: "built in", Screenshots: screenshotsAlways}} // a display that anybody may join
 	w.live.Store(&inForce{cfg: w.cfg, targets: map[string]*gateway.Target{display.Name: display}})
 	if err := w.openAdmin(ctx, w.cfg.Admin); err != nil {
 		return "", portHint(err, "--dashboard")

@@ -69,6 +69,9 @@ func TestDemo(t *testing.T) {
 		sessions, targets := asDashboard(t, words["Admin"][0], "sessions"), asDashboard(t, words["Admin"][0], "targets")
 		return strings.Contains(sessions, `"target":"demo"`) && strings.Contains(targets, `"name":"demo"`) && strings.Contains(targets, `"state":"up"`)
 	})
+	if picture := asDashboard(t, words["Admin"][0], "targets/demo/screenshot"); !strings.HasPrefix(picture, "\x89PNG") {
+		t.Errorf("beside the viewer the dashboard has no picture of the display: %.200q", picture)
+	}
 }
 
 // asDashboard asks the API for what the page behind the link asks for.
