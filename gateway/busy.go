@@ -42,20 +42,38 @@ const (
 func (s *Session) takeSeat(ctx context.Context) error {
 	grant := s.grantNow()
 	s.seat = &seat{s: s, user: grant.Identity.Name, target: s.name, address: oneAddress(s.address), limits: &grant.Limits}
+	if s.g.Seats != nil {
+		if err := s.takeShared(ctx, grant); !errors.Is(err, ErrSeatsLocal) {
+			return err
+		}
+	}
+	return s.takeOwn(ctx, grant)
+}
+
+// takeOwn is takeSeat by the sessions of this gateway.
+func (s *Session) takeOwn(ctx context.Context, grant *auth.Grant) error {
 	out := s.g.crowd.enter(s.seat)
 	switch {
 	case out.replaces: // once its display is reached
+		return nil
 	case out.waits:
-		return s.queue(ctx, grant)
+		if err := s.queue(ctx, grant, s.turn); err != nil {
+			return err
+		}
 	case out.looks:
-		s.logger().Info("display in use, joined to look", "sessions_allowed", grant.Limits.PerTarget)
-		s.narrow(auth.Viewing)
+		s.joinToLook(grant)
 	case out.crowded:
 		return &rfb.Refusal{Reason: wordsQueueFull, Err: errBusy}
 	case out.missing != wantNothing:
 		return &rfb.Refusal{Reason: busyWords[out.missing], Err: errBusy}
 	}
+	s.heldHere()
 	return nil
+}
+
+func (s *Session) joinToLook(grant *auth.Grant) {
+	s.logger().Info("display in use, joined to look", "sessions_allowed", grant.Limits.PerTarget)
+	s.narrow(auth.Viewing)
 }
 
 // replace ends the sessions whose place this one takes, if it was let in for
@@ -68,7 +86,16 @@ func (s *Session) takeSeat(ctx context.Context) error {
 // One that serves a single connection and greets no other is told apart by that
 // (reaching.round).
 func (s *Session) replace(ctx context.Context) error {
-	leaving := s.g.crowd.replace(s.seat)
+	if s.seat.replaces {
+		if err := s.replaceShared(ctx); !errors.Is(err, ErrSeatsLocal) {
+			return err
+		}
+		s.seat.replaces = false
+	}
+	leaving, entered := s.g.crowd.replace(s.seat)
+	if entered {
+		s.heldHere()
+	}
 	for _, other := range leaving {
 		other.s.stop(endReplaced)
 	}
@@ -83,7 +110,7 @@ func (s *Session) replace(ctx context.Context) error {
 }
 
 // queue waits for the viewer's turn, as long as it stays and may.
-func (s *Session) queue(ctx context.Context, grant *auth.Grant) error {
+func (s *Session) queue(ctx context.Context, grant *auth.Grant, turn func(context.Context) error) error {
 	limit := orDefault(grant.Limits.QueueTime, queueTime)
 	s.clock.extend(limit + s.g.limitsNow().DialTimeout)
 	s.logger().Info("display in use, waiting for a place", "for", limit.String())
@@ -95,15 +122,18 @@ func (s *Session) queue(ctx context.Context, grant *auth.Grant) error {
 	room := s.g.lobby.enter(nil, s.name)
 	defer room.leave(false)
 	room.say(wordsQueued)
-	over := time.NewTimer(limit)
-	defer over.Stop()
+	ctx, over := context.WithTimeoutCause(ctx, limit, errQueueOver)
+	defer over()
+	return toldOf(turn(ctx))
+}
+
+// turn waits for the place that the crowd gives.
+func (s *Session) turn(ctx context.Context) error {
 	select {
 	case <-s.seat.ready:
 		return nil
-	case <-over.C:
-		return &rfb.Refusal{Reason: wordsQueueOver, Err: errBusy}
 	case <-ctx.Done():
-		return toldOf(context.Cause(ctx))
+		return context.Cause(ctx)
 	}
 }
 
@@ -119,15 +149,18 @@ func (s *Session) untilExpiry(ctx context.Context) (context.Context, context.Can
 // toldOf is the cause for which a wait has ended, in words where the viewer is
 // still there to read them.
 func toldOf(cause error) error {
-	if errors.Is(cause, errExpired) {
+	switch {
+	case errors.Is(cause, errExpired):
 		return &rfb.Refusal{Reason: endExpired.words, Err: cause}
+	case errors.Is(cause, errQueueOver):
+		return &rfb.Refusal{Reason: wordsQueueOver, Err: errBusy}
 	}
 	return cause
 }
 
 // shares says what the display is told of a viewer that would share it or not.
-func (s *Session) shares(shared bool) bool {
-	if shared || !s.granted().Rights.Has(auth.Exclusive) {
+func (s *Session) shares(ctx context.Context, shared bool) bool {
+	if shared || !s.granted().Rights.Has(auth.Exclusive) || !s.excludes(ctx) {
 		return true
 	}
 	granted, ended := s.g.crowd.exclude(s.seat)

@@ -33,20 +33,25 @@ type seat struct {
 	ready chan struct{} // closed when one that waits has its place
 	ended bool          // made room, and is still on its way out
 	gone  chan struct{} // closed when one that was ended has left
+
+	// Where several gateways count together (Gateway.Seats):
+	shared   *Seat // nil elsewhere
+	replaces bool  // it is to take a place once its display is reached
+	occupied bool  // and somebody was on its target
 }
 
 // maxQueue is how many may wait for one target.
 const maxQueue = 64
 
 // want is why there is no place.
-type want int
+type want = SeatWant
 
 const (
-	wantNothing want = iota
-	wantAlone        // somebody has the target for itself
-	wantTarget
-	wantUser
-	wantAddress
+	wantNothing = SeatFree
+	wantAlone   = SeatAlone
+	wantTarget  = SeatOfTarget
+	wantUser    = SeatOfUser
+	wantAddress = SeatOfAddress
 )
 
 // outcome is what became of somebody who came.
@@ -150,12 +155,13 @@ func count(yes bool) int {
 
 // replace gives n, which enter has let in for it, the place of those who have
 // been there longest. It returns who has to be gone before the display is told
-// of n: these, and any that somebody else has ended there.
-func (c *crowd) replace(n *seat) (leaving []*seat) {
+// of n: these, and any that somebody else has ended there. entered is false for
+// one that had a place already.
+func (c *crowd) replace(n *seat) (leaving []*seat, entered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if slices.Contains(c.seats, n) {
-		return nil
+		return nil, false
 	}
 	for _, other := range c.seats {
 		if other.ended && other.target == n.target {
@@ -168,7 +174,7 @@ func (c *crowd) replace(n *seat) (leaving []*seat) {
 		leaving = append(leaving, oldest)
 	}
 	c.seats = append(c.seats, n)
-	return leaving
+	return leaving, true
 }
 
 // oldest is the one that has been there longest among those that n is one too

@@ -19,7 +19,8 @@ func came(user string, limits auth.Limits) *seat {
 // sessions it returns.
 func (c *crowd) takes(n *seat) (out outcome, ended []*Session) {
 	if out = c.enter(n); out.replaces {
-		for _, other := range c.replace(n) {
+		leaving, _ := c.replace(n)
+		for _, other := range leaving {
 			ended = append(ended, other.s)
 		}
 	}
@@ -66,7 +67,7 @@ func TestCrowdWaitsForWhoLeaves(t *testing.T) {
 		t.Error("who is in could replace, or who is not could not")
 	}
 	c.takes(second)
-	if again := c.replace(second); again != nil {
+	if again, entered := c.replace(second); again != nil || entered {
 		t.Errorf("one that has a place takes %d more", len(again))
 	}
 	if _, ended := c.takes(third); !slices.Equal(ended, []*Session{first.s, second.s}) {

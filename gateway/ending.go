@@ -99,6 +99,8 @@ func (s *Session) endOf(err error) ending {
 		return ending{"handshake timeout", "The handshake took too long.", layers.ClosePolicy, err}
 	case errors.Is(err, errBusy) && errors.As(err, &refused):
 		return ending{"busy", refused.Reason, closeTryAgain, err}
+	case errors.Is(err, ErrSeatsAway) && errors.As(err, &refused):
+		return ending{"cluster away", refused.Reason, closeTryAgain, err}
 	case errors.As(err, &refused):
 		return ending{"refused", refused.Reason, layers.ClosePolicy, err}
 	case isGone(err):

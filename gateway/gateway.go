@@ -81,6 +81,9 @@ type Gateway struct {
 	// goroutines at once, though never where bytes are moved, and has to return
 	// at once: what takes longer is the receiver's to queue. Nil: nobody.
 	Observe func(Event)
+	// Seats counts sessions together with those of other gateways; nil: the
+	// numbers in auth.Limits are of this gateway's sessions.
+	Seats Seats
 	// Limits bounds what is served at once; zero fields mean the defaults.
 	// SetLimits changes them while the gateway serves.
 	Limits Limits

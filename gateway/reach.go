@@ -111,7 +111,7 @@ func (r *reaching) run(ctx context.Context, patience time.Duration) error {
 func (r *reaching) firstRound(ctx context.Context) error {
 	all := r.open
 	err := r.round(ctx)
-	if !errors.Is(err, rfb.ErrNoGreeting) || !r.s.g.crowd.couldReplace(r.s.seat) {
+	if !errors.Is(err, rfb.ErrNoGreeting) || !r.s.couldReplace() {
 		return err
 	}
 	if err := r.s.replace(ctx); err != nil {

@@ -93,6 +93,9 @@ func (s *Session) Release() {
 	s.g.boards.close(s)
 	if s.seat != nil {
 		s.g.crowd.leave(s.seat)
+		if s.seat.shared != nil {
+			s.g.Seats.Leave(*s.seat.shared)
+		}
 	}
 	s.leaveClass()
 	s.g.forget(s)
@@ -191,7 +194,7 @@ func (s *Session) passInit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.display.WriteClientInit(ctx, s.shares(shared)); err != nil {
+	if err := s.display.WriteClientInit(ctx, s.shares(ctx, shared)); err != nil {
 		return s.target.unreachable(ctx, "handshake", err)
 	}
 	if s.init, err = s.display.ReadServerInit(ctx); err != nil {

@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"vncgate/gateway"
+)
+
+// Kinds of events that Config.Emit is told of at this node, each by every node
+// for itself; SessionLost by one of them.
+const (
+	// NodeJoined: a node is there, for the first time or again. Details have
+	// "node", "instance" and "address".
+	NodeJoined gateway.EventKind = "NODE_JOINED"
+	// NodeLeft: a node has gone by itself.
+	NodeLeft gateway.EventKind = "NODE_LEFT"
+	// NodeLost: nothing is heard of a node any more; Count is how many sessions
+	// it had.
+	NodeLost gateway.EventKind = "NODE_LOST"
+	// SessionLost: a session was at a node that was lost, and its end is not
+	// known. Session is what was known of it; Details have "node" and "instance".
+	SessionLost gateway.EventKind = "SESSION_LOST"
+	// RedisAway and RedisBack: this node has lost touch with the others, or has
+	// told them everything anew.
+	RedisAway gateway.EventKind = "REDIS_AWAY"
+	RedisBack gateway.EventKind = "REDIS_BACK"
+)
+
+// Node is one process of one node.
+type Node struct {
+	// Name is the node's. Two instances of a node are there while one process
+	// takes over from another.
+	Name     string
+	Instance string
+	// Address is where it is reached for hops; "" nowhere.
+	Address string
+	Version string
+	// Since is when the process began.
+	Since time.Time
+	// Sessions and Agents are how many it has, as of its last sign of life.
+	Sessions, Agents int
+	// Self says that it is this one.
+	Self bool
+}
+
+// node is what is known of an instance.
+type node struct {
+	nodeRecord
+	instance string
+	alive    bool
+	told     bool // that it is lost
+}
+
+func (n *node) public(self string) Node {
+	return Node{
+		Name: n.Name, Instance: n.instance, Address: n.Address, Version: n.Version, Since: n.Since,
+		Sessions: n.Sessions, Agents: n.Agents, Self: n.instance == self,
+	}
+}
+
+// Nodes are the instances that are alive, as far as this node knows: by name,
+// the youngest of one name first. While Redis is away they are those that were
+// there then.
+func (c *Cluster) Nodes() []Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := []Node{c.self()}
+	for _, n := range c.nodes {
+		if n.alive && n.instance != c.instance {
+			list = append(list, n.public(c.instance))
+		}
+	}
+	slices.SortFunc(list, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), b.Since.Compare(a.Since), cmp.Compare(a.Instance, b.Instance))
+	})
+	return list
+}
+
+// self is this node; c.mu is held.
+func (c *Cluster) self() Node {
+	sessions := len(c.held)
+	if c.registry.known {
+		sessions = len(c.registry.written)
+	}
+	return Node{
+		Name: c.cfg.Node, Instance: c.instance, Address: c.cfg.Address, Version: c.cfg.Version, Since: c.since,
+		Sessions: sessions, Agents: len(c.agents), Self: true,
+	}
+}
+
+// learn takes up what a beat has found, and tells what is new in it. Those that
+// died without a word are returned.
+func (c *Cluster) learn(found map[string]*node) (dead []*node) {
+	c.mu.Lock()
+	before := c.nodes
+	for id, n := range found {
+		was := before[id]
+		n.told = was != nil && !n.alive && (was.alive || was.told)
+	}
+	c.nodes = found // nobody changes what is in it from now on
+	c.mu.Unlock()
+	for id, n := range found {
+		was := before[id]
+		switch {
+		case id == c.instance:
+		case n.alive && (was == nil || !was.alive):
+			c.tellNode(NodeJoined, n)
+		case !n.alive && was != nil && was.alive:
+			c.tellGone(n)
+		}
+		if !n.alive && !n.Left && !n.Lost && id != c.instance {
+			dead = append(dead, n)
+		}
+	}
+	for id, was := range before {
+		if found[id] == nil && was.alive && id != c.instance {
+			c.tellGone(was)
+		}
+	}
+	return dead
+}
+
+func (c *Cluster) tellGone(n *node) {
+	if n.Left {
+		c.tellNode(NodeLeft, n)
+		return
+	}
+	c.tellNode(NodeLost, n)
+}
+
+func (c *Cluster) tellNode(kind gateway.EventKind, n *node) {
+	e := gateway.Event{Kind: kind, Details: map[string]string{"node": n.Name, "instance": n.instance}}
+	if n.Address != "" {
+		e.Details["address"] = n.Address
+	}
+	log := c.cfg.Log.Info
+	if kind == NodeLost {
+		log = c.cfg.Log.Warn
+		e.Count = n.Sessions
+	}
+	log("cluster: "+words[kind], "node", n.Name, "instance", n.instance, "address", n.Address, "sessions", strconv.Itoa(n.Sessions))
+	c.emit(e)
+}
+
+var words = map[gateway.EventKind]string{
+	NodeJoined: "a node is there", NodeLeft: "a node has left", NodeLost: "a node is lost",
+}
+
+func (c *Cluster) emit(e gateway.Event) {
+	if c.cfg.Emit != nil {
+		e.Time = cmp.Or(e.Time, time.Now())
+		c.cfg.Emit(e)
+	}
+}
