@@ -38,6 +38,9 @@ func (c *Conn) Info() StreamInfo {
 	return info
 }
 
+// Stack names the layers of the tunnel, as layers.Describe has them.
+func (c *Conn) Stack() string { return c.tunnel.described }
+
 // NetConn returns the stream of the multiplexer. What is below that is others',
 // too.
 func (c *Conn) NetConn() net.Conn { return c.MuxStream }

@@ -40,8 +40,8 @@ type Hub struct {
 	agents  map[string]*station
 	changed chan struct{} // closed and made anew when a tunnel has come or gone
 	closed  bool
-	tunnels uint64 // the last number given
-	streams uint64
+	open    map[*Conn]struct{} // until their owners close them
+	totals  Totals             // of streams that have ended, and the last numbers given
 }
 
 // station is one agent with its tunnels. All of it is under the hub's lock.
@@ -59,7 +59,7 @@ const defaultMemory = 256 << 20
 // begin makes what the zero value lacks. The lock is held.
 func (h *Hub) begin() {
 	if h.agents == nil {
-		h.agents, h.changed = map[string]*station{}, make(chan struct{})
+		h.agents, h.changed, h.open = map[string]*station{}, make(chan struct{}), map[*Conn]struct{}{}
 	}
 	if h.Memory == nil {
 		h.Memory = layers.NewMuxMemory(defaultMemory, nil)
@@ -239,6 +239,23 @@ func (h *Hub) Agents() []AgentInfo {
 	}
 	slices.SortFunc(list, func(a, b AgentInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// Totals are the figures of all streams there have been, open ones included.
+func (h *Hub) Totals() Totals {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sum := h.totals
+	for c := range h.open {
+		sum.add(c)
+	}
+	return sum
+}
+
+// add adds the figures of a stream.
+func (t *Totals) add(c *Conn) {
+	in, out, _, waited := figures(c.MuxStream)
+	t.In, t.Out, t.Waited = t.In+in, t.Out+out, t.Waited+waited
 }
 
 func (s *station) info() AgentInfo {

@@ -193,8 +193,8 @@ func (t *hubTunnel) tryEnter() *objection {
 	if o := t.beside(s); o != nil {
 		return o
 	}
-	h.tunnels++
-	t.id, t.since = h.tunnels, time.Now()
+	h.totals.Tunnels++
+	t.id, t.since = h.totals.Tunnels, time.Now()
 	if len(s.tunnels) == 0 {
 		s.since = t.since
 	}

@@ -129,9 +129,10 @@ func (t *hubTunnel) open(ctx context.Context, service string) (*Conn, error) {
 	h.mu.Lock()
 	t.opening--
 	if c != nil {
-		h.streams++
-		c.id = h.streams
+		h.totals.Streams++
+		c.id = h.totals.Streams
 		t.conns[c.id] = c
+		h.open[c] = struct{}{}
 	}
 	h.mu.Unlock()
 	kind, e := ServiceOpened, Event{}
@@ -199,7 +200,9 @@ func (t *hubTunnel) closed(c *Conn) {
 	in, out, _, _ := figures(c.MuxStream)
 	t.hub.mu.Lock()
 	delete(t.conns, c.id)
+	delete(t.hub.open, c)
 	t.in, t.out = t.in+in, t.out+out
+	t.hub.totals.add(c)
 	t.hub.mu.Unlock()
 	e := t.event(ServiceClosed)
 	e.Service, e.Stream, e.In, e.Out = c.service, c.id, in, out

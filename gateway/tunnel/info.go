@@ -101,6 +101,14 @@ type StreamInfo struct {
 	Waited  time.Duration `json:"waited"` // for credit, in all
 }
 
+// Totals are figures since a Hub's beginning, which never fall.
+type Totals struct {
+	Tunnels uint64        // that have been taken in
+	Streams uint64        // that have been opened
+	In, Out int64         // bytes from and to displays
+	Waited  time.Duration // for credit, of all streams
+}
+
 // Renewer gives agents new certificates; see Hub.Renew.
 type Renewer = func(ctx context.Context, p Peer, csr []byte) (chain []byte, err error)
 

@@ -207,7 +207,7 @@ func TestSession(t *testing.T) {
 	c := dial(t, g, "lab", "desk")
 	exchange(t, c, "RFB 003.008\n")
 	stream, ok := layers.As[*tunnel.Conn](c)
-	if !ok || stream.Agent() != "lab" || stream.Service() != "desk" || c.RemoteAddr().String() != "lab/desk" || layers.Describe(c) != "mux" {
+	if !ok || stream.Agent() != "lab" || stream.Service() != "desk" || c.RemoteAddr().String() != "lab/desk" || layers.Describe(c) != "mux" || stream.Stack() != "tcp" {
 		t.Errorf("it is %v, %s", c.RemoteAddr(), layers.Describe(c))
 	}
 	list := g.Agents()
@@ -231,6 +231,9 @@ func TestSession(t *testing.T) {
 	c.Close()
 	if e := g.await(tunnel.ServiceClosed); e.Service != "desk" || e.Agent != "lab" || e.In < 12 || e.Stream != stream.ID() {
 		t.Errorf("told: %+v", e)
+	}
+	if n := g.Totals(); n.Tunnels != 1 || n.Streams != 1 || n.In < 12 || n.Out < 12 {
+		t.Errorf("in all: %+v", n)
 	}
 	eventually(t, "the agent's stream ends", func() bool { return a.State().Streams == 0 })
 	a.stop()
