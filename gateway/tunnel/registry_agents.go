@@ -15,6 +15,7 @@ import (
 // Bounds of what is kept of agents.
 const (
 	maxCertificates = 16          // of one agent; the newest stay
+	maxHourly       = 12          // of one agent, new within an hour
 	maxRevoked      = 20_000      // revocations
 	seenEvery       = time.Minute // between two writings that an agent was seen
 )
@@ -63,11 +64,23 @@ func (a *keptAgent) add(c keptCertificate, now time.Time) {
 	a.Certificates = a.Certificates[max(0, len(a.Certificates)-maxCertificates):]
 }
 
+// errOften says that an agent asks for more certificates than it can need.
+var errOften = fmt.Errorf("%d certificates within an hour are the most", maxHourly)
+
 // issued writes a certificate down before anybody has it.
 func (r *Registry) issued(ctx context.Context, c certs.Agent) error {
 	return changed(ctx, r, agentTexts+c.Name, func(a *keptAgent) (*keptAgent, error) {
 		if a == nil {
 			a = &keptAgent{Name: c.Name}
+		}
+		lately := 0
+		for _, old := range a.Certificates {
+			if c.Issued.Sub(moment(old.Issued)) < time.Hour && !r.Revoked(a.Name, old.Serial, moment(old.Issued)) {
+				lately++
+			}
+		}
+		if lately >= maxHourly {
+			return nil, errOften
 		}
 		a.add(keptCertificate{c.Serial, c.Services, c.Issued.Unix(), c.Expires.Unix()}, r.now())
 		return a, nil
@@ -194,8 +207,10 @@ func (r *Registry) Revoke(ctx context.Context, v Revocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.look(ctx)
-	return errors.Join(err, r.removeTokens(ctx, v.Agent))
+	if _, err = r.look(ctx); v.Agent != "" {
+		err = errors.Join(err, r.removeTokens(ctx, v.Agent))
+	}
+	return err
 }
 
 func (v Revocation) check() error {
