@@ -18,10 +18,10 @@ import (
 	"vncgate/rfb"
 )
 
-// /healthz?target=NAME says whether a viewer would see that display: each
-// listener that viewers come to answers as it would answer them, and the display
-// lets the gateway in, up to ServerInit. Nothing that only looks at processes and
-// ports finds out that every connection dies.
+// /healthz?target=NAME says whether a viewer would see that display: the gateway
+// lets viewers in, each listener that they come to answers as it would answer
+// them, and the display lets the gateway in, up to ServerInit. Nothing that only
+// looks at processes and ports finds out that every connection dies.
 //
 // Nobody gets past a listener that way: what a viewer would have to prove is
 // where the first part ends and the second, which nobody outside can begin,
@@ -37,12 +37,15 @@ const (
 	maxHealth = 1024
 )
 
-// healthz answers for one target, or for the listeners alone.
+// healthz answers for one target, or for the gateway alone.
 func (w *wiring) healthz(a *adminServer) http.Handler {
 	h := &health{w: w, checks: map[string]*checked{}}
 	return a.gate.open(openHealth, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		name := r.URL.Query().Get("target")
-		err := h.check("", h.listeners)
+		err := w.ready() // which is not remembered: who drains says so at once
+		if err == nil {
+			err = h.check("", h.listeners)
+		}
 		if err == nil && name != "" {
 			err = h.check(name, func(ctx context.Context) error { return h.display(ctx, name) })
 		}
@@ -108,9 +111,6 @@ func (h *health) answer(c *checked, look func(context.Context) error) {
 
 // display asks whether the gateway is let in.
 func (h *health) display(ctx context.Context, name string) error {
-	if err := h.w.ready(); err != nil {
-		return err
-	}
 	if t, ok := h.w.now().cfg.Targets[name]; ok && t.Arrives != nil {
 		return nil // to ask would take the display that waits away from a viewer
 	}

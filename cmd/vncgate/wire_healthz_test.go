@@ -88,6 +88,12 @@ func TestHealthThroughTheWholeStack(t *testing.T) {
 		}
 	}
 	g.logs(`msg="for administrators" admin=`, "audit="+log)
+	g.gate.Drain(time.Time{}, "")
+	for _, path := range []string{"/healthz", "/healthz?target=desk"} { // though what was found a moment ago still counts
+		if status, body := g.ask(c, "GET", path, token...); status != 503 || !strings.Contains(body, "draining") {
+			t.Errorf("%s of a draining gateway: %d %s", path, status, body)
+		}
+	}
 }
 
 // Nobody who sees a display loses it to a question.
