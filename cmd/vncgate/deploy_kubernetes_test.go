@@ -5,8 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -41,6 +43,7 @@ func manifest(t *testing.T, document []byte) any {
 		"v1 ConfigMap":                            &corev1.ConfigMap{},
 		"v1 Secret":                               &corev1.Secret{},
 		"v1 Service":                              &corev1.Service{},
+		"v1 ServiceAccount":                       &corev1.ServiceAccount{},
 		"apps/v1 Deployment":                      &appsv1.Deployment{},
 		"networking.k8s.io/v1 Ingress":            &networkingv1.Ingress{},
 		"networking.k8s.io/v1 NetworkPolicy":      &networkingv1.NetworkPolicy{},
@@ -99,7 +102,7 @@ func TestKubernetesExamples(t *testing.T) {
 }
 
 // checkPod looks at what an API server does not: that the flags exist, that
-// probes ask for what there is, and that the pod has the time its gateway takes.
+// probes ask for what there is, and the right one.
 func checkPod(t *testing.T, spec *corev1.PodSpec) {
 	t.Helper()
 	flags := newServeCommand().Flags()
@@ -113,9 +116,13 @@ func checkPod(t *testing.T, spec *corev1.PodSpec) {
 				t.Errorf("%s: there is no flag --%s", e.Name, flag)
 			}
 		}
-		for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
-			if p == nil || !regexp.MustCompile(`^/(livez|readyz|healthz(\?target=display)?)$`).MatchString(p.HTTPGet.Path) || p.HTTPGet.Port.StrVal != "admin" {
-				t.Errorf("not a probe of ours: %+v", p)
+		for path, p := range map[string]*corev1.Probe{
+			`^/readyz$`:                              c.StartupProbe,
+			`^/(readyz|healthz(\?target=display)?)$`: c.ReadinessProbe, // red while it drains
+			`^/livez$`:                               c.LivenessProbe,  // green then
+		} {
+			if p == nil || !regexp.MustCompile(path).MatchString(p.HTTPGet.Path) || p.HTTPGet.Port.StrVal != "admin" {
+				t.Errorf("not a probe of %s: %+v", path, p)
 			}
 		}
 		if s := c.SecurityContext; s == nil || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation {
@@ -124,6 +131,70 @@ func checkPod(t *testing.T, spec *corev1.PodSpec) {
 		return
 	}
 	t.Error("no container named vncgate")
+}
+
+// checkGrace compares the time that Kubernetes gives the pod with what its gateway
+// may take, from SIGTERM to its last line.
+func checkGrace(t *testing.T, spec *corev1.PodSpec, limits limitsConfig) {
+	t.Helper()
+	takes := limits.ShutdownDelay + limits.shutdownTimeout() + lastWords + lastTraces
+	if grace := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second; grace < takes+5*time.Second {
+		t.Errorf("the pod gets %v, the gateway takes up to %v", grace, takes)
+	}
+	for _, c := range spec.Containers {
+		if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+			t.Error("a preStop hook takes of that time: count it")
+		}
+	}
+}
+
+func TestKubernetesSidecar(t *testing.T) {
+	pod := only[*corev1.Pod](t, manifests(t, filepath.Join(root, "deploy/kubernetes/sidecar.yaml")))
+	var limits limitsConfig
+	for _, c := range pod.Spec.Containers {
+		for _, e := range c.Env {
+			switch e.Name {
+			case "VNCGATE_SHUTDOWN_DELAY":
+				limits.ShutdownDelay = duration(t, e.Value)
+			case "VNCGATE_SHUTDOWN_TIMEOUT":
+				limits.ShutdownTimeout = duration(t, e.Value)
+			}
+		}
+	}
+	if limits.ShutdownDelay == 0 || limits.ShutdownTimeout == 0 {
+		t.Errorf("the example does not say how long it takes to end: %+v", limits)
+	}
+	checkGrace(t, &pod.Spec, limits)
+}
+
+func duration(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	must(t, err)
+	return d
+}
+
+// The chart exchanges pods for every change of the configuration but those that a
+// running gateway takes up by itself.
+func TestChartKnowsWhatIsReloaded(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "deploy/kubernetes/chart/templates/_helpers.tpl"))
+	must(t, err)
+	line := regexp.MustCompile(`omit \.Values\.config ([^|]*)`).FindSubmatch(text)
+	if line == nil {
+		t.Fatal("the chart omits nothing")
+	}
+	chart := strings.Fields(strings.ReplaceAll(string(line[1]), `"`, ""))
+	slices.Sort(chart)
+	var ours []string
+	for key := range reloaded {
+		if !strings.Contains(key, ".") {
+			ours = append(ours, key)
+		}
+	}
+	slices.Sort(ours)
+	if !slices.Equal(chart, ours) {
+		t.Errorf("the chart lets pods be for changes of %v, a gateway reloads %v", chart, ours)
+	}
 }
 
 // The configuration in the ConfigMap is one that serve takes, the Service and the
@@ -135,9 +206,7 @@ func TestKubernetesGateway(t *testing.T) {
 	cfg, err := loadConfig(path)
 	must(t, err)
 	pod := only[*appsv1.Deployment](t, all).Spec.Template
-	if grace, ends := *pod.Spec.TerminationGracePeriodSeconds, cfg.Limits.ShutdownDelay+cfg.Limits.ShutdownTimeout; float64(grace) <= ends.Seconds() {
-		t.Errorf("the pod gets %d s, the gateway takes %v", grace, ends)
-	}
+	checkGrace(t, &pod.Spec, cfg.Limits)
 	ports := map[string]int32{}
 	for _, p := range pod.Spec.Containers[0].Ports {
 		ports[p.Name] = p.ContainerPort
