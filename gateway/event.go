@@ -84,6 +84,8 @@ const (
 type Event struct {
 	Kind EventKind
 	Time time.Time
+	// Node is the other gateway that it happened at, of several; "" is this one.
+	Node string
 	// Session is the one that it is about, as it was then; nil: about none. Of
 	// one that has no grant yet it holds but ID, Listener, Target, From, Ticket
 	// and Since.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"time"
 
-	"vncgate/layers"
 	"vncgate/rfb"
 )
 

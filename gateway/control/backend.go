@@ -16,6 +16,9 @@ type Backend struct {
 	// Version is told in the greeting and by query-version.
 	Version Version
 
+	// Node is the name of this gateway among several; "" where it is the only one.
+	Node string
+
 	// Targets are the displays that have names, in the order of these.
 	Targets func() []Target
 	// Listeners are the ways in.
@@ -181,4 +184,5 @@ type Draining struct {
 	Timeout Duration `json:"timeout,omitempty" doc:"after which those are ended who are left; without it nobody is"`
 	Words   string   `json:"words,omitempty" doc:"shown to the viewers"`
 	Quit    bool     `json:"quit,omitempty" doc:"end the program once nobody is left"`
+	Node    string   `json:"node,omitempty" doc:"another gateway, where there are several" of:"node"`
 }

@@ -11,6 +11,7 @@ import (
 // apply is left out.
 type EventData struct {
 	Session  *Session `json:"session,omitempty" doc:"the one that it is about, as it was then"`
+	Node     string   `json:"node,omitempty" doc:"the other gateway at which it happened, where there are several" of:"node"`
 	Target   string   `json:"target,omitempty" doc:"that it is about"`
 	Listener string   `json:"listener,omitempty" doc:"that it is about"`
 	From     string   `json:"from,omitempty" doc:"address of the viewer"`
@@ -30,7 +31,7 @@ type EventData struct {
 // EventDataOf is an event of the gateway in the form in which it is told.
 func EventDataOf(e *gateway.Event) EventData {
 	d := EventData{
-		Target: e.Target, Listener: e.Listener, From: e.From, Actor: e.Actor, Method: e.Method, Reason: e.Reason, Words: e.Words,
+		Node: e.Node, Target: e.Target, Listener: e.Listener, From: e.From, Actor: e.Actor, Method: e.Method, Reason: e.Reason, Words: e.Words,
 		BytesUp: e.BytesUp, BytesDown: e.BytesDown, Seconds: e.Duration.Round(time.Millisecond).Seconds(), Details: e.Details,
 	}
 	if e.Err != nil {
@@ -38,6 +39,7 @@ func EventDataOf(e *gateway.Event) EventData {
 	}
 	if e.Session != nil {
 		s := SessionOf(e.Session)
+		s.Node = e.Node
 		d.Session = &s
 	}
 	return d
@@ -83,6 +85,12 @@ var eventDocs = []EventDoc{
 	{"SHADOW_STARTED", "Somebody has begun to look on in a session; details have the session that does"},
 	{"SHADOW_ENDED", "One who looked on in a session has left it"},
 	{string(gateway.Panicked), "A session met a fault in the program, which ended it alone"},
+	{"NODE_JOINED", "Another gateway is there, for the first time or again; details have its node"},
+	{"NODE_LEFT", "Another gateway has ended"},
+	{"NODE_LOST", "Nothing is heard of another gateway any more"},
+	{"SESSION_LOST", "A session was at a gateway that is lost; how it ended is not known"},
+	{"REDIS_AWAY", "Redis does not answer: what the other gateways do is not known"},
+	{"REDIS_BACK", "It does again, and knows everything of this gateway"},
 	{string(gateway.AuditFailing), "Events cannot be written down"},
 	{string(gateway.AuditRecovered), "Events can be written down again"},
 	{"UPGRADED", "Another process accepts viewers now; this one serves those it has"},

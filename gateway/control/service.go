@@ -145,7 +145,7 @@ func (b *Backend) revoke(ctx context.Context, _ *Call, r Revocation) (Met, error
 		return Met{}, unavailable("this gateway has nothing that could be taken back")
 	}
 	n, err := b.Revoke(ctx, r)
-	return Met{n}, err
+	return Met{Sessions: n}, err
 }
 
 func (b *Backend) reload(ctx context.Context, _ *Call, _ struct{}) (Reloaded, error) {

@@ -14,6 +14,7 @@ import (
 // Session is what query-sessions and events tell of one.
 type Session struct {
 	ID       string    `json:"id" doc:"its name in the log"`
+	Node     string    `json:"node,omitempty" doc:"the gateway that has it, where there are several" of:"node"`
 	State    string    `json:"state" doc:"how it is" enum:"waiting,open,paused"`
 	User     string    `json:"user,omitempty" doc:"whom the viewer proved to be"`
 	Method   string    `json:"method,omitempty" doc:"by what"`
@@ -142,12 +143,19 @@ func (w *Which) met(n int) (Met, error) {
 	if n == 0 {
 		return Met{}, w.none()
 	}
-	return Met{n}, nil
+	return Met{Sessions: n}, nil
+}
+
+// Silence is in the answers of several gateways together.
+type Silence struct {
+	// Silent are those of whom nothing is in an answer.
+	Silent []string `json:"silent,omitempty" doc:"nodes that did not answer: what is there is left out"`
 }
 
 // Met says how many sessions a command has met.
 type Met struct {
 	Sessions int `json:"sessions" doc:"how many sessions it met"`
+	Silence
 }
 
 // SessionQuery are the arguments of query-sessions. Without any it lists all.
@@ -160,6 +168,7 @@ type SessionQuery struct {
 type SessionList struct {
 	Sessions []Session `json:"sessions" doc:"the oldest first"`
 	Next     string    `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+	Silence
 }
 
 func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (SessionList, error) {
@@ -167,12 +176,13 @@ func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (Ses
 	for _, info := range b.Gateway.List() {
 		if q.fits(&info) {
 			s := SessionOf(&info)
+			s.Node = b.Node
 			s.Followed = b.Followed != nil && b.Followed(info.ID)
 			list = append(list, s)
 		}
 	}
 	page, next, err := pageOf(q.Paging, list, sessionKey)
-	return SessionList{page, next}, err
+	return SessionList{Sessions: page, Next: next}, err
 }
 
 // sessionKey sorts sessions by their age.
@@ -185,6 +195,7 @@ func MergeSessions(pages []SessionList, limit int) SessionList {
 	merged := SessionList{Sessions: []Session{}}
 	for _, p := range pages {
 		merged.Sessions = append(merged.Sessions, p.Sessions...)
+		merged.Silent = append(merged.Silent, p.Silent...)
 		if p.Next != "" && (merged.Next == "" || p.Next < merged.Next) {
 			merged.Next = p.Next
 		}
@@ -236,7 +247,7 @@ func (b *Backend) sessionMessage(_ context.Context, call *Call, m Message) (Met,
 	if told == 0 {
 		return Met{}, NotFound("nobody was told: of the sessions that fit, none has a page of the gateway's that shows words (native viewers have none)")
 	}
-	return Met{told}, nil
+	return Met{Sessions: told}, nil
 }
 
 // Mark are the arguments of session-mark.
@@ -252,7 +263,7 @@ func (b *Backend) sessionMark(_ context.Context, _ *Call, m Mark) (Met, error) {
 	if b.Mark == nil || !b.Mark(m.ID, m.What == "password") {
 		return Met{}, NotFound("no session %q is recorded; query-sessions lists those there are", m.ID)
 	}
-	return Met{1}, nil
+	return Met{Sessions: 1}, nil
 }
 
 // Pause are the arguments of session-pause and session-resume.
@@ -277,7 +288,7 @@ func (b *Backend) sessionResume(_ context.Context, _ *Call, p Pause) (Met, error
 	if n == 0 {
 		return Met{}, NotFound("no session that fits is paused; query-sessions shows their states")
 	}
-	return Met{n}, nil
+	return Met{Sessions: n}, nil
 }
 
 // SetRights are the arguments of session-set-rights: exactly one of Rights,
@@ -317,6 +328,7 @@ func (r *SetRights) mask() (auth.Rights, error) {
 type RightsSet struct {
 	Sessions int `json:"sessions" doc:"how many are held to it now"`
 	Cannot   int `json:"cannot,omitempty" doc:"how many go on as before: what is to be withheld of what their displays send (clipboard-out, bell, audio) cannot be from the middle on"`
+	Silence
 }
 
 func (b *Backend) sessionSetRights(_ context.Context, _ *Call, r SetRights) (RightsSet, error) {
@@ -334,7 +346,7 @@ func (b *Backend) sessionSetRights(_ context.Context, _ *Call, r SetRights) (Rig
 	case held.Sessions == 0:
 		return RightsSet{}, r.none()
 	}
-	return RightsSet{held.Sessions, held.Cannot}, nil
+	return RightsSet{Sessions: held.Sessions, Cannot: held.Cannot}, nil
 }
 
 // SetClass are the arguments of session-set-class.
