@@ -56,3 +56,7 @@ func sameKey(cert *x509.Certificate, key crypto.Signer) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(cert.PublicKey)
 }
+
+// KeepKey returns the key in file, which it makes (ECDSA P-256, readable by its
+// owner alone) if there is none.
+func KeepKey(file string) (crypto.Signer, error) { return keepKey(file) }

@@ -56,7 +56,7 @@ var house = map[string]struct {
 	"web":                           {[]string{"layers", "gateway"}, "web hands connections over and decides nothing"},
 	"web/admin":                     {[]string{"gateway", "gateway/control"}, "it shows the table of commands and decides nothing"},
 	"web/bridge":                    {[]string{"layers", "gateway"}, "it carries any protocol, so it knows no RFB"},
-	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/tickets", "certs", "gateway", "gateway/archive", "gateway/audit", "gateway/cluster", "gateway/control", "gateway/metrics", "gateway/traces", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
+	"cmd/vncgate":                   {[]string{"layers", "rfb", "rfb/display", "rfb/display/demo", "rfb/display/recording", "rfb/display/player", "rfb/display/still", "rfb/display/video", "auth", "auth/capability", "auth/folder", "auth/tickets", "certs", "gateway", "gateway/archive", "gateway/audit", "gateway/cluster", "gateway/control", "gateway/metrics", "gateway/traces", "gateway/tunnel", "web", "web/admin", "web/bridge"}, "the only place that knows every package"},
 	"cmd/vncgate/benchmark":         {nil, "it measures the program from outside, and its load must cost nothing of ours"},
 	"cmd/vncgate/interop":           {nil, "it tests the program from outside"},
 	"cmd/vncgate/netlab":            {nil, "it tests the program from outside, between hosts that are far apart"},

@@ -116,6 +116,9 @@ func ParseToken(text string) (fingerprint, secret string, err error) {
 	return fingerprint, secret, nil
 }
 
+// TokenID is the part of a token's secret that lists show: no secret itself.
+func TokenID(secret string) string { return secret[:min(len(secret), idLen)] }
+
 const fingerprintLen = 43 // SHA-256 in base64url
 
 // Enrolled is a certificate that an agent got.

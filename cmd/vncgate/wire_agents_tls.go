@@ -1,0 +1,94 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"vncgate/auth"
+	"vncgate/certs"
+	"vncgate/gateway/tunnel"
+)
+
+// registryDir is where, in the folder of the agents' certificates, a single
+// gateway and the command line keep what they know of agents.
+const registryDir = "registry"
+
+// openAgentFolder opens the registry that is embedded in the folder.
+func openAgentFolder(certificates string) (tunnel.Store, error) {
+	return tunnel.OpenFolder(filepath.Join(certificates, registryDir))
+}
+
+// gatewaySoon is how long before its end the certificate for agents is issued
+// anew, at a handshake: a gateway may run for longer than that lasts.
+const gatewaySoon = 20 * 24 * time.Hour
+
+// agentTLS is the TLS that agents meet: TLS 1.3, in which an agent shows its
+// certificate, or none to be enrolled. One that is not an agent's, or that was
+// revoked, ends the handshake. What is revoked later is for the registry's
+// OnChange.
+func agentTLS(ca *certs.CA, registry *tunnel.Registry) (*tls.Config, error) {
+	pair, err := ca.Gateway()
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.Certificate())
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if time.Until(pair.Leaf().NotAfter) < gatewaySoon {
+				if _, err := ca.Gateway(); err != nil {
+					return nil, err
+				}
+			}
+			return pair.Certificate(), nil
+		},
+		ClientAuth:             tls.VerifyClientCertIfGiven,
+		ClientCAs:              roots,
+		SessionTicketsDisabled: true, // every handshake shows the certificate
+		VerifyConnection: func(state tls.ConnectionState) error {
+			_, _, err := agentOf(state, registry)
+			return err
+		},
+	}, nil
+}
+
+// agentOf is the agent that a connection proves; given is false where it showed
+// no certificate, to be enrolled.
+func agentOf(state tls.ConnectionState, registry *tunnel.Registry) (agent certs.Agent, given bool, err error) {
+	if len(state.PeerCertificates) == 0 {
+		return certs.Agent{}, false, nil
+	}
+	agent, err = certs.ParseAgent(state.PeerCertificates[0])
+	if err == nil && registry.Revoked(agent.Name, agent.Serial, agent.Issued) {
+		err = fmt.Errorf("agent %s: %w", agent.Name, tunnel.ErrRevoked)
+	}
+	return agent, true, err
+}
+
+// agentPeer is an agent's certificate as the tunnel knows its bearer.
+func agentPeer(a certs.Agent, from net.Addr) tunnel.Peer {
+	return tunnel.Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, From: from, Services: a.Services}
+}
+
+// enrolment is how the gateway enrols agents: who guesses secrets is slowed down
+// by the guard that slows the guessing of passwords.
+func enrolment(enroller tunnel.Enroller, guard *auth.Guard) tunnel.EnrolConfig {
+	return tunnel.EnrolConfig{
+		Enroller: enroller,
+		Guard: func(from net.Addr, proof func() error) error {
+			return guard.Try(addrOf(from), "", func() error {
+				err := proof()
+				if errors.Is(err, tunnel.ErrTokenUnknown) {
+					return fmt.Errorf("%w: %w", auth.ErrDenied, err)
+				}
+				return err
+			})
+		},
+	}
+}
