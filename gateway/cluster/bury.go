@@ -59,7 +59,7 @@ func (c *Cluster) bury(ctx context.Context, n *node) error {
 	}
 	c.cfg.Log.Warn("cluster: sessions of a node are lost", "node", n.Name, "instance", n.instance, "sessions", lost)
 	r := n.nodeRecord
-	r.Lost, r.Gone, r.Sessions, r.Agents = true, time.Now(), 0, 0
+	r.Lost, r.Gone = true, time.Now()
 	_, err = c.run(ctx, entombScript,
 		[]string{c.keys.alive(), c.keys.nodes(), c.keys.writes(), c.keys.sessions(n.Life), c.keys.agents(n.Life)},
 		n.instance, encode(r), n.Life)

@@ -134,10 +134,6 @@ func (c *Cluster) hear(text string) {
 		c.obey(map[string]bool{m.Seat: m.Taken})
 	case sayAgent:
 		c.hearAgent(&m)
-	case sayRevoked:
-		if c.cfg.Revoked != nil {
-			c.cfg.Revoked()
-		}
 	}
 }
 

@@ -103,9 +103,6 @@ type Config struct {
 	// Agent is told that an agent has come to a node, or left it: this node
 	// included. It returns at once. Nil: nobody.
 	Agent func(agent string, at Node, here bool)
-	// Revoked is told that something was written down in the Registry by another
-	// node, which everybody is to read anew. It returns at once. Nil: nobody.
-	Revoked func()
 	// Log gets a line when Redis goes and returns, and for nodes that come and
 	// go; nil discards them.
 	Log *slog.Logger
@@ -179,7 +176,6 @@ func Open(cfg Config) (*Cluster, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	cfg.Prefix = cmp.Or(cfg.Prefix, defaultPrefix)
 	cfg.Expire = cmp.Or(cfg.Expire, defaultExpire)
 	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	if cfg.Log == nil {
@@ -189,7 +185,7 @@ func Open(cfg Config) (*Cluster, error) {
 	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
 	now := time.Now()
 	c := &Cluster{
-		cfg: cfg, client: cfg.Client, keys: keys("{" + cfg.Prefix + "}:"), instance: hex.EncodeToString(id[:]), since: now,
+		cfg: cfg, client: cfg.Client, keys: keysUnder(cfg.Prefix), instance: hex.EncodeToString(id[:]), since: now,
 		turned: now, why: errors.New("not asked yet"),
 		nodes: map[string]*node{}, held: map[string]*place{}, moved: map[string]*move{}, agents: map[string]agentRecord{},
 		beats: make(chan struct{}, 1), changes: make(chan struct{}, 1), closing: make(chan struct{}),

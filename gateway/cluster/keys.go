@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 )
@@ -22,7 +23,8 @@ import (
 //	q:TARGET        hash        seat: "arrival limit reason" of those who wait
 //	ended           hash        seat: "r" or "t", of those told to make room
 //	bury:INSTANCE   string      who reports the sessions of a dead one
-//	tokens, revoked             those of Registry
+//	texts           hash        name: text of a Store
+//	versions        hash        name: how often it was written
 //
 // A seat is LIFE/SESSION.
 type keys string
@@ -32,6 +34,8 @@ func (k keys) nodes() string                  { return string(k) + "nodes" }
 func (k keys) writes() string                 { return string(k) + "seq" }
 func (k keys) ended() string                  { return string(k) + "ended" }
 func (k keys) bus() string                    { return string(k) + "bus" }
+func (k keys) texts() string                  { return string(k) + "texts" }
+func (k keys) versions() string               { return string(k) + "versions" }
 func (k keys) sessions(life string) string    { return string(k) + "s:" + life }
 func (k keys) agents(life string) string      { return string(k) + "g:" + life }
 func (k keys) bury(instance string) string    { return string(k) + "bury:" + instance }
@@ -41,6 +45,9 @@ func (k keys) user(name string) string        { return string(k) + "u:" + subjec
 func (k keys) address(text string) string     { return string(k) + "a:" + subject(text) }
 func (k keys) exclusive(target string) string { return string(k) + "x:" + subject(target) }
 func (k keys) queue(target string) string     { return string(k) + "q:" + subject(target) }
+
+// keysUnder are those with a prefix; "" is the usual one.
+func keysUnder(prefix string) keys { return keys("{" + cmp.Or(prefix, defaultPrefix) + "}:") }
 
 // subject is a name as it stands in a key.
 func subject(name string) string {

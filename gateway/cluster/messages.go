@@ -34,8 +34,6 @@ const (
 	sayEnd messageKind = "end"
 	// sayAgent: an agent has come or gone; payload: from, agent, here.
 	sayAgent messageKind = "agent"
-	// sayRevoked: the Registry has changed; payload: from.
-	sayRevoked messageKind = "revoked"
 )
 
 func decodeMessage(text string) (m message, err error) {

@@ -2,7 +2,7 @@ package cluster
 
 import "github.com/redis/go-redis/v9"
 
-// Redis runs a script as one step. These are constants but for their hashes. What one needs of time it takes from Redis's
+// Redis runs a script as one step. What one needs of time it takes from Redis's
 // clock, so that those of the nodes do not matter.
 
 // beatScript: a sign of life. It returns whether the life was alive before, how
@@ -89,16 +89,17 @@ if ends and tonumber(ends) > t[1] * 1000 then return 0 end
 return redis.call('HDEL', KEYS[2], ARGV[1])
 `)
 
-// pageScript reads a part of a hash, and leaves out what is too long.
+// pageScript reads a part of a hash, with nothing in the place of what is too
+// long.
 //
 // KEYS hash; ARGV cursor longest
 var pageScript = redis.NewScript(`
 local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', 200)
 local out = {page[1]}
 for i = 1, #page[2], 2 do
-  if #page[2][i] <= 256 and #page[2][i + 1] <= tonumber(ARGV[2]) then
+  if #page[2][i] <= 256 then
     table.insert(out, page[2][i])
-    table.insert(out, page[2][i + 1])
+    table.insert(out, #page[2][i + 1] <= tonumber(ARGV[2]) and page[2][i + 1] or '')
   end
 end
 return out

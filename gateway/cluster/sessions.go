@@ -216,12 +216,19 @@ func (c *Cluster) eachSession(ctx context.Context, life string, f func(gateway.S
 	})
 }
 
-// eachField reads a hash part by part, so that no answer is large; a field may
-// come twice (SCAN's guarantees).
+// eachField reads a hash of this cluster.
 func (c *Cluster) eachField(ctx context.Context, key string, longest, most int, f func(name, text string)) error {
+	return eachField(ctx, func(ctx context.Context, script *redis.Script, args ...any) (reply, error) {
+		return c.run(ctx, script, []string{key}, args...)
+	}, longest, most, f)
+}
+
+// eachField reads a hash part by part, so that no answer is large; a field may
+// come twice (SCAN's guarantees), and has no text where that is too long.
+func eachField(ctx context.Context, run func(context.Context, *redis.Script, ...any) (reply, error), longest, most int, f func(name, text string)) error {
 	cursor, read := "0", 0
 	for {
-		page, err := c.run(ctx, pageScript, []string{key}, cursor, longest)
+		page, err := run(ctx, pageScript, cursor, longest)
 		if err != nil {
 			return err
 		}
