@@ -45,6 +45,9 @@ func run() int {
 		return told.code
 	}
 	fmt.Fprintln(os.Stderr, "vncgate: "+strings.TrimPrefix(err.Error(), "vncgate: "))
+	if ended, ok := errors.AsType[*endedWith](err); ok {
+		return ended.code
+	}
 	var usage *usageError
 	if errors.As(err, &usage) || isFlagGroup(err) {
 		return exitUsage
@@ -97,7 +100,7 @@ Every flag of a command can be given as an environment variable, too:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w%s\nrun '%s --help' for what there is", err, flagMeant(cmd, err), cmd.CommandPath())
 	})
-	root.AddCommand(newDemoCommand(), newServeCommand(), newDoctorCommand(), newScreenshotCommand(), newRecordingCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newAuditCommand(), newHealthCommand(), newCtlCommand(), newVersionCommand(),
+	root.AddCommand(newDemoCommand(), newServeCommand(), newAgentCommand(), newDoctorCommand(), newScreenshotCommand(), newRecordingCommand(), newCertCommand(), newUserCommand(), newPolicyCommand(), newTokenCommand(), newAuditCommand(), newHealthCommand(), newCtlCommand(), newVersionCommand(),
 		newWebsockifyCommand(), newNoVNCProxyCommand(), newUnderRebindCommand())
 	root.AddCommand(packagingCommands()...)
 	return root
@@ -135,10 +138,14 @@ func givenBy(f *pflag.Flag) string {
 }
 
 // bindEnvironment gives flags that were not set their VNCGATE_* values.
-func bindEnvironment(flags *pflag.FlagSet) error {
+func bindEnvironment(flags *pflag.FlagSet) error { return bindVariables(flags, "VNCGATE_") }
+
+// bindVariables gives flags that were not set the values of variables whose names
+// begin so.
+func bindVariables(flags *pflag.FlagSet, prefix string) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "VNCGATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value := os.Getenv(name) // empty is as good as unset, for templates that leave it so
 		if f.Changed || value == "" || f.Name == "help" || hasOwnMeaning(f) || first != nil {
 			return
