@@ -23,7 +23,7 @@ PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-pac
 	stunnel4 libnginx-mod-stream gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
 	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config ffmpeg
 
-.PHONY: all run build page test check lint go-test ui-test chart-test peers bench netlab fuzz packages clean
+.PHONY: all run build page test check lint go-test ui-test chart-test peers bench netlab fuzz packages packages-check clean
 
 all: build
 
@@ -100,6 +100,13 @@ netlab:
 # dist/: archives, .deb and .rpm, their checksums and what they are made of.
 packages: build
 	deploy/packages/make
+
+# What dist/ has, as root: the last commit's packages made twice and compared, and
+# those in dist/ installed, exchanged and removed in fresh roots.
+packages-check: packages
+	deploy/packages/reproduce
+	deploy/packages/check
+	deploy/packages/check-rpm
 
 # Every fuzz test for FUZZTIME each.
 FUZZTIME ?= 30s
