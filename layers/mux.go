@@ -30,9 +30,9 @@ var (
 const (
 	// muxLeast is the credit that a stream begins with, by agreement of both ends:
 	// what a stream costs of the memory even when there is hardly any.
-	muxLeast = 64 << 10
-	// defaultMuxMemory is what 1000 streams need at least.
-	defaultMuxMemory = 1024 * muxLeast
+	muxLeast = 32 << 10
+	// defaultMuxMemory has room for 1000 streams in the half that growth leaves.
+	defaultMuxMemory = 2 * 1024 * muxLeast
 	// muxOpen is how many streams an end may have open that it has opened.
 	muxOpen = 1024
 	// muxGoodbye is how long Close waits for what is queued to be on its way.
@@ -43,8 +43,8 @@ const (
 // defaults in brackets.
 type MuxConfig struct {
 	// Window is what the other end may send on a new stream before it is read, in
-	// bytes (256 KiB, at least 64 KiB), and MaxWindow how far that grows by itself
-	// on a long path (16 MiB). Without memory for more a stream has 64 KiB.
+	// bytes (256 KiB, at least 32 KiB), and MaxWindow how far that grows by itself
+	// on a long path (16 MiB). Where memory is short a stream has 32 KiB.
 	Window, MaxWindow int
 	// Memory bounds the receive windows of all streams (64 MiB of its own). It
 	// may be shared.
@@ -224,7 +224,7 @@ func (m *Mux) reserve() (*MuxStream, error) {
 		return nil, muxLost{net.ErrClosed}
 	case m.ours >= max(m.cfg.Streams, muxOpen):
 		return nil, ErrMuxStreams
-	case !m.cfg.Memory.take(muxLeast, false):
+	case !m.cfg.Memory.take(muxLeast, muxToOpen):
 		return nil, ErrMuxMemory
 	}
 	m.ours++
@@ -275,8 +275,8 @@ func (m *Mux) takeIn(session *yamux.Session) {
 	}
 }
 
-// Close ends the tunnel and all its streams. What was written is still sent if
-// the other end takes it within a second.
+// Close ends the tunnel and all its streams. The other end still reads what was
+// written on streams whose end was written too, if it does so within a second.
 func (m *Mux) Close() error {
 	m.closing.Do(func() {
 		m.mu.Lock()
@@ -287,6 +287,10 @@ func (m *Mux) Close() error {
 		defer patience.Stop()
 		select {
 		case <-m.written:
+			select {
+			case <-m.done: // the other end has read it all, and has closed
+			case <-patience.C:
+			}
 		case <-patience.C:
 		}
 		m.lose(net.ErrClosed)
@@ -327,6 +331,7 @@ func (m *Mux) Stats() MuxStats {
 	s.Queued = m.out.queued + len(m.out.control)
 	for _, stream := range m.streams {
 		s.Window += stream.reserved
+		s.Queued -= stream.inLibrary
 	}
 	return s
 }
@@ -345,6 +350,9 @@ func (m *Mux) lose(reason error) error {
 	defer m.mu.Unlock()
 	if m.err != nil {
 		return m.err
+	}
+	if m.leaving { // whatever it looks like: the other end may have left first
+		reason = net.ErrClosed
 	}
 	m.err = muxLost{reason}
 	m.cfg.Log.Debug("tunnel lost", "remote", m.c.RemoteAddr(), "error", reason)

@@ -16,7 +16,7 @@ const (
 // what is granted beyond that of the protocol; m.mu is held.
 func (s *MuxStream) widen() (credit uint32) {
 	window := int64(s.m.cfg.Window)
-	if !s.reserve(window, true) {
+	if !s.reserve(window, muxToBegin) {
 		return 0
 	}
 	s.window = window
@@ -32,10 +32,10 @@ func (s *MuxStream) grant() (credit uint32) {
 }
 
 // reserve takes memory for that much, or gives back what is beyond.
-func (s *MuxStream) reserve(n int64, growth bool) bool {
+func (s *MuxStream) reserve(n int64, purpose muxPurpose) bool {
 	switch more := n - s.reserved; {
 	case more > 0:
-		if !s.m.cfg.Memory.take(more, growth) {
+		if !s.m.cfg.Memory.take(more, purpose) {
 			return false
 		}
 	case more < 0:
@@ -69,7 +69,7 @@ func (s *MuxStream) consume(n int) {
 	if s.peerEnded {
 		need = s.received - s.consumed
 	}
-	s.reserve(need+s.small.charge, false)
+	s.reserve(need+s.small.charge, muxToOpen)
 }
 
 // tune doubles the window if that is wanted and there is memory. When there is
@@ -80,7 +80,7 @@ func (s *MuxStream) tune(more bool) {
 	switch {
 	case s.m.cfg.Memory.short():
 		s.window = max(s.window/2, min(s.window, int64(s.m.cfg.Window)))
-	case more && wider > s.window && s.reserve(wider+s.small.charge, true):
+	case more && wider > s.window && s.reserve(wider+s.small.charge, muxToGrow):
 		s.window = wider
 	}
 }
@@ -102,7 +102,7 @@ func (f *smallFrames) came(s *MuxStream) bool {
 	if cost <= f.charge+smallFree {
 		return true
 	}
-	if !s.reserve(s.reserved+smallFree, false) {
+	if !s.reserve(s.reserved+smallFree, muxToOpen) {
 		return false
 	}
 	f.charge += smallFree

@@ -299,7 +299,7 @@ func (m *Mux) judgeOpen(f muxFrameHead) (verdict, error) {
 		return m.refuse(f, muxNoStreams, "leaving")
 	case m.theirs >= m.cfg.Streams:
 		return m.refuse(f, muxNoStreams, "too many are open")
-	case !m.cfg.Memory.take(muxLeast, false):
+	case !m.cfg.Memory.take(muxLeast, muxToOpen):
 		return m.refuse(f, muxNoMemory, "no memory is left")
 	}
 	m.theirs++

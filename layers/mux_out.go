@@ -40,21 +40,46 @@ const (
 // Streams of a kind take turns, frame by frame.
 type muxOut struct {
 	control []byte
-	small   []*MuxStream // whose next frame is a small one
-	bulk    []*MuxStream
+	small   muxTurns // streams whose next frame is a small one
+	bulk    muxTurns
 	queued  int // bytes of payload that streams have handed over
 	passed  int // small bytes that have overtaken the bulk that waits
 }
 
 // drop forgets everything.
 func (o *muxOut) drop() {
-	for _, s := range slices.Concat(o.small, o.bulk) {
+	for _, s := range slices.Concat(o.small.waiting(), o.bulk.waiting()) {
 		for _, frame := range s.out {
 			pool.Put(frame)
 		}
 		s.out, s.listed = nil, false
 	}
 	*o = muxOut{}
+}
+
+// muxTurns are the streams that wait for their turn, in order.
+type muxTurns struct {
+	streams []*MuxStream
+	first   int
+}
+
+func (t *muxTurns) waiting() []*MuxStream { return t.streams[t.first:] }
+func (t *muxTurns) empty() bool           { return t.first == len(t.streams) }
+
+func (t *muxTurns) push(s *MuxStream) {
+	if t.first > len(t.streams)/2 { // so that the list does not creep through memory
+		n := copy(t.streams, t.waiting())
+		clear(t.streams[n:])
+		t.streams, t.first = t.streams[:n], 0
+	}
+	t.streams = append(t.streams, s)
+}
+
+func (t *muxTurns) pop() *MuxStream {
+	s := t.streams[t.first]
+	t.streams[t.first] = nil
+	t.first++
+	return s
 }
 
 // muxHead makes a frame without payload.
@@ -96,11 +121,10 @@ func (m *Mux) list(s *MuxStream) {
 	s.listed = len(s.out) > 0
 	switch {
 	case !s.listed:
-		s.out = nil
 	case len(s.out[0]) <= muxHeader+muxSmall:
-		m.out.small = append(m.out.small, s)
+		m.out.small.push(s)
 	default:
-		m.out.bulk = append(m.out.bulk, s)
+		m.out.bulk.push(s)
 	}
 }
 
@@ -150,7 +174,7 @@ func (m *Mux) next() (b []byte, over bool) {
 	switch {
 	case m.err != nil:
 		return nil, true
-	case len(o.control) == 0 && len(o.small) == 0 && len(o.bulk) == 0:
+	case len(o.control) == 0 && o.small.empty() && o.bulk.empty():
 		if !m.leaving || o.queued > 0 {
 			return nil, false
 		}
@@ -159,7 +183,7 @@ func (m *Mux) next() (b []byte, over bool) {
 		}
 		m.goodbye = true
 		b = muxHead(muxGoAway, 0, 0, 0)
-	case len(o.control) == 0 && (len(o.small) == 0 || len(o.bulk) > 0 && o.passed >= muxFrame):
+	case len(o.control) == 0 && (o.small.empty() || !o.bulk.empty() && o.passed >= muxFrame):
 		o.passed = 0
 		b = m.pop(&o.bulk)
 	default:
@@ -177,8 +201,8 @@ func (m *Mux) gather(b []byte) []byte {
 	if o.control = o.control[n:]; len(o.control) == 0 {
 		o.control = nil
 	}
-	for len(o.small) > 0 && len(b)+len(o.small[0].out[0]) <= muxFrame {
-		if len(o.bulk) > 0 && o.passed >= muxFrame {
+	for !o.small.empty() && len(b)+len(o.small.waiting()[0].out[0]) <= muxFrame {
+		if !o.bulk.empty() && o.passed >= muxFrame {
 			break
 		}
 		frame := m.pop(&o.small)
@@ -190,15 +214,12 @@ func (m *Mux) gather(b []byte) []byte {
 }
 
 // pop takes the next frame of the first stream of a list.
-func (m *Mux) pop(list *[]*MuxStream) []byte {
-	s := (*list)[0]
-	(*list)[0] = nil
-	if *list = (*list)[1:]; len(*list) == 0 {
-		*list = nil
-	}
+func (m *Mux) pop(list *muxTurns) []byte {
+	s := list.pop()
 	frame := s.out[0]
-	s.out[0] = nil
-	s.out = s.out[1:]
+	n := copy(s.out, s.out[1:]) // two or three
+	s.out[n] = nil
+	s.out = s.out[:n]
 	m.list(s)
 	s.sent += int64(len(frame) - muxHeader)
 	s.release(len(frame) - muxHeader)

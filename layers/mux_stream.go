@@ -155,7 +155,7 @@ func (s *MuxStream) await(n int) (int, error) {
 	defer s.m.mu.Unlock()
 	defer s.waitOver()
 	for {
-		k := min(n, muxFrame-muxHeader, int(s.credit))
+		k := min(muxPiece(n), int(s.credit))
 		switch {
 		case s.writeEnded:
 			return 0, net.ErrClosed
@@ -176,6 +176,14 @@ func (s *MuxStream) await(n int) (int, error) {
 		}
 		s.room.Wait()
 	}
+}
+
+// muxPiece is the length of the next frame of n bytes: equal parts, for one that
+// is just longer than a frame would leave a crumb each time.
+func muxPiece(n int) int {
+	const most = muxFrame - muxHeader
+	frames := (n + most - 1) / most
+	return (n + frames - 1) / frames
 }
 
 // waitOver counts the time that was waited for credit.
