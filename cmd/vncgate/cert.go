@@ -43,12 +43,13 @@ tells what is wrong with it, if anything.`,
 		Example: `  vncgate cert make --host gate.example.org --host 192.0.2.7
   vncgate cert show
   vncgate cert show /etc/vncgate/tls.crt
+  vncgate cert agent lab --service desk --dir /var/lib/vncgate/agents
   vncgate cert export --ca -o vncgate-ca.crt      # and how to trust it`,
 		Args: subcommandsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.dir, "dir", defaultCertificateDir(), "`FOLDER` of the development certificates")
-	cmd.AddCommand(f.makeCommand(), f.showCommand(), f.exportCommand())
+	cmd.AddCommand(f.makeCommand(), f.agentCommand(), f.nodeCommand(), f.showCommand(), f.exportCommand())
 	return cmd
 }
 

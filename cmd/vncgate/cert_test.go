@@ -57,7 +57,7 @@ func TestCertErrorsSayWhatToDo(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"sign"}, `cert has no command "sign" (there are: export, make, show)`},
+		{[]string{"sign"}, `cert has no command "sign" (there are: agent, export, make, node, show)`},
 		{[]string{"show", "--dir", empty}, "'vncgate cert make' makes it"},
 		{[]string{"show", "a", "b"}, "takes one FILE"},
 		{[]string{"show", filepath.Join(made, "ca.key")}, "are the two files swapped?"},

@@ -37,14 +37,15 @@ func newTokenCommand() *cobra.Command {
 	s := &storeFlags{}
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Issue, list and revoke tokens: who has one may see a display",
+		Short: "Issue, list and revoke tokens: who has one may see a display, or become an agent",
 		Long: `token makes signed tokens whose bearer may do something on a display until some
 time, and takes them back. A gateway whose configuration has capabilities, and a
 listener with sources: [capabilities], takes them; a revocation ends sessions
 within a second, and nothing has to be restarted.
 
 A token is a secret. A share link (--link) has it behind the #, which no browser
-sends and no server logs.`,
+sends and no server logs. 'token agent' makes another kind, by which an agent
+beside a display gets its certificate.`,
 		Example: `  vncgate token issue --target desk --expires 8h --link https://vnc.example/
   vncgate token list
   vncgate token revoke --user alice`,
@@ -55,7 +56,7 @@ sends and no server logs.`,
 	flags.StringVar(&s.config, "config", defaultConfig, "`FILE` with the configuration, whose capabilities say where tokens are kept")
 	flags.StringVar(&s.store, "store", "", "`FOLDER` in which tokens are kept, instead of --config")
 	flags.StringVar(&s.keys, "keys", "", "`FILE` of the keys (default: keys.json in --store)")
-	cmd.AddCommand(newIssueCommand(s), newListCommand(s), newRevokeCommand(s), newKeysCommand(s))
+	cmd.AddCommand(newIssueCommand(s), newListCommand(s), newRevokeCommand(s), newKeysCommand(s), newAgentTokenCommand(s), newAgentsCommand(s))
 	return cmd
 }
 

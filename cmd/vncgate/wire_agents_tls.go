@@ -23,6 +23,11 @@ func openAgentFolder(certificates string) (tunnel.Store, error) {
 	return tunnel.OpenFolder(filepath.Join(certificates, registryDir))
 }
 
+// openAgentStore opens what the gateways of a configuration know of agents.
+func (c *config) openAgentStore() (tunnel.Store, error) {
+	return openAgentFolder(c.Agents.Certificates)
+}
+
 // gatewaySoon is how long before its end the certificate for agents is issued
 // anew, at a handshake: a gateway may run for longer than that lasts.
 const gatewaySoon = 20 * 24 * time.Hour
