@@ -31,8 +31,13 @@ func (c *Cluster) beat(ctx context.Context) {
 
 // pause is how long until the next sign of life.
 func (c *Cluster) pause(err error) time.Duration {
-	if err != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
 		return min(c.cfg.Expire/3, time.Second)
+	case !c.settled:
+		return min(c.cfg.Expire/3, time.Second/4)
 	}
 	return c.cfg.Expire / 3
 }
@@ -77,13 +82,11 @@ func (c *Cluster) sign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if got.lapsed {
-		c.mu.Lock()
-		c.renew()
-		c.mu.Unlock()
+	if c.returns(got.lapsed); got.lapsed {
 		if got, err = c.pulse(ctx); err != nil {
 			return err
 		}
+		c.send(message{Kind: sayNodes}) // if Redis has lost us, it may have lost them
 	}
 	c.obey(got.due)
 	if err := c.write(ctx); err != nil {
@@ -94,6 +97,19 @@ func (c *Cluster) sign(ctx context.Context) error {
 	}
 	dead := c.learn(got.nodes)
 	return c.buryAll(ctx, dead)
+}
+
+// returns notes whether this is the first sign of life after others have, or may
+// have, missed some. Another life begins where they were missed.
+func (c *Cluster) returns(lapsed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lapsed {
+		c.renew()
+	}
+	if lapsed || !c.here {
+		c.known, c.settled = time.Now(), false
+	}
 }
 
 // renew begins another life, in which everything is written anew; c.mu is held,

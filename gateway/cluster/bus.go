@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,10 +40,14 @@ func (o *outbox) take() (texts []string) {
 
 // Publish tells the other nodes of an event, soon and if they can be reached:
 // those that wait are bounded (State.Lost). What all nodes find out by
-// themselves, such as NodeLost, is not told. It returns at once.
+// themselves, such as NodeLost, is not told, and neither is what happened at
+// another. It returns at once.
 func (c *Cluster) Publish(e gateway.Event) {
 	switch e.Kind {
 	case NodeJoined, NodeLeft, NodeLost, RedisAway, RedisBack:
+		return
+	}
+	if e.Node != "" {
 		return
 	}
 	if e.Session != nil && e.Kind != SessionLost {
@@ -71,7 +76,9 @@ func (c *Cluster) publish(ctx context.Context) {
 		texts := c.outbox.take()
 		if err := c.publishAll(ctx, texts); err != nil {
 			c.outbox.lost.Add(uint64(len(texts)))
-			poke(c.beats)
+			if !errors.Is(err, ErrAway) {
+				poke(c.beats)
+			}
 		}
 	}
 }

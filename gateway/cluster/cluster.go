@@ -140,24 +140,26 @@ type Cluster struct {
 	instance string // of this process
 	since    time.Time
 
-	mu     sync.Mutex
-	life   string                 // the instance with a number, which changes whenever all is written anew
-	lives  int                    // how many there were
-	here   bool                   // Redis has everything of ours
-	turned time.Time              // since when it has, or has not
-	why    error                  // why not
-	asked  bool                   // at all
-	joined bool                   // it had, at some time
-	nodes  map[string]*node       // by instance, as of the last beat
-	held   map[string]*place      // by session: those that have a place
-	moved  map[string]*move       // by session: places that Redis is to be told of
-	agents map[string]agentRecord // of this node
-	shown  map[string]string      // by agent: what Redis has of it
-	number int64                  // the highest that Redis has given to a write of this life
-	fresh  bool                   // not everything of this life has been written
-	begun  time.Time              // this life
-	spoken string                 // the life that others look into
-	old    []string               // lives that are to be forgotten
+	mu      sync.Mutex
+	life    string                 // the instance with a number, which changes whenever all is written anew
+	lives   int                    // how many there were
+	here    bool                   // Redis has everything of ours
+	turned  time.Time              // since when it has, or has not
+	why     error                  // why not
+	asked   bool                   // at all
+	known   time.Time              // since when Redis knows this node again, or for the first time
+	settled bool                   // all that were there before are there again, or had the time for it
+	joined  bool                   // it had, at some time
+	nodes   map[string]*node       // by instance, as of the last beat
+	held    map[string]*place      // by session: those that have a place
+	moved   map[string]*move       // by session: places that Redis is to be told of
+	agents  map[string]agentRecord // of this node
+	shown   map[string]string      // by agent: what Redis has of it
+	number  int64                  // the highest that Redis has given to a write of this life
+	fresh   bool                   // not everything of this life has been written
+	begun   time.Time              // this life
+	spoken  string                 // the life that others look into
+	old     []string               // lives that are to be forgotten
 
 	beats    chan struct{} // wants one now
 	changes  chan struct{} // wants what has changed written now

@@ -51,7 +51,8 @@ type node struct {
 	nodeRecord
 	instance string
 	alive    bool
-	told     bool // that it is lost
+	told     bool      // that it is lost
+	met      time.Time // since when it is seen alive
 }
 
 func (n *node) public(self string) Node {
@@ -93,15 +94,12 @@ func (c *Cluster) self() Node {
 
 // learn takes up what a beat has found, and tells what is new in it. Those that
 // died without a word are returned.
+//
+// When Redis was away or empty, nobody could give a sign of life: for as long as
+// one may take, those that were there before count as being there, nobody is
+// dead, and places are not given away before all are back.
 func (c *Cluster) learn(found map[string]*node) (dead []*node) {
-	c.mu.Lock()
-	before := c.nodes
-	for id, n := range found {
-		was := before[id]
-		n.told = was != nil && !n.alive && (was.alive || was.told)
-	}
-	c.nodes = found // nobody changes what is in it from now on
-	c.mu.Unlock()
+	before := c.believe(found)
 	for id, n := range found {
 		was := before[id]
 		switch {
@@ -120,7 +118,44 @@ func (c *Cluster) learn(found map[string]*node) (dead []*node) {
 			c.tellGone(was)
 		}
 	}
+	if c.inGrace() {
+		return nil
+	}
 	return dead
+}
+
+// believe has found be the nodes that there are, with those that only have to
+// return, and returns those that there were. Nobody changes a node afterwards.
+func (c *Cluster) believe(found map[string]*node) (before map[string]*node) {
+	grace := c.inGrace()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before = c.nodes
+	for id, n := range found {
+		n.met = time.Now()
+		if was := before[id]; was != nil {
+			n.told = !n.alive && (was.alive || was.told)
+			n.met = was.met
+		}
+	}
+	missed := 0
+	for id, was := range before {
+		n := found[id]
+		away := n == nil || !n.alive && !n.Left && !n.Lost
+		if grace && away && was.alive && was.met.Before(c.known) && id != c.instance {
+			found[id] = was
+			missed++
+		}
+	}
+	c.nodes, c.settled = found, missed == 0
+	return before
+}
+
+// inGrace reports whether others may not have had the time for a sign of life.
+func (c *Cluster) inGrace() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.known) < c.cfg.Expire
 }
 
 func (c *Cluster) tellGone(n *node) {

@@ -126,14 +126,15 @@ func decodeAgent(text string) (r agentRecord, err error) {
 	return r, nil
 }
 
-// sessionRecord is a session. Claims of identities stay where they are.
+// sessionRecord is a session. Claims of identities stay where they are, and so do
+// the figures of its stream through a tunnel.
 type sessionRecord struct {
 	ID, Listener, Target, Ticket, From       string          `json:",omitempty"`
 	Identity                                 auth.Identity   `json:",omitzero"`
 	Identities                               []auth.Identity `json:",omitempty"`
 	Since, Expires                           time.Time       `json:",omitzero"`
 	Open, Paused, Recorded                   bool            `json:",omitempty"`
-	Class, Stack, DisplayStack               string          `json:",omitempty"`
+	Class, Stack, DisplayStack, Agent        string          `json:",omitempty"`
 	Security, DisplaySecurity, Reached, Rule string          `json:",omitempty"`
 	BytesUp, BytesDown                       int64           `json:",omitempty"`
 	Messages, Filtered                       uint64          `json:",omitempty"`
@@ -146,7 +147,7 @@ func recordOf(s *gateway.SessionInfo) sessionRecord {
 	r := sessionRecord{
 		ID: s.ID, Listener: cut(s.Listener, maxName), Target: cut(s.Target, maxText), Ticket: cut(s.Ticket, maxName), From: cut(s.From, maxName),
 		Identity: plain(s.Identity), Since: s.Since, Expires: s.Expires, Open: s.Open, Paused: s.Paused, Recorded: s.Recorded,
-		Class: cut(s.Class, maxName), Stack: cut(s.Stack, maxName), DisplayStack: cut(s.DisplayStack, maxName),
+		Class: cut(s.Class, maxName), Stack: cut(s.Stack, maxName), DisplayStack: cut(s.DisplayStack, maxName), Agent: cut(s.Agent, maxName),
 		Security: cut(s.Security, maxName), DisplaySecurity: cut(s.DisplaySecurity, maxName), Reached: cut(s.Reached, maxName), Rule: cut(s.Rule, maxName),
 		BytesUp: s.BytesUp, BytesDown: s.BytesDown, Messages: s.Messages, Filtered: s.Filtered, RTT: s.RTT, DisplayRTT: s.DisplayRTT,
 		Rights: s.Rights.String(), Withheld: s.Withheld.String(), Limits: s.Limits.String(),
@@ -172,7 +173,7 @@ func (r *sessionRecord) info() gateway.SessionInfo {
 	return gateway.SessionInfo{
 		ID: r.ID, Listener: r.Listener, Target: r.Target, Ticket: r.Ticket, From: r.From,
 		Identity: r.Identity, Identities: r.Identities, Since: r.Since, Expires: r.Expires, Open: r.Open, Paused: r.Paused, Recorded: r.Recorded,
-		Class: r.Class, Stack: r.Stack, DisplayStack: r.DisplayStack, Security: r.Security, DisplaySecurity: r.DisplaySecurity,
+		Class: r.Class, Stack: r.Stack, DisplayStack: r.DisplayStack, Agent: r.Agent, Security: r.Security, DisplaySecurity: r.DisplaySecurity,
 		Reached: r.Reached, Rule: r.Rule, BytesUp: r.BytesUp, BytesDown: r.BytesDown, Messages: r.Messages, Filtered: r.Filtered,
 		RTT: r.RTT, DisplayRTT: r.DisplayRTT, Rights: knownRights(r.Rights), Withheld: knownRights(r.Withheld), Limits: limits,
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -88,7 +87,7 @@ func (c *Cluster) Enter(ctx context.Context, s gateway.Seat) (gateway.Seating, e
 func (c *Cluster) enter(ctx context.Context, s *gateway.Seat, since string) (gateway.Seating, string, error) {
 	busy := busyOf(s)
 	for range tries {
-		life, err := c.ready()
+		life, err := c.ready(ctx)
 		if err != nil {
 			return gateway.Seating{}, since, err
 		}
@@ -107,7 +106,7 @@ func (c *Cluster) enter(ctx context.Context, s *gateway.Seat, since string) (gat
 		}
 		return c.seated(life, s, word, list)
 	}
-	return gateway.Seating{}, since, c.failed(errors.New("this node is not known to be alive"))
+	return gateway.Seating{}, since, c.failed(errDead)
 }
 
 // seated is what an answer of enterScript says.
@@ -141,7 +140,7 @@ func busyOf(s *gateway.Seat) string {
 // (gateway.Seats).
 func (c *Cluster) Replace(ctx context.Context, s gateway.Seat) error {
 	for range tries {
-		life, err := c.ready()
+		life, err := c.ready(ctx)
 		if err != nil {
 			return err
 		}
@@ -160,12 +159,12 @@ func (c *Cluster) Replace(ctx context.Context, s gateway.Seat) error {
 		c.hold(life, &s)
 		return c.awaitGone(ctx, list.texts(2))
 	}
-	return c.failed(errors.New("this node is not known to be alive"))
+	return c.failed(errDead)
 }
 
 // Exclude gives the session its target for itself (gateway.Seats).
 func (c *Cluster) Exclude(ctx context.Context, s gateway.Seat) (granted bool, err error) {
-	life, err := c.ready()
+	life, err := c.ready(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -326,47 +325,57 @@ func (c *Cluster) loadScripts(ctx context.Context) error {
 	return nil
 }
 
-// failed is an error as Gateway knows it. What has failed for one is looked into
-// at once, for all.
-func (c *Cluster) failed(err error) error {
-	poke(c.beats)
-	sentinel := gateway.ErrSeatsAway
-	if c.cfg.Alone == Local {
-		sentinel = gateway.ErrSeatsLocal
-	}
-	return fmt.Errorf("%w: %w", sentinel, err)
-}
-
-// ready is the life that is to be used now.
-func (c *Cluster) ready() (life string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.here {
-		return c.life, nil
-	}
-	err = gateway.ErrSeatsAway
-	if c.cfg.Alone == Local {
-		err = gateway.ErrSeatsLocal
-	}
-	return "", fmt.Errorf("%w: %w", err, c.why)
+// ready is the life that is to be used now. Where others are about to return, it
+// waits a moment for them.
+func (c *Cluster) ready(ctx context.Context) (life string, err error) {
+	return c.lifeWhen(ctx, func() bool { return c.settled })
 }
 
 // reborn waits for another life than one that Redis took for ended.
 func (c *Cluster) reborn(ctx context.Context, life string) error {
 	poke(c.beats)
+	_, err := c.lifeWhen(ctx, func() bool { return c.life != life && !c.fresh })
+	return err
+}
+
+// lifeWhen waits until good says, with c.mu held, that a life can be used, for
+// as long as a question may take.
+func (c *Cluster) lifeWhen(ctx context.Context, good func() bool) (life string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	for {
 		c.mu.Lock()
-		changed := c.life != life && c.here
+		here, ok, life, why := c.here, good(), c.life, c.why
 		c.mu.Unlock()
-		if changed {
-			return nil
+		switch {
+		case !here:
+			return "", c.alone(why)
+		case ok:
+			return life, nil
 		}
-		select {
-		case <-ctx.Done():
-			return c.failed(ctx.Err())
-		case <-time.After(20 * time.Millisecond):
+		if rest(ctx, nil, spacing/4) != nil {
+			return "", c.alone(errUnsettled)
 		}
 	}
+}
+
+var (
+	errUnsettled = errors.New("other nodes have not returned yet")
+	errDead      = errors.New("this node is not known to be alive")
+)
+
+// failed is an error as Gateway knows it. What has failed for one is looked into
+// at once, for all.
+func (c *Cluster) failed(err error) error {
+	poke(c.beats)
+	return c.alone(err)
+}
+
+// alone is what err comes to for newcomers.
+func (c *Cluster) alone(err error) error {
+	sentinel := gateway.ErrSeatsAway
+	if c.cfg.Alone == Local {
+		sentinel = gateway.ErrSeatsLocal
+	}
+	return fmt.Errorf("%w: %w", sentinel, err)
 }
