@@ -102,7 +102,7 @@ func (f *agentFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.certificate, "certificate", "", "`FILE` with the agent's certificate (PEM), instead of a token")
 	flags.StringVar(&f.key, "key", "", "`FILE` with its key (PEM)")
 	flags.StringVar(&f.ca, "ca", "", "`FILE` with the certificate of the CA that the gateway's agents have (PEM)")
-	flags.StringVar(&f.fingerprint, "ca-fingerprint", "", "`FINGERPRINT` of that CA's key, as 'vncgate token agent' prints it, instead of the file")
+	flags.StringVar(&f.fingerprint, "ca-fingerprint", "", "`FINGERPRINT` of that CA's key, as 'vncgate cert agent' prints it, instead of the file")
 	flags.StringVar(&f.name, "name", "", "`NAME` of this agent, on unix sockets; elsewhere its certificate says it")
 	flags.StringVar(&f.proxy, "proxy", "", "`URL` of an HTTP proxy on the way out, http:// or https://; none for none (default: HTTPS_PROXY and NO_PROXY)")
 	flags.IntVar(&f.connections, "connections", 1, "how many connections to keep in parallel, `N`; the gateway may allow fewer")

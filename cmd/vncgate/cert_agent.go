@@ -68,8 +68,8 @@ func (f *certFlags) agent(cmd *cobra.Command, name string, services []string, da
 		return explainDir(err)
 	}
 	certFile, keyFile := pair.Files()
-	return say(cmd, "certificate  %s (agent %s, services %s; until %s; serial %s)\nkey          %s (keep it secret)\nauthority    %s\n\nAt the display, with these three files:\n  vncgate agent --gateway tls://GATEWAY:PORT --certificate agent-%s.crt --key agent-%s.key --ca ca.crt%s",
-		certFile, name, strings.Join(services, ", "), pair.Leaf().NotAfter.UTC().Format(time.DateOnly), certs.Serial(pair.Leaf()), keyFile, ca.CertFile(), name, name, exampleServices(services))
+	return say(cmd, "certificate  %s (agent %s, services %s; until %s; serial %s)\nkey          %s (keep it secret)\nauthority    %s (fingerprint of its key %s)\n\nAt the display, with these three files:\n  vncgate agent --gateway tls://GATEWAY:PORT --certificate agent-%s.crt --key agent-%s.key --ca ca.crt%s",
+		certFile, name, strings.Join(services, ", "), pair.Leaf().NotAfter.UTC().Format(time.DateOnly), certs.Serial(pair.Leaf()), keyFile, ca.CertFile(), certs.KeyFingerprint(ca.Certificate()), name, name, exampleServices(services))
 }
 
 // exampleServices are those of 'vncgate agent', to be filled in where they cannot be
