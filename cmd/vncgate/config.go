@@ -28,6 +28,7 @@ type config struct {
 	Capabilities *capabilitiesConfig     `yaml:"capabilities,omitempty"`
 	Revocations  *revocationsConfig      `yaml:"revocations,omitempty"`
 	Agents       *agentsConfig           `yaml:"agents,omitempty"`
+	Cluster      *clusterConfig          `yaml:"cluster,omitempty"`
 	Limits       limitsConfig            `yaml:"limits,omitempty"`
 	Classes      map[string]classConfig  `yaml:"classes,omitempty"`
 	Control      *controlConfig          `yaml:"control,omitempty"`

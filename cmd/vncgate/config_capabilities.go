@@ -20,7 +20,8 @@ const capabilitySource = "capabilities"
 // kept.
 type capabilitiesConfig struct {
 	Keys   string       `yaml:"keys,omitempty"`   // file; default: keys.json in store
-	Store  string       `yaml:"store"`            // folder
+	Store  string       `yaml:"store,omitempty"`  // folder
+	Redis  *redisTokens `yaml:"redis,omitempty"`  // instead of both: for several gateways
 	Rotate days         `yaml:"rotate,omitempty"` // age at which a key signs no more
 	Grace  *days        `yaml:"grace,omitempty"`  // in which who comes back needs no other use
 	Share  *shareConfig `yaml:"share,omitempty"`
@@ -107,7 +108,7 @@ func (d days) String() string {
 
 func (c *config) validateCapabilities() error {
 	if s := c.Capabilities; s != nil {
-		if err := s.validate(); err != nil {
+		if err := s.validate(c); err != nil {
 			return fmt.Errorf("capabilities: %w", err)
 		}
 		taken := slices.ContainsFunc(c.Listeners, func(l listenerConfig) bool { return slices.Contains(l.Sources, capabilitySource) })
@@ -135,17 +136,25 @@ func (c *config) validateCapabilities() error {
 	return nil
 }
 
-func (s *capabilitiesConfig) validate() error {
+func (s *capabilitiesConfig) validate(c *config) error {
 	switch {
-	case s.Store == "":
-		return errors.New("store: is missing: the folder in which tokens are noted, such as /var/lib/vncgate/tokens")
+	case s.Store == "" && s.Redis == nil:
+		return errors.New("store: is missing: the folder in which tokens are noted, such as /var/lib/vncgate/tokens; or, for several gateways, redis")
+	case s.Redis != nil && (s.Store != "" || s.Keys != ""):
+		return errors.New("redis: keeps tokens and keys; leave out store and keys, or redis")
 	case s.Rotate < 0:
 		return errors.New("rotate: must not be negative")
 	case s.Rotate > 0 && time.Duration(s.Rotate) < time.Hour:
 		return errors.New("rotate: less than an hour makes more keys than are of use")
 	case s.Grace != nil && (*s.Grace < 0 || time.Duration(*s.Grace) > time.Hour):
 		return errors.New("grace: is from 0s, for none, to 1h")
-	case s.Share == nil:
+	}
+	if s.Redis != nil {
+		if err := s.Redis.validate(c); err != nil {
+			return fmt.Errorf("redis: %w", err)
+		}
+	}
+	if s.Share == nil {
 		return nil
 	}
 	if _, err := s.Share.rights(); err != nil {

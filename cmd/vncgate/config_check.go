@@ -41,6 +41,9 @@ func (c *config) validate() error {
 	if err := c.validateArrivals(); err != nil {
 		return err
 	}
+	if err := c.validateCluster(); err != nil {
+		return err
+	}
 	if err := c.validateAgents(); err != nil {
 		return err
 	}

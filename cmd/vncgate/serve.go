@@ -299,7 +299,10 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 		return err
 	}
 	dry := *cfg
-	dry.Listeners, dry.Control, dry.Admin, dry.Audit, dry.Tracing = nil, nil, nil, nil, nil
+	dry.Listeners, dry.Control, dry.Admin, dry.Audit, dry.Tracing, dry.Cluster = nil, nil, nil, nil, nil, nil
+	if err := cfg.Cluster.usable(); err != nil {
+		return err
+	}
 	if err := cfg.Audit.writable(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -118,7 +119,7 @@ func (s *storeFlags) existing() (*capability.Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(settings.Store); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(settings.Store); settings.Redis == nil && errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s does not exist; 'vncgate token issue' makes it", errNoStore, settings.Store)
 	}
 	authority, _, err := s.open()
@@ -132,7 +133,11 @@ func (s *storeFlags) open() (*capability.Authority, *config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	authority, err := settings.open(nil, func(string, string) func(error) { return nil })
+	var among *clusterConfig
+	if cfg != nil {
+		among = cfg.Cluster
+	}
+	authority, err := settings.open(context.Background(), among, nil, func(string, string) func(error) { return nil })
 	if errors.Is(err, os.ErrPermission) {
 		return nil, nil, fmt.Errorf("%w\nrun it as the gateway's user or as root (sudo vncgate token …)", err)
 	}

@@ -39,6 +39,9 @@ type wiring struct {
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
 	events       events       // of the gate and of ours
+	foreign      events       // of other gateways
+	cluster      *clustered   // nil: there are no others
+	agentHere    agentDial    // nil: no agents come to this gateway
 	shadows      shadows      // sessions that may be looked on in
 	playbacks    playbacks    // recordings that are being watched
 	denials      denials      // wrong tokens
@@ -101,6 +104,15 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 	if err := w.gate.SetClasses(cfg.classList()); err != nil {
 		return nil, fmt.Errorf("classes: %w", err)
 	}
+	if err := w.openCluster(ctx); err != nil {
+		return nil, err
+	}
+	complete := false
+	defer func() {
+		if !complete {
+			w.cluster.close()
+		}
+	}()
 	w.recorders = append(w.recorders, w.recordingFor)
 	if err := w.openRecordings(first, &inForce{cfg: &config{}}); err != nil {
 		return nil, err
@@ -138,6 +150,7 @@ func newWiring(ctx context.Context, cfg *config, log *slog.Logger, options ...fu
 		return nil, err
 	}
 	w.adminAPI()
+	complete = true
 	return w, nil
 }
 
@@ -203,6 +216,7 @@ func (w *wiring) serve(ctx context.Context) error {
 	running.Go(func() { w.sweepRecordings(watching) })
 	running.Go(func() { w.house.uploadRecordings(watching) })
 	running.Go(w.serveControl)
+	running.Go(w.cluster.serve)
 	running.Go(func() { w.notify.run(watching) })
 	w.succeeds()
 	if err := w.pidFile.write(); err != nil {
@@ -244,6 +258,7 @@ func (w *wiring) shutdown() {
 	}
 	servers.Wait()
 	w.closeRecordings()
+	w.cluster.close()
 	if w.admin != nil { // last: until then it can be seen how it goes
 		w.admin.close()
 	}

@@ -22,16 +22,21 @@ import (
 func (w *wiring) adminAPI() {
 	w.controls.table.Add(control.New("target-share", control.Admin, "Make a link that opens a display for whoever has it", w.controlShare))
 	w.controls.table.Add(watchCommands(w)...)
+	w.controls.table.Add(w.clusterCommands()...)
 	w.announceHouse()
+	w.controls.server.Table = w.withPeers(w.controls.table)
+	table := w.withElders(w.controls.table)
+	w.runForPeer(table)
+	table = w.withPeers(table)
 	if w.admin == nil {
 		return
 	}
-	table := w.withElders(w.controls.table)
 	api := &admin.Server{
 		Table: table, Allow: w.admin.call, Version: versionText(), Origins: w.admin.cfg.Origins,
 		Screenshot: newPictures(w, table).take,
 	}
 	w.events.to(api.Observe)
+	w.foreign.to(api.Observe)
 	w.adminHandle("/api/v1/", api.Handler())
 	w.adminHandle("/", web.Dashboard())
 }

@@ -41,7 +41,7 @@ func (w *wiring) openCapabilities(ctx context.Context) error {
 	if cfg == nil {
 		return nil
 	}
-	authority, err := cfg.open(w.gate.Review, w.reporter)
+	authority, err := cfg.open(ctx, w.cfg.Cluster, w.gate.Review, w.reporter)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,16 @@ func (s *capabilitiesConfig) keyFile() string {
 
 // open is for the gateway and for commands alike; the latter are told of no
 // change.
-func (s *capabilitiesConfig) open(changed func(), reporter func(what, path string) func(error)) (*capability.Authority, error) {
+func (s *capabilitiesConfig) open(ctx context.Context, c *clusterConfig, changed func(), reporter func(what, path string) func(error)) (*capability.Authority, error) {
+	if s.Redis != nil {
+		rc, err := s.Redis.store(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("capabilities: %w", err)
+		}
+		return capability.OpenRedis(rc,
+			capability.StoreConfig{Grace: s.grace(), OnChange: changed, Report: reporter("tokens", "in redis")},
+			capability.RingConfig{RotateAfter: time.Duration(s.Rotate), Report: reporter("token keys", "in redis")})
+	}
 	store, err := capability.OpenStore(s.Store, capability.StoreConfig{
 		Grace: s.grace(), OnChange: changed, Report: reporter("revocations", s.Store),
 	})
@@ -163,6 +172,9 @@ func (l *lease) valid(context.Context) error {
 	l.mu.Unlock()
 	ticket, err := l.c.Review(l.ticket)
 	if err == nil {
+		err = l.held()
+	}
+	if err == nil {
 		// Whom it is for is compared with what was proved, which Authorize knows.
 		err = ticket.Admits([]auth.Identity{{Name: ticket.MustBe}}, from)
 	}
@@ -175,6 +187,16 @@ func (l *lease) usable() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return tokenRefusal(l.c.Store.Usable(l.ticket.ID, l.holder(), time.Now()))
+}
+
+// held says whether the use that was counted is the session's still.
+func (l *lease) held() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.used {
+		return nil
+	}
+	return l.c.Store.Holds(l.ticket.ID, l.holder())
 }
 
 // use counts the session, once its display has been reached.
@@ -262,6 +284,7 @@ var tokenWords = []struct {
 	{capability.ErrRunning, "This link is in use already. Close the other window, or ask for a new link."},
 	{capability.ErrRevoked, "This link was taken back."},
 	{capability.ErrExpired, "This link is too old. Ask for a new one."},
+	{capability.ErrUnavailable, "The gateway cannot make sure at the moment that this link is good. Try again in a minute."},
 	{tickets.ErrUnknown, "This link is not good any more, or not from where you are. Ask for a new one."},
 }
 

@@ -42,6 +42,7 @@ func (w *wiring) openControl(ctx context.Context) error {
 	c.server = &control.Server{Table: c.table, Version: version, Log: w.log}
 	w.controls = c
 	w.events.to(c.server.Observe)
+	w.foreign.to(c.server.Observe)
 	w.events.to(c.reloaded)
 	cfg := w.cfg.Control
 	if cfg == nil {
@@ -112,6 +113,9 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
 		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession, Followed: w.controlFollowed,
+	}
+	if w.cluster != nil {
+		b.Node = w.cluster.node
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set

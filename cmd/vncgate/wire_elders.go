@@ -166,6 +166,13 @@ func together(answers []any, args any) any {
 			first.Cannot += a.(control.RightsSet).Cannot
 		}
 		return first
+	case control.AgentList:
+		return mergeAgents(answers)
+	case control.StreamList:
+		for _, a := range answers[1:] {
+			first.Streams = append(first.Streams, a.(control.StreamList).Streams...)
+		}
+		return first
 	case control.Drained:
 		for _, a := range answers[1:] {
 			first.Sessions += a.(control.Drained).Sessions

@@ -38,6 +38,9 @@ func (w *wiring) ready() error {
 	if err := w.goingAway(); err != nil {
 		return err
 	}
+	if err := w.cluster.ready(); err != nil {
+		return err
+	}
 	switch err := w.gate.Ready(); {
 	case errors.Is(err, gateway.ErrFull):
 		return errors.New("all places for sessions are taken")

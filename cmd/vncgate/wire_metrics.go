@@ -55,6 +55,7 @@ func (w *wiring) gauges() map[string]float64 {
 		list["vncgate_traces_lost"] = float64(w.traces.Lost())
 	}
 	w.recordingFigures(list)
+	w.cluster.gauges(list)
 	if w.audit != nil {
 		list["vncgate_audit_queue_size"] = float64(w.audit.Queued())
 		list["vncgate_audit_lost"] = float64(w.audit.Lost())

@@ -9,6 +9,7 @@ import (
 // Agent is a program beside displays that dials in, so that they can be reached.
 type Agent struct {
 	Name  string `json:"name" doc:"what it proved to be called" of:"agent"`
+	Node  string `json:"node,omitempty" doc:"the gateway that it is connected to, where there are several" of:"node"`
 	State string `json:"state" doc:"connected; away: it has a certificate and is not here; revoked: it is not let in" enum:"connected,away,revoked"`
 	// Since is when the oldest of its tunnels came.
 	Since    time.Time     `json:"since,omitzero" doc:"since when it is connected"`
@@ -66,6 +67,7 @@ type AgentQuery struct {
 type AgentList struct {
 	Agents []Agent `json:"agents" doc:"by name"`
 	Next   string  `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+	Silence
 }
 
 // StreamQuery are the arguments of query-streams.
@@ -78,6 +80,7 @@ type StreamQuery struct {
 type StreamList struct {
 	Streams []AgentStream `json:"streams" doc:"by agent and number"`
 	Next    string        `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+	Silence
 }
 
 // AgentKick are the arguments of agent-kick.
@@ -89,6 +92,7 @@ type AgentKick struct {
 // AgentKicked is what that came to.
 type AgentKicked struct {
 	Tunnels int `json:"tunnels" doc:"how many of its connections were cut"`
+	Silence
 }
 
 // AgentRevocation are the arguments of agent-revoke: one of the first two.
@@ -106,6 +110,11 @@ func (b *Backend) queryAgents(ctx context.Context, _ *Call, q AgentQuery) (Agent
 			return AgentList{}, err
 		}
 	}
+	for i := range list {
+		if list[i].State == "connected" {
+			list[i].Node = b.Node
+		}
+	}
 	if q.Name != "" {
 		list = slices.DeleteFunc(list, func(a Agent) bool { return a.Name != q.Name })
 		if len(list) == 0 {
@@ -113,7 +122,7 @@ func (b *Backend) queryAgents(ctx context.Context, _ *Call, q AgentQuery) (Agent
 		}
 	}
 	page, next, err := pageOf(q.Paging, list, func(a Agent) string { return a.Name })
-	return AgentList{page, next}, err
+	return AgentList{Agents: page, Next: next}, err
 }
 
 func (b *Backend) queryStreams(_ context.Context, _ *Call, q StreamQuery) (StreamList, error) {
@@ -125,7 +134,7 @@ func (b *Backend) queryStreams(_ context.Context, _ *Call, q StreamQuery) (Strea
 		list = slices.DeleteFunc(list, func(s AgentStream) bool { return s.Agent != q.Agent })
 	}
 	page, next, err := pageOf(q.Paging, list, func(s AgentStream) string { return s.Agent + "/" + s.ID })
-	return StreamList{page, next}, err
+	return StreamList{Streams: page, Next: next}, err
 }
 
 func noAgent(name string) error {
@@ -142,7 +151,7 @@ func (b *Backend) agentKick(_ context.Context, _ *Call, k AgentKick) (AgentKicke
 	if n == 0 {
 		return AgentKicked{}, noAgent(k.Name)
 	}
-	return AgentKicked{n}, nil
+	return AgentKicked{Tunnels: n}, nil
 }
 
 func (b *Backend) agentRevoke(ctx context.Context, call *Call, r AgentRevocation) (AgentKicked, error) {
@@ -153,5 +162,5 @@ func (b *Backend) agentRevoke(ctx context.Context, call *Call, r AgentRevocation
 		return AgentKicked{}, errNoAgents
 	}
 	n, err := b.RevokeAgent(ctx, r, call.Actor)
-	return AgentKicked{n}, err
+	return AgentKicked{Tunnels: n}, err
 }

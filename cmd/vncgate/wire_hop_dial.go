@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vncgate/gateway/cluster"
+	"vncgate/gateway/control"
+	"vncgate/gateway/tunnel"
+	"vncgate/layers"
+)
+
+// hops are the connections of a node to others, made when they are needed and
+// kept, and those of others to it.
+type hops struct {
+	tls    *hopTLS
+	node   string
+	log    *slog.Logger
+	memory *layers.MuxMemory
+
+	// What others may ask for; it concerns this node alone.
+	agent func(ctx context.Context, agent, service string) (net.Conn, error)
+	run   func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
+
+	streams  atomic.Int64 // open, of both directions
+	in, out  atomic.Uint64
+	mu       sync.Mutex
+	lines    map[string]*hopLine   // by address
+	guests   map[net.Conn]struct{} // of others, in their handshake or after it
+	closed   bool
+	ctx      context.Context // of all that goes on, until close; it is no call's
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	listener net.Listener
+}
+
+func newHops(t *hopTLS, node string, log *slog.Logger) *hops {
+	h := &hops{tls: t, node: node, log: log, memory: layers.NewMuxMemory(hopMemory, nil), lines: map[string]*hopLine{}, guests: map[net.Conn]struct{}{}}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h
+}
+
+// hopLine is the connection to one address.
+type hopLine struct {
+	mu   sync.Mutex // one dials while the others wait
+	mux  *layers.Mux
+	idle *time.Timer
+}
+
+// errHopsClosed is of a node that ends.
+var errHopsClosed = errors.New("hop: this node ends")
+
+func (h *hops) line(address string) (*hopLine, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errHopsClosed
+	}
+	l := h.lines[address]
+	if l == nil {
+		l = &hopLine{}
+		h.lines[address] = l
+	}
+	return l, nil
+}
+
+// open begins a stream to the node at address.
+func (h *hops) open(ctx context.Context, address string) (*layers.MuxStream, error) {
+	l, err := h.line(address)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mux != nil {
+		s, err := l.mux.Open(ctx)
+		if err == nil || !errors.Is(err, layers.ErrMuxLost) {
+			return s, err
+		}
+	}
+	if l.mux, err = h.dial(ctx, address); err != nil {
+		l.mux = nil
+		return nil, err
+	}
+	if l.idle != nil {
+		l.idle.Stop()
+	}
+	l.idle = time.AfterFunc(hopIdle, func() { h.rest(l) })
+	return l.mux.Open(ctx)
+}
+
+// rest closes a connection that nobody uses.
+func (h *hops) rest(l *hopLine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.mux == nil:
+	case l.mux.Streams() > 0:
+		l.idle.Reset(hopIdle)
+	default:
+		_ = l.mux.Close()
+		l.mux = nil
+	}
+}
+
+func (h *hops) dial(ctx context.Context, address string) (*layers.Mux, error) {
+	c, err := layers.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	secured, err := over(ctx, tls.Client(c, h.tls.client()))
+	if err != nil {
+		return nil, err
+	}
+	return layers.NewMux(secured, true, layers.MuxConfig{Streams: -1, Memory: h.memory, Log: h.log})
+}
+
+// ask sends a request to a node, and returns its answer and the stream, which is
+// the caller's. Errors say which node.
+func (h *hops) ask(ctx context.Context, to cluster.Node, request hopRequest) (net.Conn, hopAnswer, error) {
+	var answer hopAnswer
+	fail := func(err error) (net.Conn, hopAnswer, error) {
+		return nil, answer, fmt.Errorf("node %s at %s: %w", to.Name, to.Address, err)
+	}
+	if to.Address == "" {
+		return nil, answer, fmt.Errorf("node %s says no address at which others reach it (cluster: listen)", to.Name)
+	}
+	request.Wait = maxHopWait
+	if end, ok := ctx.Deadline(); ok {
+		request.Wait = min(max(time.Until(end), 0), maxHopWait)
+	}
+	s, err := h.open(ctx, to.Address)
+	if err != nil {
+		return fail(err)
+	}
+	c := h.counted(s)
+	err = layers.Interrupt(ctx, c, func() error {
+		if err := writeHop(c, request, maxHopRequest); err != nil {
+			return err
+		}
+		return readHop(c, &answer, maxHopAnswer)
+	})
+	if err != nil {
+		_ = c.Close()
+		return fail(err)
+	}
+	return c, answer, nil
+}
+
+// dialAgent reaches a service of an agent that is connected to that node.
+func (h *hops) dialAgent(ctx context.Context, to cluster.Node, agent, service string) (net.Conn, error) {
+	c, answer, err := h.ask(ctx, to, hopRequest{Kind: hopAgent, Agent: agent, Service: service})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Error == "" {
+		return &hopConn{Conn: c, node: to.Name, agent: agent, service: service}, nil
+	}
+	_ = c.Close()
+	cause := errors.New(answer.Error)
+	switch answer.Kind {
+	case hopNoAgent:
+		cause = tunnel.ErrNoAgent
+	case hopNoService:
+		cause = tunnel.ErrNoService
+	}
+	return nil, fmt.Errorf("node %s: %w", to.Name, cause)
+}
+
+// command has a node run one.
+func (h *hops) command(ctx context.Context, to cluster.Node, call *control.Call, name string, args json.RawMessage) (json.RawMessage, error) {
+	c, answer, err := h.ask(ctx, to, hopRequest{Kind: hopControl, Command: name, Args: args, Role: call.Role.String(), Actor: call.Actor})
+	if err != nil {
+		return nil, err
+	}
+	_ = c.Close()
+	if answer.Error != "" {
+		return nil, &control.Error{Class: answer.Class, Desc: answer.Error}
+	}
+	return answer.Return, nil
+}
+
+// counted counts what passes.
+func (h *hops) counted(c net.Conn) net.Conn {
+	h.streams.Add(1)
+	return &countedHop{Conn: c, h: h}
+}
+
+type countedHop struct {
+	net.Conn
+	h    *hops
+	once sync.Once
+}
+
+// Read counts.
+func (c *countedHop) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.h.in.Add(uint64(max(n, 0)))
+	return n, err
+}
+
+// Write counts.
+func (c *countedHop) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.h.out.Add(uint64(max(n, 0)))
+	return n, err
+}
+
+// Close counts once.
+func (c *countedHop) Close() error {
+	c.once.Do(func() { c.h.streams.Add(-1) })
+	return c.Conn.Close()
+}
+
+// CloseWrite is the stream's.
+func (c *countedHop) CloseWrite() error { return layers.CloseWrite(c.Conn) }
+
+// LayerName is the stream's.
+func (c *countedHop) LayerName() string { return "mux" }
+
+// hopConn is a display that is reached through another node.
+type hopConn struct {
+	net.Conn
+	node, agent, service string
+}
+
+// RemoteAddr says where the bytes go.
+func (c *hopConn) RemoteAddr() net.Addr {
+	return hopAddr(c.agent + "/" + c.service + " via node " + c.node)
+}
+
+// CloseWrite is the stream's.
+func (c *hopConn) CloseWrite() error { return layers.CloseWrite(c.Conn) }
+
+// LayerName names the hop.
+func (c *hopConn) LayerName() string { return "hop" }
+
+type hopAddr string
+
+// Network is "agent", as for those that are connected here.
+func (hopAddr) Network() string { return "agent" }
+
+// String is agent, service and node.
+func (a hopAddr) String() string { return string(a) }

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"vncgate/gateway/cluster"
+	"vncgate/gateway/control"
+)
+
+// Peers are the other gateways of several. A command that is about sessions or
+// agents is run at all of them, from whichever it is given to; each runs it as its
+// own API would, with the role of whoever has given it, and writes it down.
+
+// peers are the other nodes, the youngest process of each. One that has handed
+// over to another process leaves them to that one.
+func (w *wiring) peers() []cluster.Node {
+	c := w.cluster
+	if c == nil || c.hops == nil || w.successor() != nil {
+		return nil
+	}
+	var list []cluster.Node
+	for _, n := range c.Nodes() {
+		known := slices.ContainsFunc(list, func(other cluster.Node) bool { return other.Name == n.Name })
+		if n.Name != c.node && !known {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// atAllNodes reports whether a command is about what nodes have each.
+func atAllNodes(name string) bool {
+	switch name {
+	case "query-sessions", "query-agents", "query-streams", "revoke", "set-class", "agent-kick", "agent-revoke":
+		return true
+	}
+	return strings.HasPrefix(name, "session-") && name != "session-watch" && name != "session-mark"
+}
+
+// withPeers is the table, whose commands reach the other nodes as well.
+func (w *wiring) withPeers(t *control.Table) *control.Table {
+	if w.cluster == nil {
+		return t
+	}
+	all := &control.Table{Done: t.Done}
+	for _, c := range t.Commands(control.Admin) {
+		switch {
+		case atAllNodes(c.Name):
+			c.Run = w.atNodes(c)
+		case c.Name == "drain":
+			c.Run = w.atNode(c)
+		}
+		all.Add(c)
+	}
+	return all
+}
+
+// atNode runs c at the node that its arguments name, or here.
+func (w *wiring) atNode(c control.Command) func(context.Context, *control.Call, any) (any, error) {
+	return func(ctx context.Context, call *control.Call, args any) (any, error) {
+		given, err := asMap(args)
+		if err != nil {
+			return nil, err
+		}
+		name, _ := given["node"].(string)
+		if name == "" || name == w.cluster.node {
+			return c.Run(ctx, call, args)
+		}
+		peers := w.peers()
+		i := slices.IndexFunc(peers, func(n cluster.Node) bool { return n.Name == name })
+		if i < 0 {
+			return nil, control.NotFound("no node %q; query-nodes lists those there are", name)
+		}
+		delete(given, "node")
+		return w.askPeer(ctx, peers[i], call, c, given)
+	}
+}
+
+// peerAnswer is what one peer has answered.
+type peerAnswer struct {
+	node   string
+	answer any
+	err    error
+}
+
+// atNodes runs c here and, unless that was the one that is meant, at all others.
+func (w *wiring) atNodes(c control.Command) func(context.Context, *control.Call, any) (any, error) {
+	return func(ctx context.Context, call *control.Call, args any) (any, error) {
+		here, err := c.Run(ctx, call, args)
+		peers := w.peers()
+		if err != nil && !isNotFound(err) || len(peers) == 0 {
+			return here, err
+		}
+		given, failed := asMap(args)
+		if failed != nil {
+			return nil, failed
+		}
+		if id, one := given["id"].(string); err == nil && one && id != "" && c.Name != "query-sessions" {
+			return here, nil // no two nodes have it
+		}
+		var answers []any
+		if err == nil {
+			answers = append(answers, here)
+		}
+		var silent []string
+		for _, h := range w.askPeers(ctx, peers, call, c, given) {
+			switch {
+			case h.err == nil:
+				answers = append(answers, h.answer)
+			case isNotFound(h.err): // it has none that is meant
+			default:
+				silent = append(silent, h.node+": "+h.err.Error())
+			}
+		}
+		if len(answers) == 0 {
+			return nil, notFoundSoFar(err, silent)
+		}
+		return withSilent(together(answers, args), silent), nil
+	}
+}
+
+// askPeers asks all at once.
+func (w *wiring) askPeers(ctx context.Context, peers []cluster.Node, call *control.Call, c control.Command, given map[string]any) []peerAnswer {
+	ctx, cancel := context.WithTimeout(ctx, elderTime)
+	defer cancel()
+	list := make([]peerAnswer, len(peers))
+	var asking sync.WaitGroup
+	for i, n := range peers {
+		asking.Go(func() {
+			answer, err := w.askPeer(ctx, n, call, c, given)
+			list[i] = peerAnswer{n.Name, answer, err}
+		})
+	}
+	asking.Wait()
+	return list
+}
+
+// askPeer has one run c, and returns what c returns.
+func (w *wiring) askPeer(ctx context.Context, to cluster.Node, call *control.Call, c control.Command, given map[string]any) (any, error) {
+	args, err := json.Marshal(given)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	got, err := w.cluster.hops.command(ctx, to, call, c.Name, args)
+	if err != nil {
+		return nil, err
+	}
+	answer := reflect.New(reflect.TypeOf(c.Returns))
+	if err := json.Unmarshal(got, answer.Interface()); err != nil {
+		return nil, fmt.Errorf("node %s: its answer is malformed: %w", to.Name, err)
+	}
+	return answer.Elem().Interface(), nil
+}
+
+// notFoundSoFar is the error of what was found nowhere: who did not answer may
+// have it.
+func notFoundSoFar(err error, silent []string) error {
+	if len(silent) == 0 {
+		return err
+	}
+	told, ok := errors.AsType[*control.Error](err)
+	if !ok {
+		return err
+	}
+	return &control.Error{Class: told.Class, Desc: told.Desc + "; not answered by " + strings.Join(silent, "; "), Err: told.Err}
+}
+
+// withSilent names in an answer those who have not given any, where it has room
+// for them.
+func withSilent(answer any, silent []string) any {
+	if len(silent) == 0 {
+		return answer
+	}
+	v := reflect.New(reflect.TypeOf(answer)).Elem()
+	v.Set(reflect.ValueOf(answer))
+	if v.Kind() == reflect.Struct {
+		if field := v.FieldByName("Silent"); field.IsValid() && field.Type() == reflect.TypeFor[[]string]() {
+			field.Set(reflect.AppendSlice(field, reflect.ValueOf(silent)))
+		}
+	}
+	return v.Interface()
+}
+
+// runForPeer is what the others may have run here: what the API may, at this node
+// alone.
+func (w *wiring) runForPeer(table *control.Table) {
+	if w.cluster == nil || w.cluster.hops == nil {
+		return
+	}
+	w.cluster.hops.run = func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error) {
+		if !atAllNodes(command) && command != "drain" && command != "query-version" {
+			return nil, &control.Error{Class: control.ClassCommand, Desc: "the command " + command + " is not for other nodes"}
+		}
+		return table.Run(ctx, call, command, args)
+	}
+}
+
+// mergeAgents lists each agent once: as one who has it sees it.
+func mergeAgents(answers []any) control.AgentList {
+	all := control.AgentList{Agents: []control.Agent{}}
+	for _, a := range answers {
+		page := a.(control.AgentList)
+		if page.Next != "" && (all.Next == "" || page.Next < all.Next) {
+			all.Next = page.Next
+		}
+		for _, one := range page.Agents {
+			i := slices.IndexFunc(all.Agents, func(other control.Agent) bool { return other.Name == one.Name })
+			switch {
+			case i < 0:
+				all.Agents = append(all.Agents, one)
+			case all.Agents[i].State != "connected":
+				all.Agents[i] = one
+			}
+		}
+	}
+	slices.SortFunc(all.Agents, func(a, b control.Agent) int { return strings.Compare(a.Name, b.Name) })
+	if all.Next != "" { // what lies behind comes again
+		all.Agents = slices.DeleteFunc(all.Agents, func(a control.Agent) bool { return a.Name > all.Next })
+	}
+	return all
+}
