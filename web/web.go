@@ -38,6 +38,9 @@ type Config struct {
 	// Front is how viewers come in here. A display that the request names takes
 	// the place of its Target.
 	Front gateway.Front
+	// PassSecret is the same at all gateways behind one balancer: by it each knows
+	// a browser that got its pass from another. Nil: there are no others.
+	PassSecret []byte
 	// Tickets, if set, finds what a token is good for: how its bearer comes
 	// in, which takes the place of Front altogether. It is asked for each
 	// upgrade and each question of a page anew, so a token must not be used up

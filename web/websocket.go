@@ -31,7 +31,7 @@ var (
 func newEndpoint(cfg Config) *endpoint {
 	return &endpoint{
 		cfg: cfg, hosts: newHosts(cfg.Hosts), lookups: make(chan struct{}, maxLookups),
-		passKey:  newPassKey(),
+		passKey:  newPassKey(cfg.PassSecret),
 		failures: rate.Sometimes{First: 10, Interval: time.Second},
 	}
 }

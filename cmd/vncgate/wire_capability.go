@@ -28,6 +28,9 @@ type capabilities struct {
 	*capability.Authority
 	redis *capability.RedisRevocations // nil: none
 	share *shareConfig                 // nil: nobody may
+	// passes is for browsers that come to one gateway of several and then to
+	// another; nil: there are no others.
+	passes []byte
 
 	mu     sync.Mutex
 	leases map[string]map[*lease]struct{} // of sessions, by the token's ID
@@ -47,6 +50,13 @@ func (w *wiring) openCapabilities(ctx context.Context) error {
 	}
 	w.capabilities = &capabilities{
 		Authority: authority, share: cfg.Share, leases: map[string]map[*lease]struct{}{}, shared: map[string]made{},
+	}
+	if cfg.Redis != nil {
+		text, err := cfg.Redis.Secret.read(ctx)
+		if err != nil {
+			return fmt.Errorf("capabilities: redis: secret: %w", err)
+		}
+		w.capabilities.passes = []byte(text)
 	}
 	if r := w.cfg.Revocations; r != nil {
 		if w.capabilities.redis, err = r.open(ctx, w.gate.Review, w.reporter); err != nil {

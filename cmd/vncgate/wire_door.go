@@ -180,6 +180,9 @@ func (w *wiring) web(l *listenerConfig, front gateway.Front) (web.Config, error)
 		Defaults: l.Web.Defaults, Mandatory: l.Web.Mandatory, TokensOnly: l.tokenRequired(), Log: w.log,
 	}
 	w.pages(&cfg, l)
+	if w.capabilities != nil {
+		cfg.PassSecret = w.capabilities.passes
+	}
 	if len(l.Web.TrustedProxies) > 0 {
 		trusted, err := parsePrefixes(l.Web.TrustedProxies)
 		if err != nil {
