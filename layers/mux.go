@@ -235,7 +235,7 @@ func (m *Mux) reserve() (*MuxStream, error) {
 func (m *Mux) Accept(ctx context.Context) (*MuxStream, error) {
 	for {
 		m.mu.Lock()
-		if len(m.arrived) > 0 {
+		if len(m.arrived) > 0 && m.err == nil {
 			s := m.arrived[0]
 			m.arrived = m.arrived[1:]
 			if len(m.arrived) > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -220,4 +221,30 @@ func echoMux(t testing.TB) *layers.Mux {
 		}
 	}()
 	return x
+}
+
+// BenchmarkMuxIdle is what a tunnel takes of memory at one of its ends, and a
+// stream of it that has carried something and waits.
+func BenchmarkMuxIdle(b *testing.B) {
+	taken := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return float64(s.HeapAlloc + s.StackInuse)
+	}
+	const n = 1000
+	for b.Loop() {
+		near, far := layertest.TCP(b)
+		before := taken()
+		x, y := muxOver(b, near, far, layers.MuxConfig{})
+		tunnel := taken() - before
+		for range n {
+			p, q := muxStream(b, x, y)
+			_, _ = p.Write(make([]byte, 10<<10))
+			_, _ = io.ReadFull(q, make([]byte, 10<<10))
+		}
+		b.ReportMetric(tunnel/2, "B/tunnel")
+		b.ReportMetric((taken()-before-tunnel)/(2*n), "B/stream")
+	}
 }

@@ -202,7 +202,7 @@ func deliver(c net.Conn, to []*queue, stop <-chan struct{}) {
 // TestMuxBesideAStalledStream floods one stream that nobody reads, beside 99 that
 // send and receive: those finish, and the memory stays within its bound.
 func TestMuxBesideAStalledStream(t *testing.T) {
-	const each = 1 << 20
+	const each = 256 << 10
 	memory := layers.NewMuxMemory(16<<20, nil)
 	near, far := layertest.TCP(t)
 	a, b := muxOver(t, near, far, layers.MuxConfig{Memory: memory})
@@ -237,7 +237,7 @@ func TestMuxBesideAStalledStream(t *testing.T) {
 }
 
 func TestMuxThousandStreams(t *testing.T) {
-	const n, each = 1000, 100 << 10
+	const n, each = 1000, 40 << 10
 	near, far := layertest.TCP(t)
 	a, b := muxOver(t, near, far, layers.MuxConfig{}) // the 64 MiB that are usual
 	var all sync.WaitGroup

@@ -192,6 +192,26 @@ func TestMuxLost(t *testing.T) {
 		}
 		_ = m.Close()
 	})
+	t.Run("while nothing moves", func(t *testing.T) {
+		x, y := layertest.Pipe()
+		a, b := muxOver(t, x, y, layers.MuxConfig{})
+		failed := make(chan error, 20)
+		for i := range 10 {
+			p, q := muxStream(t, a, b)
+			if i%2 == 0 {
+				_ = p.SetReadDeadline(time.Now().Add(time.Hour))
+			}
+			for _, s := range []*layers.MuxStream{p, q} {
+				go func() { _, err := s.Read(make([]byte, 1)); failed <- err }()
+			}
+		}
+		_, _ = x.Close(), y.Close()
+		for range cap(failed) {
+			if err := <-failed; !errors.Is(err, layers.ErrMuxLost) || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
+			}
+		}
+	})
 	t.Run("cable pulled", func(t *testing.T) {
 		x, y := layertest.Pipe()
 		a, b := muxOver(t, x, y, layers.MuxConfig{})
