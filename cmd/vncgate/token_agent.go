@@ -79,7 +79,7 @@ func (f *agentTokenFlags) open(cmd *cobra.Command) (dir string, registry *tunnel
 			return "", nil, nil, usagef("%s has no agents, so no token would be good for anything; add\n\n  agents: {certificates: /var/lib/vncgate/agents}\n\nand a listener for them, such as {address: \":7000\", agents: {}}", f.config)
 		}
 		dir = cfg.Agents.Certificates
-		store, err = cfg.openAgentStore()
+		store, err = cfg.openAgentStore(cmd.Context())
 	}
 	if errors.Is(err, os.ErrPermission) {
 		err = fmt.Errorf("%w\nrun it as the gateway's user or as root (sudo vncgate token …)", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -156,4 +157,52 @@ func TestCertAgentAndNode(t *testing.T) {
 			t.Errorf("%v: %v, want %q", args, err, want)
 		}
 	}
+}
+
+// Where gateways are several, a token that one command line makes is in Redis,
+// and one agent gets it, whichever gateway it comes to.
+func TestTokenAgentAmongSeveralGateways(t *testing.T) {
+	g, server := newEnrolGate(t), redisServer(t)
+	file := fileWith(t, `
+listeners: [{address: ":7000", agents: {}}]
+agents: {certificates: %q}
+cluster: {node: a, redis: {addresses: [%q]}}
+`, g.dir, server.Options().Addr)
+	cfg, err := loadConfig(file)
+	must(t, err)
+	gateway := func() *tunnel.Authority {
+		store, err := cfg.openAgentStore(t.Context())
+		must(t, err)
+		a := &tunnel.Authority{CA: g.authority.CA, Registry: tunnel.OpenRegistry(t.Context(), store, tunnel.RegistryConfig{})}
+		t.Cleanup(func() { a.Registry.Close() })
+		return a
+	}
+	a, b := gateway(), gateway()
+	out, _, err := runTokens(t, "agent", "lab", "--service", "desk", "--config", file)
+	must(t, err)
+	_, secret, err := tunnel.ParseToken(out)
+	must(t, err)
+	key := func() []byte {
+		key, err := certs.KeepKey(filepath.Join(t.TempDir(), "key"))
+		must(t, err)
+		request, err := certs.NewKeyRequest(key)
+		must(t, err)
+		return request
+	}
+	if _, err := b.Enrol(t.Context(), secret, key()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Enrol(t.Context(), secret, key()); !errors.Is(err, tunnel.ErrTokenUsed) {
+		t.Errorf("at the other gateway: %v", err)
+	}
+	agents, err := a.Registry.Agents(t.Context())
+	if err != nil || len(agents) != 1 {
+		t.Fatalf("%+v, %v", agents, err)
+	}
+	_, _, err = runTokens(t, "agents", "revoke", "lab", "--config", file)
+	must(t, err)
+	eventually(t, "both gateways to know", func() bool {
+		c := agents[0].Certificates[0]
+		return a.Registry.Revoked("lab", c.Serial, c.Issued) && b.Registry.Revoked("lab", c.Serial, c.Issued)
+	})
 }

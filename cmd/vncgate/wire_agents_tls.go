@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -9,8 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vncgate/auth"
 	"vncgate/certs"
+	"vncgate/gateway/cluster"
 	"vncgate/gateway/tunnel"
 )
 
@@ -23,10 +27,32 @@ func openAgentFolder(certificates string) (tunnel.Store, error) {
 	return tunnel.OpenFolder(filepath.Join(certificates, registryDir))
 }
 
-// openAgentStore opens what the gateways of a configuration know of agents.
-func (c *config) openAgentStore() (tunnel.Store, error) {
-	return openAgentFolder(c.Agents.Certificates)
+// openAgentStore opens what the gateways of a configuration know of agents: in
+// Redis where they are several, so that a token enrols one agent wherever it is
+// shown.
+func (c *config) openAgentStore(ctx context.Context) (tunnel.Store, error) {
+	if c.Cluster == nil {
+		return openAgentFolder(c.Agents.Certificates)
+	}
+	server, err := c.Cluster.Redis.server(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	client, err := server.NewClient()
+	if err != nil {
+		return nil, fmt.Errorf("cluster: redis: %w", err)
+	}
+	return &sharedAgents{cluster.NewStore(client, c.Cluster.prefix()), client}, nil
 }
+
+// sharedAgents is a store with a client of its own.
+type sharedAgents struct {
+	*cluster.Store
+	client redis.UniversalClient
+}
+
+// Close ends the store and its connections.
+func (s *sharedAgents) Close() error { return errors.Join(s.Store.Close(), s.client.Close()) }
 
 // gatewaySoon is how long before its end the certificate for agents is issued
 // anew, at a handshake: a gateway may run for longer than that lasts.
