@@ -86,8 +86,8 @@ func ofBytes(text, more string) bool {
 	return true
 }
 
-// errNoAgent is about certificates that others hold rightly.
-var errNoAgent = errors.New("it is not an agent's: 'vncgate cert agent NAME' makes one")
+// ErrNoAgent is about certificates that others hold rightly.
+var ErrNoAgent = errors.New("it is not an agent's: 'vncgate cert agent NAME' makes one")
 
 // ParseAgent reads an agent's certificate. That a trusted authority issued it
 // and that its time has not run out is for the TLS handshake to say.
@@ -99,7 +99,7 @@ func ParseAgent(cert *x509.Certificate) (Agent, error) {
 	}
 	switch {
 	case len(names) != 1 || !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || cert.IsCA:
-		return bad(errNoAgent)
+		return bad(ErrNoAgent)
 	case names[0] != cert.Subject.CommonName:
 		return bad(fmt.Errorf("it names the agent %.80q and another subject", names[0]))
 	}

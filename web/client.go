@@ -51,6 +51,23 @@ func clientOf(r *http.Request, trusted func(netip.Addr) bool) client {
 // a proxy says that is trusted, to that.
 func Secure(r *http.Request, trusted func(netip.Addr) bool) bool { return clientOf(r, trusted).secure }
 
+// From is the address of whoever has sent r: of the peer, or what a proxy that is
+// trusted says. The error is for a proxy whose word cannot be believed.
+func From(r *http.Request, trusted func(netip.Addr) bool) (net.Addr, error) {
+	c := clientOf(r, trusted)
+	if c.no != nil {
+		return nil, c.no
+	}
+	if c.addr.IsValid() {
+		return net.TCPAddrFromAddrPort(c.addr), nil
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return &net.UnixAddr{Name: r.RemoteAddr, Net: "unix"}, nil
+	}
+	return net.TCPAddrFromAddrPort(peer), nil
+}
+
 // peerOf is the address of whoever opened the connection, the zero Addr for a
 // unix socket.
 func peerOf(r *http.Request) netip.Addr {

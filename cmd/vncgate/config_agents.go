@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,12 +11,13 @@ import (
 // agentsConfig is for agents: programs beside displays that dial out to us, so
 // that the gateway reaches what nobody else can.
 type agentsConfig struct {
-	Certificates string   `yaml:"certificates,omitempty"` // folder of the CA that their certificates are of, and ours to them
-	Local        []string `yaml:"local,omitempty"`        // names that agents on our unix sockets may have
-	Memory       fileSize `yaml:"memory,omitempty"`       // of all receive windows; default: 256MiB
-	PerAgent     fileSize `yaml:"per_agent,omitempty"`    // of those of one tunnel; default: 64MiB
-	Streams      int      `yaml:"streams,omitempty"`      // sessions through one tunnel at once; default: 1000
-	Connections  int      `yaml:"connections,omitempty"`  // of one agent at once; default: 4
+	Certificates string        `yaml:"certificates,omitempty"` // folder of the CA that their certificates are of, and ours to them
+	Local        []string      `yaml:"local,omitempty"`        // names that agents on our unix sockets may have
+	Display      *targetConfig `yaml:"display,omitempty"`      // settings of the displays that they announce
+	Memory       fileSize      `yaml:"memory,omitempty"`       // of all receive windows; default: 256MiB
+	PerAgent     fileSize      `yaml:"per_agent,omitempty"`    // of those of one tunnel; default: 64MiB
+	Streams      int           `yaml:"streams,omitempty"`      // sessions through one tunnel at once; default: 1000
+	Connections  int           `yaml:"connections,omitempty"`  // of one agent at once; default: 4
 }
 
 // agentListener takes agents: all that there is to say of them is said in agents.
@@ -108,6 +108,9 @@ func (a *agentsConfig) validate(listens bool) error {
 	case a.perAgent() > a.memory():
 		return errors.New("per_agent: is part of memory, and must not be more")
 	}
+	if err := a.Display.validateDisplay(); err != nil {
+		return err
+	}
 	for i, name := range a.Local {
 		switch {
 		case !agentWord.MatchString(name):
@@ -126,6 +129,14 @@ func (a *agentsConfig) perAgent() int64 {
 func (a *agentsConfig) streams() int { return orElse(a.Streams, agentsStreams) }
 func (a *agentsConfig) connections() int {
 	return orElse(a.Connections, agentsConnections)
+}
+
+// agentDisplay are the settings of displays that agents announce.
+func (c *config) agentDisplay() *targetConfig {
+	if c.Agents == nil {
+		return nil
+	}
+	return c.Agents.Display
 }
 
 // orElse is n, or what holds where that is 0.
@@ -209,11 +220,6 @@ func (c *config) agentWarnings() (list []string) {
 	a := c.Agents
 	if a == nil {
 		return nil
-	}
-	if a.Certificates != "" {
-		if _, err := os.Stat(a.Certificates); err != nil {
-			list = append(list, fmt.Sprintf("agents: certificates: %v; 'vncgate cert agent' makes the folder", err))
-		}
 	}
 	named := slices.ContainsFunc(keys(c.Targets), func(name string) bool { return c.Targets[name].Agent != "" })
 	if !named && !c.hasPolicy() {

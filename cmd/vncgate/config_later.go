@@ -28,10 +28,15 @@ func laterIn(prefix string, a, b reflect.Value) (names []string) {
 		case prefix == "" && slices.Contains(parted, name):
 			names = append(names, laterIn(name+".", a.Field(i), b.Field(i))...)
 		default:
-			names = append(names, differences(prefix+name, a.Field(i), b.Field(i))...)
+			names = append(names, slices.DeleteFunc(differences(prefix+name, a.Field(i), b.Field(i)), isReloaded)...)
 		}
 	}
 	return names
+}
+
+// isReloaded is for parts of what a reload leaves otherwise.
+func isReloaded(path string) bool {
+	return path == "agents.display" || strings.HasPrefix(path, "agents.display.")
 }
 
 // differences are where a and b differ, which lie at path, as somebody would look

@@ -171,6 +171,8 @@ func (f *doctorFlags) configured(subject string, r *report) (targetConfig, error
 		return t, notOneOf("target", subject, keys(cfg.Targets))
 	case t.Arrives != nil:
 		return t, fmt.Errorf("%s dials in by itself, so nothing can be asked of it; the gateway's log says whether it has come", subject)
+	case t.Agent != "":
+		return t, fmt.Errorf("%s is reached through the tunnel of an agent, which the gateway has; 'vncgate ctl probe %s' asks it to look", subject, subject)
 	case f.described():
 		return t, errors.New("the flags --target-… are for an address; what is so of a target stands in the configuration")
 	}

@@ -313,7 +313,7 @@ func names(ids []auth.Identity) string {
 // sources name others.
 func (f *policyFlags) hint(out io.Writer, target string) {
 	f.say(out)
-	if f.cfg == nil || f.cfg.Targets[target].known() || len(f.cfg.Sources) > 0 || f.cfg.Free != nil {
+	if f.cfg == nil || f.cfg.Targets[target].known() || len(f.cfg.Sources) > 0 || f.cfg.Free != nil || f.cfg.Agents != nil && isAgentTarget(target) {
 		return
 	}
 	fmt.Fprintf(out, "note: there is no target %q%s\n", target, didYouMean(target, keys(f.cfg.Targets)))
@@ -329,7 +329,7 @@ func (f *policyFlags) say(out io.Writer) {
 
 // known tells a target from the zero value.
 func (t targetConfig) known() bool {
-	return t.Address != "" || len(t.Command) > 0 || t.URL != "" || t.Arrives != nil
+	return t.Address != "" || len(t.Command) > 0 || t.URL != "" || t.Arrives != nil || t.Agent != ""
 }
 
 func (f *policyFlags) explain(out io.Writer) error {
@@ -361,8 +361,8 @@ func (f *policyFlags) explainAll(out io.Writer, req auth.Request) error {
 		req.Target = name
 		fmt.Fprintf(out, "%s: %s\n", name, f.decided(f.decisions.Decide(req)))
 	}
-	if len(f.cfg.Sources) > 0 || f.cfg.Free != nil {
-		fmt.Fprintln(out, "Sources and addresses lead to other targets: ask about one with --target NAME.")
+	if len(f.cfg.Sources) > 0 || f.cfg.Free != nil || f.cfg.Agents != nil {
+		fmt.Fprintln(out, "Sources, agents and addresses lead to other targets: ask about one with --target NAME.")
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type wiring struct {
 	certEnds     certificateEnds
 	retired      retirement
 	arrivals     *gateway.Arrivals
+	agents       *agentHouse     // nil: none can come in
 	single       <-chan struct{} // closed when the one viewer that inetd gave us has left; nil: many may come
 	gate         *gateway.Gateway
 	events       events       // of the gate and of ours
@@ -177,6 +178,9 @@ func (w *wiring) closeRecords() {
 // others.
 func (w *wiring) openDisplays(ctx context.Context, first *inForce) error {
 	w.arrivals = w.arrivalsOf(w.cfg)
+	if err := w.openAgents(ctx); err != nil {
+		return err
+	}
 	if err := w.openTargets(first, &inForce{cfg: &config{}}); err != nil {
 		return err
 	}
@@ -256,6 +260,7 @@ func (w *wiring) shutdown() {
 	if w.arrivals != nil {
 		w.arrivals.Close()
 	}
+	w.agents.close()
 	servers.Wait()
 	w.closeRecordings()
 	w.cluster.close()

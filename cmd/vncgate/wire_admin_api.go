@@ -117,7 +117,7 @@ func (w *wiring) controlShare(_ context.Context, call *control.Call, a shareArgs
 	if w.capabilities == nil {
 		return sharedLink{}, &control.Error{Class: control.ClassGeneric, Err: control.ErrUnavailable, Desc: "no tokens are issued here: set capabilities: in the configuration"}
 	}
-	if _, ok := w.now().cfg.Targets[a.Target]; !ok {
+	if !w.knowsDisplay(a.Target) {
 		return sharedLink{}, control.NotFound("no target %q; query-targets lists those there are", a.Target)
 	}
 	ttl := time.Duration(a.TTL)

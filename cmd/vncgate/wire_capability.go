@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ func (c *capabilities) bearer(w *wiring, front gateway.Front, l *lease, s *sourc
 	front.Valid = l.valid
 	front.Layers = append(front.Layers[:len(front.Layers):len(front.Layers)], l.layer)
 	front.Find = func(ctx context.Context, name string) (*gateway.Target, error) {
-		if !token.Covers(name) || !coversWatched(token.Targets, name) {
+		if !token.Covers(name) || !coversWatched(token.Targets, name) || w.onlyNamed(name) && !slices.Contains(token.Targets, name) {
 			return nil, fmt.Errorf("%w: the token is not for %q", gateway.ErrNoTarget, name)
 		}
 		if err := l.usable(); err != nil {

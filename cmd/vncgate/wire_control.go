@@ -112,10 +112,14 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Probe: w.controlProbe, Revoke: w.controlRevoke, Reload: w.controlReload, Upgrade: w.controlUpgrade,
 		Drain: w.controlDrain, Undrain: w.undrain, Quit: w.controlQuit,
 		AddListener: w.controlAddListener, AddDisplay: w.controlAddDisplay,
+		Agents: w.controlAgents, Streams: w.agents.controlStreams,
 		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession, Followed: w.controlFollowed,
 	}
 	if w.cluster != nil {
 		b.Node = w.cluster.node
+	}
+	if w.agents != nil {
+		b.KickAgent, b.RevokeAgent = w.agents.controlKick, w.agents.controlRevokeAgent
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set
@@ -128,9 +132,13 @@ func (w *wiring) controlTargets() []control.Target {
 	now := w.now()
 	down := w.gate.Down()
 	list := make([]control.Target, 0, len(now.cfg.Targets))
-	for _, name := range keys(now.cfg.Targets) {
+	for _, name := range append(keys(now.cfg.Targets), w.agents.announced()...) {
 		t := now.cfg.Targets[name]
+		if agent, service, ok := agentTarget(name); ok && !t.known() {
+			t.Agent = agent + "/" + service
+		}
 		target := control.Target{Name: name, Address: t.shown(), State: "unknown", Arrives: t.Arrives != nil, Class: t.Class}
+		target.Agent, _, _ = agentService(t.Agent)
 		if t.Start != nil {
 			target.Starts = t.Start.shown()
 		}
@@ -152,6 +160,8 @@ func (t targetConfig) shown() string {
 		return serviceURL(t.URL).shown()
 	case len(t.Command) > 0:
 		return "command " + t.Command[0]
+	case t.Agent != "":
+		return "agent " + t.Agent
 	}
 	return t.Address
 }
@@ -176,6 +186,8 @@ func (w *wiring) controlListeners() []control.Listener {
 			}
 		}
 		switch {
+		case d.agents != nil:
+			l.For, l.TLS = "agents", !d.l.local()
 		case d.arrivals != nil:
 			l.For = "displays"
 		default:

@@ -24,6 +24,7 @@ type door struct {
 	front    gateway.Front
 	server   *http.Server      // of browsers
 	arrivals *gateway.Arrivals // of displays
+	agents   *agentHouse       // of agents
 	split    *layers.Split     // that the connections come through, or nil
 	cert     *serverCertificate
 }
@@ -47,6 +48,8 @@ func (w *wiring) bind(ctx context.Context, l *listenerConfig, p *prepared) error
 		return err
 	}
 	switch {
+	case l.Agents != nil:
+		w.agentsDoor(ln, l, p)
 	case l.Arrivals != nil:
 		w.arrivalsDoor(ln, l, p)
 	case l.Web != nil:
@@ -150,6 +153,9 @@ func (w *wiring) webServer(l *listenerConfig, cfg web.Config) *http.Server {
 	if l.API != nil {
 		server.Handler = w.api(l, server.Handler)
 	}
+	if l.Web.Agents != "" && w.agents != nil {
+		server.Handler = w.agents.byWeb(l.Web.Agents, cfg.Trusted, server.Handler)
+	}
 	if l.mixed() && l.TLS != nil && !l.PlainHTTP {
 		server.Handler = onlyTLS(server.Handler, cfg.Trusted)
 	}
@@ -220,6 +226,8 @@ func (w *wiring) closeDoors() {
 func (d *door) serve(gate *gateway.Gateway) error {
 	var err error
 	switch {
+	case d.agents != nil:
+		err = d.agents.serve(d.ln, d.front.Layers, d.l.local())
 	case d.arrivals != nil:
 		err = d.arrivals.Serve(d.ln, d.front.Layers...)
 	case d.server != nil:
@@ -237,6 +245,8 @@ func (d *door) serve(gate *gateway.Gateway) error {
 func (d *door) announce(w *wiring) {
 	address := d.ln.Addr().String()
 	switch {
+	case d.agents != nil:
+		w.log.Info("listening", "address", address, "for", "agents", "tls", !d.l.local())
 	case d.arrivals != nil:
 		w.log.Info("listening", "address", address, "for", "displays", "tls", d.l.TLS != nil)
 		return
@@ -258,10 +268,13 @@ func (w *wiring) warnOfOpen() {
 
 func (d *door) warnOfOpen(w *wiring) {
 	address := d.ln.Addr().String()
-	if d.arrivals == nil && d.l.open(d.kind()) && !d.l.demandsCertificate(d.kind()) && !w.now().cfg.hasPolicy() && !loopback(address) {
+	if d.forViewers() && d.l.open(d.kind()) && !d.l.demandsCertificate(d.kind()) && !w.now().cfg.hasPolicy() && !loopback(address) {
 		w.log.Warn("anyone who reaches this address gets in; set users or a password to prevent that", "address", address)
 	}
 }
+
+// forViewers reports whether viewers come in here, and not displays or agents.
+func (d *door) forViewers() bool { return d.arrivals == nil && d.agents == nil }
 
 // demandsCertificate reports whether nobody of kind k gets in without a client
 // certificate, by any security type.

@@ -22,6 +22,9 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 	if t, ok, err := w.findWatched(name); ok {
 		return t, err
 	}
+	if now.agentDisplays != nil && strings.HasPrefix(name, agentPrefix) {
+		return now.agentDisplays.target(name)
+	}
 	if isAddress(name) {
 		return now.findFree(name)
 	}

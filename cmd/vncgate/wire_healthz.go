@@ -123,7 +123,7 @@ func (h *health) listeners(ctx context.Context) error {
 	var failed error
 	for i := range h.w.doors {
 		d := &h.w.doors[i]
-		if d.arrivals != nil || d.l.Proxy != nil && d.l.Proxy.Others != "plain" {
+		if !d.forViewers() || d.l.Proxy != nil && d.l.Proxy.Others != "plain" {
 			continue // not for viewers, or not for us
 		}
 		if err := h.knock(ctx, d); err != nil {

@@ -14,10 +14,14 @@ func (w *wiring) serveMetrics() {
 	if w.admin == nil {
 		return
 	}
-	m := metrics.New(metrics.Config{
+	cfg := metrics.Config{
 		Gateway: w.gate, Version: versionText(), Targets: func() []string { return keys(w.now().cfg.Targets) },
 		Certificates: w.ownCertificates, Gauges: w.gauges, TooFast: w.ration.Refused,
-	})
+	}
+	if w.agents != nil {
+		cfg.Agents = w.agents.figures
+	}
+	m := metrics.New(cfg)
 	w.events.to(m.Observe)
 	pages := promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorLog: metricsLog{w}})
 	w.admin.mux.Handle("GET /metrics", w.admin.gate.open(openMetrics, pages))

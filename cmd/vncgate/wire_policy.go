@@ -61,6 +61,9 @@ func (w *wiring) decide(req auth.Request) auth.Decision {
 	if _, configured := w.now().cfg.Targets[req.Target]; isWatched(req.Target) && !configured {
 		return w.mayWatch(req)
 	}
+	if w.onlyNamed(req.Target) {
+		return mayReach(req)
+	}
 	req.Target = w.policyName(req.Target)
 	return w.now().rules.now().Decide(req)
 }

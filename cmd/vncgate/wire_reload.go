@@ -20,6 +20,8 @@ type inForce struct {
 
 	recordings *recordings // nil: no session is recorded
 
+	agentDisplays *agentDisplays // nil: no agents can come in
+
 	free *reach // nil: no display is named by its address
 }
 
@@ -37,6 +39,11 @@ func (w *wiring) now() *inForce {
 func (w *wiring) openTargets(next, before *inForce) (err error) {
 	if next.bound, err = boundTargets(next.cfg); err != nil {
 		return fmt.Errorf("arrives: %w", err)
+	}
+	if next.agentDisplays = before.agentDisplays; next.agentDisplays == nil || !reflect.DeepEqual(next.cfg.agentDisplay(), before.cfg.agentDisplay()) {
+		if next.agentDisplays, err = w.openAgentDisplays(next.cfg); err != nil {
+			return err
+		}
 	}
 	next.targets = map[string]*gateway.Target{}
 	for name, t := range next.cfg.Targets {

@@ -72,9 +72,9 @@ func newPictures(w *wiring, table *control.Table) *pictures {
 
 // take is admin.Server's Screenshot.
 func (p *pictures) take(ctx context.Context, call control.Call, shot admin.Shot) (admin.Still, error) {
-	t, ok := p.w.now().cfg.Targets[shot.Target]
+	t := p.w.now().cfg.Targets[shot.Target]
 	switch {
-	case !ok:
+	case !p.w.knowsDisplay(shot.Target):
 		return admin.Still{}, control.NotFound("no target %q; query-targets lists those there are", shot.Target)
 	case t.Screenshots == screenshotsNever:
 		return admin.Still{}, &control.Error{Class: control.ClassGeneric, Err: control.ErrForbidden, Desc: "The configuration allows no pictures of this display (screenshots: never)."}

@@ -89,9 +89,12 @@ func (p *template) build(name string) (*gateway.Target, error) {
 		}
 	case t.Arrives != nil:
 		g.Dial = p.w.arrival(name)
+	case t.Agent != "":
+		p.reachAgent(g)
 	case t.URL != "":
 		return g, t.dialWebSocket(g, tlsConfig, nil)
-	case t.TLS != nil && t.TLS.Implicit:
+	}
+	if t.URL == "" && t.Arrives == nil && t.TLS != nil && t.TLS.Implicit {
 		g.Layers = []layers.Layer{layers.TLSClient(tlsConfig)}
 	}
 	return g, nil

@@ -175,6 +175,7 @@ func (w *wiring) handOver(next *successor) {
 	}
 	w.notify.mainIs(next.pid)
 	next.commit()
+	w.agents.drain()
 	w.lives.mu.Lock()
 	w.lives.next = next
 	added := w.lives.added

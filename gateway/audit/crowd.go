@@ -22,7 +22,8 @@ type crowd struct {
 
 // admit reports whether the event is to be written by itself.
 func (c *crowd) admit(e *gateway.Event) bool {
-	if e.Kind != gateway.SessionRefused || e.Session == nil || e.Session.Identity.Method != "" {
+	stranger := e.Kind == gateway.AgentRefused || e.Kind == gateway.SessionRefused && e.Session != nil && e.Session.Identity.Method == ""
+	if !stranger {
 		return true
 	}
 	c.mu.Lock()
@@ -34,13 +35,14 @@ func (c *crowd) admit(e *gateway.Event) bool {
 		c.passed++
 		return true
 	}
-	r := c.more[e.Reason]
+	key := string(e.Kind) + " " + clip(e.Reason)
+	r := c.more[key]
 	if r == nil {
 		if c.more == nil {
 			c.more = map[string]*Record{}
 		}
 		r = &Record{Event: string(e.Kind), Time: e.Time, Reason: clip(e.Reason)}
-		c.more[r.Reason] = r
+		c.more[key] = r
 	}
 	r.Count++
 	return false

@@ -23,7 +23,7 @@ type Agent struct {
 	Sessions int           `json:"sessions" doc:"streams that are open"`
 	Bytes    AgentBytes    `json:"bytes" doc:"that all its streams have moved"`
 	RTT      float64       `json:"rtt_ms,omitempty" doc:"its answer to the last ping, in milliseconds; the least of its tunnels"`
-	Memory   int64         `json:"memory" doc:"bytes that wait here for viewers"`
+	Memory   int64         `json:"memory" doc:"bytes that its tunnels may hold here for viewers"`
 	Tunnels  []AgentTunnel `json:"tunnels,omitempty" doc:"its connections; query-streams lists what passes through them"`
 }
 
@@ -35,12 +35,12 @@ type AgentBytes struct {
 
 // AgentTunnel is one connection of an agent.
 type AgentTunnel struct {
+	ID      uint64     `json:"id" doc:"its number"`
 	Since   time.Time  `json:"since" doc:"when it came"`
 	From    string     `json:"from" doc:"its address"`
 	Stack   string     `json:"stack,omitempty" doc:"layers of the connection, bottom first"`
 	RTT     float64    `json:"rtt_ms,omitempty" doc:"answer to the last ping, in milliseconds"`
 	Drains  bool       `json:"drains,omitempty" doc:"it takes no new streams: the agent was told to connect anew"`
-	Memory  int64      `json:"memory" doc:"bytes that wait here for viewers"`
 	Bytes   AgentBytes `json:"bytes" doc:"that its streams have moved"`
 	Streams int        `json:"streams" doc:"those that are open"`
 }
@@ -48,7 +48,8 @@ type AgentTunnel struct {
 // AgentStream is one session's way through a tunnel.
 type AgentStream struct {
 	Agent   string     `json:"agent" doc:"whose tunnel it is in" of:"agent"`
-	ID      string     `json:"id" doc:"of the tunnel and of the stream in it"`
+	Tunnel  uint64     `json:"tunnel" doc:"number of that"`
+	ID      string     `json:"id" doc:"of the stream"`
 	Service string     `json:"service" doc:"that it leads to"`
 	Since   time.Time  `json:"since,omitzero" doc:"when it was opened"`
 	Bytes   AgentBytes `json:"bytes" doc:"that it has moved"`

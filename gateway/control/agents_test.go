@@ -22,7 +22,7 @@ func TestCommandsOnAgents(t *testing.T) {
 			return list, nil
 		},
 		Streams: func() []control.AgentStream {
-			return []control.AgentStream{{Agent: "lab", ID: "1.3", Service: "desk"}, {Agent: "other", ID: "1.1"}}
+			return []control.AgentStream{{Agent: "lab", Tunnel: 1, ID: "1.3", Service: "desk"}, {Agent: "other", ID: "1.1"}}
 		},
 		KickAgent: func(name, _ string) int { return map[string]int{"lab": 2}[name] },
 		RevokeAgent: func(_ context.Context, r control.AgentRevocation, actor string) (int, error) {
@@ -36,7 +36,7 @@ func TestCommandsOnAgents(t *testing.T) {
 		{"query-agents", `{"name":"gone"}`, `"state":"away"`, ""},
 		{"query-agents", `{"name":"none"}`, "", `no agent "none"; query-agents lists`},
 		{"query-agents", `{"limit":501}`, "", "from 1 to 500"},
-		{"query-streams", `{"agent":"lab"}`, `{"streams":[{"agent":"lab","id":"1.3","service":"desk"`, ""},
+		{"query-streams", `{"agent":"lab"}`, `{"streams":[{"agent":"lab","tunnel":1,"id":"1.3","service":"desk"`, ""},
 		{"query-streams", ``, `"agent":"other"`, ""},
 		{"agent-kick", `{"name":"lab"}`, `{"tunnels":2}`, ""},
 		{"agent-kick", `{"name":"none"}`, "", `no agent "none"`},

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (l *rateLimits) pass(e gateway.Event, out func(e gateway.Event, missed int)
 		out(e, 0)
 		return
 	}
-	key := limitKey{e.Kind, e.Target}
+	key := limitKey{e.Kind, cmp.Or(e.Target, e.Details["agent"])}
 	l.mu.Lock()
 	if len(l.of) >= maxLimited {
 		key.target = ""

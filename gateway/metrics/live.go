@@ -53,6 +53,9 @@ func (l *live) Describe(out chan<- *prometheus.Desc) {
 	} {
 		out <- d
 	}
+	for _, d := range agentDescs {
+		out <- d
+	}
 }
 
 // Collect is prometheus.Collector's.
@@ -84,6 +87,7 @@ func (l *live) Collect(out chan<- prometheus.Metric) {
 			gauge(certDesc, float64(end.Unix()), name)
 		}
 	}
+	l.agents(out)
 	l.extra(gauge)
 }
 
@@ -196,6 +200,8 @@ func Names() []string {
 		"vncgate_sessions_opened_total", "vncgate_sessions_ended_total", "vncgate_sessions_refused_total", "vncgate_authentications_total",
 		"vncgate_display_failures_total", "vncgate_events_total", "vncgate_viewer_stalls_total", "vncgate_recording_failures_total", "vncgate_setup_stage_duration_seconds",
 		"vncgate_setup_duration_seconds", "vncgate_session_duration_seconds", "vncgate_viewer_round_trip_seconds", "vncgate_display_round_trip_seconds",
+		"vncgate_agents", "vncgate_agent_tunnels", "vncgate_agent_streams", "vncgate_agent_window_bytes", "vncgate_agent_window_limit_bytes", "vncgate_agent_tunnels_opened_total",
+		"vncgate_agent_bytes_total", "vncgate_agent_credit_wait_seconds_total", "vncgate_agent_round_trip_seconds",
 	}
 	for name := range Extra {
 		names = append(names, name)

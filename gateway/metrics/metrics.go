@@ -43,6 +43,8 @@ type Config struct {
 	// TooFast counts connections that were closed since their address opens too
 	// many; nil: none are.
 	TooFast func() uint64
+	// Agents are the figures of those that have dialled in; nil: none can.
+	Agents func() Agents
 	// Gauges are further values, by one of the names in Extra; nil: none.
 	Gauges func() map[string]float64
 }
@@ -71,11 +73,14 @@ type Metrics struct {
 	stages                 *prometheus.HistogramVec
 	setup, lasted          prometheus.Histogram
 	rtt, displayRTT        prometheus.Histogram
+	agentRTT               prometheus.Histogram
 
 	mu      sync.Mutex
 	targets map[string]bool            // with a label of their own
 	known   map[string]map[string]bool // values of labels, by label
 	trips   map[string]trips           // by session
+
+	agentTrips map[uint64]time.Duration // by tunnel
 }
 
 // Buckets of seconds: steps of setting a session up take from microseconds to a
@@ -116,6 +121,9 @@ func New(cfg Config) *Metrics {
 	m.lasted = histogram("vncgate_session_duration_seconds", "How long sessions lasted that were open.", sessionBuckets)
 	m.rtt = histogram("vncgate_viewer_round_trip_seconds", "Answers of browsers to pings and of native viewers to fences, of those there are between two scrapes the last of each session.", tripBuckets)
 	m.displayRTT = histogram("vncgate_display_round_trip_seconds", "Answers of displays to fences, of those there are between two scrapes the last of each session.", tripBuckets)
+	if cfg.Agents != nil {
+		m.agentRTT = histogram("vncgate_agent_round_trip_seconds", "Answers of agents to pings, of those there are between two scrapes the last of each tunnel.", tripBuckets)
+	}
 	m.registry.MustRegister(collectors.NewGoCollector(), &live{m})
 	if _, err := os.Stat("/proc/self"); err == nil {
 		m.registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

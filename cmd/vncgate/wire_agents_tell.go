@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"vncgate/certs"
+	"vncgate/gateway"
+	"vncgate/gateway/control"
+	"vncgate/gateway/metrics"
+	"vncgate/gateway/tunnel"
+)
+
+// What is told of agents: events, the control socket, metrics.
+
+// observe is the hub's.
+func (h *agentHouse) observe(e tunnel.Event) {
+	log := h.w.log.With("agent", e.Agent, "from", e.From, "means", e.Means)
+	switch e.Kind {
+	case tunnel.Connected:
+		log.Info("agent connected", "services", strings.Join(e.Services, ","), "version", e.Software, "tunnels", e.Tunnels)
+		h.w.cluster.agent(e.Agent, e.Services, true)
+		if e.Tunnels == 1 {
+			h.emit(gateway.AgentConnected, e, map[string]string{"services": strings.Join(e.Services, ","), "version": e.Software})
+		}
+	case tunnel.Lost:
+		log.Info("agent's tunnel ended", "reason", e.Reason, "tunnels", e.Tunnels)
+		if e.Tunnels == 0 {
+			h.w.cluster.agent(e.Agent, nil, false)
+			h.emit(gateway.AgentLost, e, nil)
+		}
+	case tunnel.Refused:
+		h.refused(e.Agent, e.From, "not taken in", errors.New(e.Reason))
+	case tunnel.ServiceFailed:
+		log.Info("agent could not reach its service", "service", e.Service, "reason", e.Reason)
+	}
+}
+
+// emit tells of an agent.
+func (h *agentHouse) emit(kind gateway.EventKind, e tunnel.Event, more map[string]string) {
+	details := map[string]string{"agent": e.Agent, "means": e.Means}
+	if e.Serial != "" {
+		details["serial"] = e.Serial
+	}
+	for name, value := range more {
+		details[name] = value
+	}
+	h.w.gate.Emit(gateway.Event{Kind: kind, From: e.From, Method: e.Means, Reason: e.Reason, Details: details})
+}
+
+// refused tells of one that was not let in. name may be "", or what it says;
+// reason is one of a few.
+func (h *agentHouse) refused(name, from, reason string, err error) {
+	h.quiet.Do(func() {
+		h.w.log.Warn("agent refused", "agent", name, "from", from, "reason", reason, "error", err)
+	})
+	e := gateway.Event{Kind: gateway.AgentRefused, From: from, Reason: reason, Err: err}
+	if name != "" {
+		e.Details = map[string]string{"agent": name}
+	}
+	h.w.gate.Emit(e)
+}
+
+// controlAgents are control.Backend's Agents.
+func (w *wiring) controlAgents(ctx context.Context, away bool) ([]control.Agent, error) {
+	list := []control.Agent{}
+	h := w.agents
+	if h == nil {
+		return list, nil
+	}
+	here := map[string]bool{}
+	for _, a := range h.hub.Agents() {
+		here[a.Name] = true
+		list = append(list, controlAgent(a))
+	}
+	if h.trust == nil {
+		return list, nil
+	}
+	known, err := h.trust.registry.Agents(ctx)
+	for _, k := range known {
+		end := k.Certificates[len(k.Certificates)-1]
+		if here[k.Name] {
+			for i := range list {
+				if list[i].Name == k.Name {
+					list[i].CertEnds = certificateEnd(k, list[i].Serial)
+				}
+			}
+			continue
+		}
+		if !away {
+			continue
+		}
+		a := control.Agent{Name: k.Name, State: "away", Seen: k.Last, From: k.From, Means: "certificate", Serial: end.Serial, CertEnds: end.Expires.UTC(), Services: []string{}}
+		if end.Revoked {
+			a.State = "revoked"
+		}
+		list = append(list, a)
+	}
+	if err != nil && len(known) == 0 {
+		h.w.log.Warn("agents: those that are away cannot be listed", "error", err)
+	}
+	return list, nil
+}
+
+func certificateEnd(k tunnel.KnownAgent, serial string) time.Time {
+	for _, c := range k.Certificates {
+		if c.Serial == serial {
+			return c.Expires.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// controlAgent is an agent in the form in which it is told.
+func controlAgent(a tunnel.AgentInfo) control.Agent {
+	c := control.Agent{Name: a.Name, State: "connected", Since: a.Since.UTC(), Services: append([]string{}, a.Services...), Memory: a.Memory}
+	for _, t := range a.Tunnels {
+		one := control.AgentTunnel{
+			ID: t.ID, Since: t.Since.UTC(), From: t.From, Stack: t.Layers, RTT: milliseconds(t.RoundTrip), Drains: t.Draining,
+			Bytes: control.AgentBytes{In: t.In, Out: t.Out}, Streams: len(t.Streams),
+		}
+		c.Tunnels = append(c.Tunnels, one)
+		c.Sessions += one.Streams
+		c.Bytes.In += t.In
+		c.Bytes.Out += t.Out
+		c.From, c.Means, c.Serial, c.Version = t.From, t.Means, t.Serial, t.Software
+		if one.RTT > 0 && (c.RTT == 0 || one.RTT < c.RTT) {
+			c.RTT = one.RTT
+		}
+	}
+	return c
+}
+
+// controlStreams are control.Backend's Streams.
+func (h *agentHouse) controlStreams() (list []control.AgentStream) {
+	if h == nil {
+		return nil
+	}
+	for _, a := range h.hub.Agents() {
+		for _, t := range a.Tunnels {
+			for _, s := range t.Streams {
+				list = append(list, control.AgentStream{
+					Agent: a.Name, Tunnel: t.ID, ID: fmt.Sprintf("%09d", s.ID), Service: s.Service, Since: s.Since.UTC(),
+					Bytes: control.AgentBytes{In: s.In, Out: s.Out}, Window: int64(s.Window), Waited: s.Waited.Seconds(),
+				})
+			}
+		}
+	}
+	return list
+}
+
+// controlKick cuts an agent's tunnels.
+func (h *agentHouse) controlKick(name, words string) int {
+	if words == "" {
+		words = "an administrator has cut the connection"
+	}
+	return h.hub.Kick(name, words)
+}
+
+var errNoAgentTrust = control.Wrong("agents come by unix sockets alone here, and have no certificates: take the name out of agents: local, and kick the agent")
+
+// controlRevokeAgent takes certificates back.
+func (h *agentHouse) controlRevokeAgent(ctx context.Context, what control.AgentRevocation, actor string) (int, error) {
+	if h.trust == nil {
+		return 0, errNoAgentTrust
+	}
+	err := h.trust.registry.Revoke(ctx, tunnel.Revocation{Agent: what.Name, Serial: what.Serial, Maker: actor, Note: what.Note})
+	if err != nil {
+		return 0, err
+	}
+	return h.dropRevoked(), nil
+}
+
+// dropRevoked ends the tunnels of those that are revoked, and returns how many
+// these were.
+func (h *agentHouse) dropRevoked() (dropped int) {
+	for _, a := range h.hub.Agents() {
+		revoked := 0
+		for _, t := range a.Tunnels {
+			if t.Serial != "" && h.revoked(a.Name, t.Serial) {
+				revoked++
+			}
+		}
+		switch {
+		case revoked == 0:
+		case revoked == len(a.Tunnels):
+			dropped += h.hub.Revoke(a.Name, wordsAgentRevoked)
+		default: // those by another certificate come again
+			dropped += h.hub.Kick(a.Name, wordsAgentRevoked)
+		}
+	}
+	return dropped
+}
+
+const wordsAgentRevoked = "the agent's certificate was revoked"
+
+// revoked looks up a certificate that is here.
+func (h *agentHouse) revoked(name, serial string) bool {
+	h.mu.Lock()
+	cert := h.shown[serial]
+	h.mu.Unlock()
+	return h.trust.registry.Revoked(name, serial, cert.Issued)
+}
+
+// came notes the certificate of an agent, before it says hello.
+func (h *agentHouse) came(cert certs.Agent) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.shown) >= maxShown {
+		h.forgetShown()
+	}
+	h.shown[cert.Serial] = cert
+}
+
+// maxShown is how many certificates are kept before those of agents that have
+// left are forgotten.
+const maxShown = 4096
+
+// forgetShown keeps those of tunnels that are there; h.mu is held.
+func (h *agentHouse) forgetShown() {
+	kept := map[string]certs.Agent{}
+	for _, a := range h.hub.Agents() {
+		for _, t := range a.Tunnels {
+			if cert, ok := h.shown[t.Serial]; ok {
+				kept[t.Serial] = cert
+			}
+		}
+	}
+	h.shown = kept
+}
+
+// allow is the hub's: those that are revoked are not wanted any more.
+func (h *agentHouse) allow(p tunnel.Peer, _ []string) error {
+	if p.Serial == "" {
+		return nil
+	}
+	if h.trust.registry.Revoked(p.Name, p.Serial, p.Issued) {
+		return &tunnel.Unwanted{Reason: wordsAgentRevoked}
+	}
+	h.running.Go(func() { h.seen(p) })
+	return nil
+}
+
+// seen has it written down that the agent was here.
+func (h *agentHouse) seen(p tunnel.Peer) {
+	ctx, cancel := context.WithTimeout(h.ctx, time.Minute)
+	defer cancel()
+	h.mu.Lock()
+	cert, ok := h.shown[p.Serial]
+	h.mu.Unlock()
+	if !ok {
+		return
+	}
+	if err := h.trust.registry.Seen(ctx, cert, addressText(p.From)); err != nil && ctx.Err() == nil {
+		h.quiet.Do(func() {
+			h.w.log.Warn("agents: that one was here cannot be written down", "agent", p.Name, "error", err)
+		})
+	}
+}
+
+// figures are for metrics.
+func (h *agentHouse) figures() metrics.Agents {
+	sum := h.hub.Totals()
+	f := metrics.Agents{
+		Memory: h.hub.Memory.Used(), Limit: h.hub.Memory.Limit(), Came: sum.Tunnels, In: sum.In, Out: sum.Out, Waited: sum.Waited,
+		RoundTrips: map[uint64]time.Duration{},
+	}
+	for _, a := range h.hub.Agents() {
+		f.Connected++
+		for _, t := range a.Tunnels {
+			f.Tunnels++
+			f.Streams += len(t.Streams)
+			f.RoundTrips[t.ID] = t.RoundTrip
+		}
+	}
+	return f
+}
