@@ -84,7 +84,7 @@ func (h *Hub) Serve(ctx context.Context, c net.Conn, p Peer) error {
 	defer h.returnMemory(p.Name)
 	cfg := h.Mux
 	cfg.Memory = memory
-	cfg.Streams = 1 // its control stream; all others are opened by us
+	cfg.Streams = 2 // its control stream, and one by which it shows that it does what it must not
 	m, err := layers.NewMux(c, false, cfg)
 	if err != nil {
 		return errors.Join(err, c.Close())

@@ -13,7 +13,7 @@ import (
 
 // greet reads the hello and answers it. On error the agent has been told.
 func (t *hubTunnel) greet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, helloPatience, errors.New("tunnel: the agent has not said hello in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, t.hub.Limits.orDefault().Hello, errors.New("the agent has not said hello in time"))
 	defer cancel()
 	stream, err := t.mux.Accept(ctx)
 	if err != nil {
@@ -30,7 +30,8 @@ func (t *hubTunnel) greet(ctx context.Context) error {
 		return err
 	}
 	answer := message{Welcome: &welcome{Protocol: protocol, Agent: t.name, Tunnels: t.hub.Limits.orDefault().Connections, Software: t.hub.Software}}
-	err = layers.Interrupt(ctx, stream, func() error { return writeMessage(stream, answer, maxControl) })
+	_ = stream.SetWriteDeadline(time.Now().Add(tellPatience))
+	err = writeMessage(stream, answer, maxControl)
 	if t.hello.Check {
 		return err
 	}

@@ -29,7 +29,7 @@ func (t *hubTunnel) alive() bool {
 	}
 	answer := p.answer
 	p.mu.Unlock()
-	patience := time.NewTimer(probePatience)
+	patience := time.NewTimer(t.hub.Limits.orDefault().Probe)
 	defer patience.Stop()
 	select {
 	case <-answer:

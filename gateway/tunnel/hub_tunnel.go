@@ -77,6 +77,8 @@ func from(p Peer) string {
 // run serves the tunnel until its end.
 func (t *hubTunnel) run(ctx context.Context) error {
 	var ends sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ends.Go(func() {
 		if err := t.control.write(t.mux.Done()); err != nil {
 			t.end("the agent does not take what it is told: " + words(err.Error()))
@@ -92,6 +94,7 @@ func (t *hubTunnel) run(ctx context.Context) error {
 		t.farewell(bye{Reason: "the gateway is ending"})
 	}
 	_ = t.mux.Close()
+	cancel()
 	ends.Wait()
 	t.work.Wait()
 	if t.why.Load() != nil {

@@ -14,6 +14,12 @@ type Limits struct {
 	Services    int   // of an agent (100)
 	Streams     int   // open at a time in one tunnel (1000, and 1024 at most)
 	Memory      int64 // bytes that wait in all tunnels of one agent (64 MiB)
+
+	// Hello is the time in which an agent has to say who it is (10 s).
+	Hello time.Duration
+	// Probe is the time in which an agent has to show that it is still there when
+	// another of its name has come (5 s).
+	Probe time.Duration
 }
 
 func (l Limits) orDefault() Limits {
@@ -29,6 +35,12 @@ func (l Limits) orDefault() Limits {
 	l.Streams = min(l.Streams, 1024) // what a layers.Mux has room for
 	if l.Memory <= 0 {
 		l.Memory = 64 << 20
+	}
+	if l.Hello <= 0 {
+		l.Hello = helloPatience
+	}
+	if l.Probe <= 0 {
+		l.Probe = probePatience
 	}
 	return l
 }
