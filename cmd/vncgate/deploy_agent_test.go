@@ -85,7 +85,7 @@ func TestAgentEnvironmentFile(t *testing.T) {
 // listens nowhere.
 func TestAgentUnitIsShutIn(t *testing.T) {
 	dir, _ := units(t)
-	out, err := exec.CommandContext(visit(t), "systemd-analyze", "security", "--offline=true", "--threshold=13",
+	out, err := exec.CommandContext(visit(t), "systemd-analyze", "security", "--offline=true", "--threshold=15",
 		filepath.Join(dir, "vncgate-agent.service")).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, out)

@@ -109,7 +109,7 @@ func ParseToken(text string) (fingerprint, secret string, err error) {
 	case len(version) == len(tokenVersion) && strings.HasPrefix(version, "vga") && version != tokenVersion:
 		return "", "", errors.New("tunnel: token: it is of a version that this program does not know: use a newer one")
 	case version != tokenVersion || !ok:
-		return "", "", errors.New("tunnel: token: it is not one of 'vncgate token agent', which begin with vga1.")
+		return "", "", errors.New("tunnel: token: it is not one of 'vncgate token agent', which begin with vga1")
 	case len(fingerprint) != fingerprintLen || len(secret) != idLen+secretLen || !isBase32(secret):
 		return "", "", errors.New("tunnel: token: it is not whole: copy all of it")
 	}

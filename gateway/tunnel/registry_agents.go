@@ -135,6 +135,33 @@ func (r *Registry) Agents(ctx context.Context) ([]KnownAgent, error) {
 	return list, err
 }
 
+// errStill ends the removal of an agent that has got a certificate meanwhile.
+var errStill = errors.New("it has a certificate")
+
+// sweepAgents forgets the agents whose certificates have all ended.
+func (r *Registry) sweepAgents(ctx context.Context, now time.Time) error {
+	all, err := listed[keptAgent](ctx, r, agentTexts)
+	if all == nil && err != nil {
+		return err
+	}
+	good := func(c keptCertificate) bool { return now.Before(moment(c.Expires)) }
+	for _, a := range all {
+		if slices.ContainsFunc(a.Certificates, good) {
+			continue
+		}
+		err := changed(ctx, r, agentTexts+a.Name, func(a *keptAgent) (*keptAgent, error) {
+			if a != nil && slices.ContainsFunc(a.Certificates, good) {
+				return nil, errStill
+			}
+			return nil, nil
+		})
+		if err != nil && !errors.Is(err, errStill) {
+			return err
+		}
+	}
+	return nil
+}
+
 // Revocation says what is good no more: all certificates of an agent that were
 // issued up to now, with the tokens for it; or one certificate, by its serial
 // number in hex.

@@ -479,4 +479,8 @@ func TestSeenIsWrittenSeldom(t *testing.T) {
 	if agents, err := o.Registry.Agents(t.Context()); len(agents) != 0 || err != nil {
 		t.Errorf("with no certificate left: %+v, %v", agents, err)
 	}
+	o.token(t, time.Hour) // sweeps
+	if _, err := os.Stat(filepath.Join(o.dir, "agent", "lab.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is kept for ever: %v", err)
+	}
 }

@@ -131,24 +131,30 @@ func hashSecret(text string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// sweep removes tokens that have ended, and says whether there is room for one.
+// sweep removes what has ended, tokens and agents that have no certificate left,
+// and says whether there is room for one more token.
 func (r *Registry) sweep(ctx context.Context, now time.Time) error {
-	all, err := listed[keptToken](ctx, r, tokenTexts)
-	if all == nil && err != nil {
+	tokens, err := listed[keptToken](ctx, r, tokenTexts)
+	if tokens == nil && err != nil {
 		return err
 	}
-	left := 0
-	for _, t := range all {
+	left, ended := 0, []string{}
+	for _, t := range tokens {
 		if now.Before(moment(t.Expires)) {
 			left++
-		} else if err := r.store.Change(ctx, tokenTexts+t.ID, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
+		} else {
+			ended = append(ended, tokenTexts+t.ID)
+		}
+	}
+	for _, name := range ended {
+		if err := r.store.Change(ctx, name, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
 			return fmt.Errorf("tunnel: registry: %w", err)
 		}
 	}
 	if left >= maxTokens {
 		return fmt.Errorf("tunnel: registry: there are %d tokens that have not expired: take some back", left)
 	}
-	return nil
+	return r.sweepAgents(ctx, now)
 }
 
 // Tokens lists the tokens that have not expired, the oldest first. Those that
