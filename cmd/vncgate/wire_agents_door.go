@@ -67,7 +67,9 @@ func (h *agentHouse) take(c net.Conn, below []layers.Layer, local bool, from net
 		peer.From = from
 	}
 	if peer.Means == "" { // no proof: it may ask for a certificate, and no more
-		err := tunnel.ServeEnrol(h.ctx, stacked, h.trust.enrol)
+		enrol := h.trust.enrol
+		enrol.From = peer.From
+		err := tunnel.ServeEnrol(h.ctx, stacked, enrol)
 		h.leave(c)
 		_ = stacked.Close()
 		if err != nil {

@@ -26,7 +26,7 @@ func (w *wiring) openAgentTrust(ctx context.Context, h *agentHouse) (*agentTrust
 	if err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	store, err := w.agentStore(folder)
+	store, err := w.cfg.openAgentStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +40,6 @@ func (w *wiring) openAgentTrust(ctx context.Context, h *agentHouse) (*agentTrust
 	}
 	t.enrol = enrolment(&tunnel.Authority{CA: ca, Registry: t.registry, Observe: h.enrolled}, &w.guard)
 	return t, nil
-}
-
-// agentStore is where it is kept which tokens there are and what was revoked.
-func (w *wiring) agentStore(certificates string) (tunnel.Store, error) {
-	return openAgentFolder(certificates)
 }
 
 func (t *agentTrust) close() {

@@ -184,6 +184,8 @@ type EnrolConfig struct {
 	// Guard bounds guessing: it calls proof, unless from has failed too often, and
 	// counts errors that match ErrTokenUnknown. Nil lets everybody try.
 	Guard func(from net.Addr, proof func() error) error
+	// From is where the agent is, for Guard; nil is the connection's other end.
+	From net.Addr
 	// Pause is the time before a refusal; 0 is a second, below 0 none.
 	Pause time.Duration
 }
@@ -196,7 +198,10 @@ func ServeEnrol(ctx context.Context, c net.Conn, cfg EnrolConfig) error {
 	if err := readMessage(c, maxEnrol, &request); err != nil {
 		return fmt.Errorf("tunnel: enrol: %w", err)
 	}
-	chain, err := cfg.enrol(ctx, c.RemoteAddr(), request)
+	if cfg.From == nil {
+		cfg.From = c.RemoteAddr()
+	}
+	chain, err := cfg.enrol(ctx, request)
 	reply := enrolReply{Version: enrolVersion, Chain: string(chain)}
 	if err != nil {
 		cfg.pause(ctx)
@@ -211,7 +216,7 @@ func ServeEnrol(ctx context.Context, c net.Conn, cfg EnrolConfig) error {
 	return nil
 }
 
-func (cfg EnrolConfig) enrol(ctx context.Context, from net.Addr, request enrolRequest) (chain []byte, err error) {
+func (cfg EnrolConfig) enrol(ctx context.Context, request enrolRequest) (chain []byte, err error) {
 	if request.Version != enrolVersion {
 		return nil, ErrVersion
 	}
@@ -224,7 +229,7 @@ func (cfg EnrolConfig) enrol(ctx context.Context, from net.Addr, request enrolRe
 	if cfg.Guard == nil {
 		return chain, proof()
 	}
-	if err := cfg.Guard(from, proof); err != nil && !tried {
+	if err := cfg.Guard(cfg.From, proof); err != nil && !tried {
 		return nil, fmt.Errorf("%w: %w", ErrLater, err)
 	}
 	return chain, err

@@ -81,12 +81,15 @@ func TestGuardIsAsked(t *testing.T) {
 	o := newOffice(t)
 	secret, _ := o.token(t, time.Hour)
 	var seen []error
-	guard := func(_ net.Addr, proof func() error) error {
+	guard := func(from net.Addr, proof func() error) error {
+		if from.String() != "192.0.2.7:1" {
+			t.Errorf("the guard is told of %v", from)
+		}
 		err := proof()
 		seen = append(seen, err)
 		return err
 	}
-	c, result := serve(t, EnrolConfig{Enroller: o, Guard: guard, Pause: -1})
+	c, result := serve(t, EnrolConfig{Enroller: o, Guard: guard, From: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 1}, Pause: -1})
 	_, err := Enrol(t.Context(), c, o.text(secret[:idLen]+strings.Repeat("A", secretLen)), newKey(t))
 	if !errors.Is(err, ErrTokenUnknown) || !errors.Is(result(), ErrTokenUnknown) || len(seen) != 1 || !errors.Is(seen[0], ErrTokenUnknown) {
 		t.Errorf("%v; the guard saw %v", err, seen)
