@@ -57,7 +57,7 @@ func (s *MuxStream) consume(n int) {
 		return
 	}
 	s.small.read(s)
-	if s.consumed+s.window-s.granted >= s.window/2 && !s.peerEnded {
+	if s.consumed+s.window-s.granted >= s.window/2 && !s.peerEnded && s.reset == nil {
 		now := time.Now()
 		s.tune(now.Sub(s.updated) < 4*roundTrip)
 		s.updated = now

@@ -198,7 +198,7 @@ func (m *Mux) judgeData(f muxFrameHead) (verdict, error) {
 			return violates(f, "data for a stream that is over")
 		}
 		return muxDrop, nil
-	case s.peerEnded:
+	case s.peerEnded && s.reset == nil: // a reset overtakes data
 		return violates(f, "data after the end")
 	case s.received+n > s.granted:
 		return violates(f, "window exceeded")
@@ -252,7 +252,6 @@ func (m *Mux) judgeUpdate(f muxFrameHead) (verdict, error) {
 	case muxFIN:
 		s.peerEnded = true
 	case muxRST:
-		s.peerEnded = true
 		if s.reset == nil {
 			s.reset = refused(f.length)
 		}

@@ -151,6 +151,35 @@ func TestMuxCountsWhatSmallFramesCost(t *testing.T) {
 	}
 }
 
+// TestMuxCutHarmsNobodyElse has that happen between two honest ends, in the
+// middle of bulk the other way.
+func TestMuxCutHarmsNobodyElse(t *testing.T) {
+	x, y := layertest.Pipe()
+	a, b := muxOver(t, x, y, layers.MuxConfig{Memory: layers.NewMuxMemory(1<<20, nil)})
+	p, q := muxStream(t, a, b)
+	other, itsFar := muxStream(t, a, b)
+	go flood(q)
+	go func() { _, _ = io.Copy(struct{ io.Writer }{io.Discard}, p) }()
+	var err error
+	for err == nil { // crumbs that nobody reads
+		_, err = p.Write([]byte{1})
+	}
+	if !errors.Is(err, layers.ErrMuxMemory) || !strings.Contains(err.Error(), "by the other end") {
+		t.Errorf("the stream of crumbs: %v", err)
+	}
+	for _, way := range [][2]*layers.MuxStream{{other, itsFar}, {itsFar, other}} {
+		_, _ = way[0].Write([]byte("go on"))
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(way[1], got); err != nil || string(got) != "go on" {
+			t.Errorf("the other stream: %q, %v", got, err)
+		}
+	}
+	_, _ = p.Close(), q.Close()
+	if s, _ := muxStream(t, a, b); s == nil || a.Err() != nil || b.Err() != nil {
+		t.Errorf("the tunnel: %v, %v", a.Err(), b.Err())
+	}
+}
+
 // TestMuxCrumbsThatAreRead are no reason for anything.
 func TestMuxCrumbsThatAreRead(t *testing.T) {
 	x, y := layertest.Pipe()

@@ -35,7 +35,7 @@ type MuxStream struct {
 	finSent    bool
 	closed     bool
 	peerEnded  bool  // the other end writes no more
-	reset      error // why the other end wants to hear no more
+	reset      error // why the other end wants to hear no more, or we do
 	readAt     time.Time
 	writeAt    muxDeadline
 	window     int64 // of ours, see mux_credit.go
@@ -199,14 +199,14 @@ func (s *MuxStream) waitOver() {
 func (s *MuxStream) hand(b []byte) error {
 	s.handMu.Lock()
 	defer s.handMu.Unlock()
-	_, err := s.library.Write(b)
+	n, err := s.library.Write(b)
 	if err == nil {
 		return nil
 	}
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	s.inLibrary -= len(b)
-	s.release(len(b))
+	s.inLibrary -= len(b) - n
+	s.release(len(b) - n)
 	s.endWrite()
 	switch {
 	case s.m.err != nil:
