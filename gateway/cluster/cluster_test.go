@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,6 +24,10 @@ import (
 
 func TestMain(m *testing.M) {
 	tickets.QuietRedis()
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil { // they wait for nodes to die, most of the time
+		panic(err)
+	}
 	layertest.Main(m)
 }
 
@@ -44,7 +49,7 @@ func join(t testing.TB, client redis.UniversalClient, name string, change ...fun
 	t.Helper()
 	p := &peer{t: t, sessions: map[string]gateway.SessionInfo{}, made: map[string]bool{}}
 	cfg := cluster.Config{
-		Client: client, Node: name, Address: name + ".internal:7443", Version: "1.2.3", Expire: 3 * time.Second,
+		Client: client, Node: name, Address: name + ".internal:7443", Version: "1.2.3", Expire: 6 * time.Second,
 		Sessions: p.list, MakeRoom: p.makeRoom,
 		Emit: func(e gateway.Event) {
 			p.mu.Lock()
@@ -72,6 +77,9 @@ func join(t testing.TB, client redis.UniversalClient, name string, change ...fun
 	t.Cleanup(func() { p.stop(context.Background()) })
 	return p
 }
+
+// quick is for nodes that are to be taken for dead soon.
+func quick(cfg *cluster.Config) { cfg.Expire = 3 * time.Second }
 
 // joined is join that waits until the node is in.
 func joined(t testing.TB, client redis.UniversalClient, name string, change ...func(*cluster.Config)) *peer {
@@ -207,7 +215,7 @@ func TestNodesKnowEachOther(t *testing.T) {
 func TestDeathOfANode(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a, b, c := joined(t, server.client(), "a"), joined(t, server.client(), "b"), joined(t, server.client(), "c")
+	a, b, c := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick), joined(t, server.client(), "c", quick)
 	for i := range 3 {
 		b.opens(session(fmt.Sprintf("s%d", i)))
 	}

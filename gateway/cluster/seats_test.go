@@ -165,7 +165,7 @@ func TestNeverOneTooMany(t *testing.T) {
 func TestDeadNodesHaveNoPlaces(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	a, b := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick)
 	one := auth.Limits{PerTarget: 1}
 	if got := b.enters(seat("1", one)); got != "in" {
 		t.Fatal(got)
@@ -225,7 +225,7 @@ func TestReplaceOverNodes(t *testing.T) {
 func TestReplaceAtADeadNode(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	a, b := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick)
 	b.enters(seat("old", auth.Limits{}))
 	newcomer := seat("new", auth.Limits{PerTarget: 1, Busy: auth.BusyReplace})
 	a.enters(newcomer)
