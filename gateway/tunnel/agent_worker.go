@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,7 +159,12 @@ func (t *agentTunnel) greet(ctx context.Context, said *hello) error {
 	return nil
 }
 
+// greetError says what it means that there is no answer. In TLS 1.3 the server
+// says only after the handshake what it thinks of a client's certificate.
 func greetError(err error) error {
+	if strings.Contains(err.Error(), "remote error: tls: ") { // its type is crypto/tls's own
+		return fmt.Errorf("tunnel: the gateway does not take our certificate, which is revoked, too old, or of another authority: %w", err)
+	}
 	return fmt.Errorf("tunnel: the gateway has not answered our hello (is it a gateway of vncgate that takes agents?): %w", err)
 }
 

@@ -15,6 +15,8 @@ import (
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
 	hub := &tunnel.Hub{}
 	display := func(context.Context) (net.Conn, error) {
 		near, far := layertest.Pipe()
@@ -23,7 +25,7 @@ func Example() {
 	}
 	agent := &tunnel.Agent{
 		Services: []tunnel.Service{{Name: "desk", Dial: display}},
-		Connect: func(ctx context.Context) (net.Conn, error) { // TLS, and whatever is on the way
+		Connect: func(context.Context) (net.Conn, error) { // TLS, and whatever is on the way
 			near, far := layertest.Pipe()
 			running.Go(func() { _ = hub.Serve(ctx, far, tunnel.Peer{Name: "lab", Services: []string{"desk*"}}) })
 			return near, nil
@@ -36,10 +38,11 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	greeting, _ := io.ReadAll(c)
+	greeting, err := io.ReadAll(c)
 	fmt.Printf("%s: %s", c.RemoteAddr(), greeting)
+	if err != nil {
+		fmt.Println(err)
+	}
 	_ = c.Close()
-	cancel()
-	running.Wait()
 	// Output: lab/desk: RFB 003.008
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,10 +55,14 @@ func (t *hubTunnel) reason() string {
 	if why := t.why.Load(); why != nil {
 		return *why
 	}
-	if err := t.mux.Err(); err != nil {
-		return words(err.Error())
+	switch err := t.mux.Err(); {
+	case err == nil:
+		return "closed"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "the connection was cut"
+	default:
+		return strings.TrimPrefix(words(err.Error()), layers.ErrMuxLost.Error()+": ")
 	}
-	return "closed"
 }
 
 func (t *hubTunnel) lost() error { return &LostError{Agent: t.name, Reason: t.reason()} }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -333,6 +334,9 @@ func TestLoss(t *testing.T) {
 		t.Errorf("write: %v", err)
 	}
 	c.Close()
+	if e := g.await(tunnel.Lost); e.Reason == "" || strings.Contains(e.Reason, "layers:") {
+		t.Errorf("told: %+v", e)
+	}
 	exchange(t, dial(t, g, "lab", "desk"), "again")
 }
 
