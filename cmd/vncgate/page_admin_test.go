@@ -36,7 +36,10 @@ func TestDashboardInChromium(t *testing.T) {
 		display.Close()
 		running.Wait()
 	})
-	g := newGate(t, dashboardYAML, t.TempDir(), desk.Addr(), closedPort(t))
+	socket := filepath.Join(t.TempDir(), "agents")
+	g := newGate(t, dashboardYAML, socket, t.TempDir(), desk.Addr(), closedPort(t))
+	runAgent(t, "lab", overUnix(socket), map[string]string{"bench": desk.Addr().String()})
+	g.agentHas("lab")
 	b, err := json.Marshal(map[string]string{
 		"admin": "http://" + g.admin.ln.Addr().String() + "/", "viewer": "http://" + g.address(0) + "/vnc.html?autoconnect=1&path=websockify%3Ftarget%3Ddesk",
 	})
@@ -56,7 +59,10 @@ func TestDashboardInChromium(t *testing.T) {
 const dashboardFile = "admin.html"
 
 const dashboardYAML = `
-listeners: [{address: "127.0.0.1:0", web: {}, sources: [capabilities], token: optional, security: [none]}]
+listeners:
+  - {address: "127.0.0.1:0", web: {}, sources: [capabilities], token: optional, security: [none]}
+  - {address: "unix:%s", agents: {}}
+agents: {local: [lab]}
 capabilities: {store: %q}
 targets:
   desk: {address: %s, screenshots: always}
@@ -69,7 +75,7 @@ admin:
 `
 
 func TestAdminAPI(t *testing.T) {
-	g := newGate(t, dashboardYAML, t.TempDir(), displaysAt(t, "desk")[0], closedPort(t))
+	g := newGate(t, dashboardYAML, filepath.Join(t.TempDir(), "agents"), t.TempDir(), displaysAt(t, "desk")[0], closedPort(t))
 	c := g.adminClient(nil)
 	boss, eye := []string{"Authorization", "Bearer boss-secret-of-sixteen"}, []string{"Authorization", "Bearer eye-secret-of-sixteen"}
 	stays, err := g.webStay(0, "/websockify?target=desk")
@@ -99,6 +105,10 @@ func TestAdminAPI(t *testing.T) {
 		{"POST", "/api/v1/targets/desk/share", boss, http.StatusOK, `#token=`},
 		{"POST", "/api/v1/targets/none/share", boss, http.StatusNotFound, "no target"},
 		{"GET", "/api/v1/listeners", eye, http.StatusOK, "{target}"},
+		{"GET", "/api/v1/agents?all=true", eye, http.StatusOK, `"agents":[]`},
+		{"POST", "/api/v1/agents/lab/kick", eye, http.StatusForbidden, "operator"},
+		{"POST", "/api/v1/agents/lab/kick", boss, http.StatusNotFound, "no agent"},
+		{"POST", "/api/v1/agents/lab/revoke", boss, http.StatusBadRequest, "unix sockets alone"},
 		{"POST", at + "/kill", boss, http.StatusOK, `"sessions":1`},
 	} {
 		if step.path == "/" && !builtPage(t) {

@@ -21,7 +21,7 @@ type route struct {
 }
 
 // things are what commands are about that have paths of their own.
-var things = []string{"session", "target", "listener"}
+var things = []string{"session", "target", "listener", "agent"}
 
 // routesOf are the ways to all commands that can come by HTTP:
 //

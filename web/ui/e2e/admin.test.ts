@@ -120,6 +120,14 @@ it.skipIf(given === undefined)('the dashboard shows and steers', { timeout: 170_
   await guest.getByText('View only', { exact: true }).waitFor();
   await page.locator('tr[data-session]').nth(1).waitFor();
 
+  // An agent, what it announces, and its end.
+  const agent = page.locator('[data-agent=lab]');
+  await agent.getByText('connected', { exact: true }).waitFor();
+  await agent.getByText('bench').waitFor();
+  await page.locator('[data-target="agent/lab/bench"]').waitFor();
+  await agent.getByRole('button', { name: 'Kick the agent lab' }).click();
+  await page.locator('[data-event=AGENT_LOST]').first().waitFor();
+
   // Who may only look is offered nothing else.
   const dark = await login('eye-secret-of-sixteen', { ...desk, colorScheme: 'dark' });
   await dark.locator('tr[data-session]').nth(1).waitFor();

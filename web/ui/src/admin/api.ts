@@ -9,6 +9,8 @@ export interface Session {
   method?: string;
   from: string;
   target: string;
+  /** Through whose tunnel the display is reached. */
+  agent?: string;
   class?: string;
   since: string;
   expires?: string;
@@ -62,6 +64,20 @@ export interface Recording {
   height?: number;
   state: 'whole' | 'open' | 'locked' | 'broken';
   signed?: boolean;
+}
+
+export interface Agent {
+  name: string;
+  state: 'connected' | 'away' | 'revoked';
+  since?: string;
+  seen?: string;
+  from?: string;
+  version?: string;
+  certificate_ends?: string;
+  services: string[];
+  sessions: number;
+  bytes: { in: number; out: number };
+  rtt_ms?: number;
 }
 
 export interface Happened {
@@ -143,14 +159,14 @@ export class Api {
   }
 
   /** all gathers a list that comes in parts. */
-  async all<T>(noun: string): Promise<T[]> {
+  async all<T>(noun: string, query = ''): Promise<T[]> {
     const list: T[] = [];
-    let after = '';
+    let after = query === '' ? '' : `?${query}`;
     for (let i = 0; i < maxPages; i++) {
       const page = await this.get<Record<string, T[]> & { next?: string }>(`${noun}${after}`);
       list.push(...(page[noun] ?? []));
       if (page.next === undefined || page.next === '') break;
-      after = `?after=${encodeURIComponent(page.next)}`;
+      after = `?${query === '' ? '' : `${query}&`}after=${encodeURIComponent(page.next)}`;
     }
     return list;
   }

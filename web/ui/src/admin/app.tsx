@@ -3,6 +3,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { Logo } from '../parts/icons.tsx';
+import { Agents } from './agents.tsx';
 import type { Dashboard, State } from './dashboard.ts';
 import { Events } from './events.tsx';
 import { Recordings } from './recordings.tsx';
@@ -72,6 +73,7 @@ function House({ state }: { state: State }): JSX.Element {
       <main>
         <Sessions />
         <Targets />
+        <Agents />
         <Recordings />
         <Events events={state.events} />
       </main>

@@ -3,7 +3,7 @@
 
 import { Store } from '../store.ts';
 import { Never, Pictures } from './pictures.ts';
-import { Api, ApiError, type Happened, type Listener, type Probe, type Recording, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
+import { type Agent, Api, ApiError, type Happened, type Listener, type Probe, type Recording, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
 
 /** Rate is what a session moves now, in bytes a second. */
 export interface Rate {
@@ -21,6 +21,7 @@ export interface State {
   stats: Stats | undefined;
   /** The newest first; undefined where none can be watched, or not by the reader. */
   recordings: Recording[] | undefined;
+  agents: Agent[] | undefined;
   /** The newest first. */
   events: Happened[];
   /** How the page learns what happens: by a stream, by asking again and again, or not at all. */
@@ -38,6 +39,7 @@ const nothing: State = {
   listeners: [],
   stats: undefined,
   recordings: undefined,
+  agents: undefined,
   events: [],
   link: 'polling',
   fault: '',
@@ -152,6 +154,16 @@ export class Dashboard {
     } catch (e) {
       // None can be watched here, or the gateway does not answer, which others say.
       this.unrecorded = e instanceof ApiError && e.status === 501;
+    }
+  }
+
+  /** lookAtAgents asks which there are, those that are away too. */
+  async lookAtAgents(): Promise<void> {
+    if (!this.may('query-agents') || document.hidden) return;
+    try {
+      this.store.set({ agents: await this.api.all<Agent>('agents', 'all=true') });
+    } catch {
+      // The gateway does not answer, which others say.
     }
   }
 

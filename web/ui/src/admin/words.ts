@@ -57,6 +57,10 @@ const stories: Record<string, string> = {
   GRANT_CHANGED: 'has other rights now',
   TARGET_DOWN: 'Display down',
   TARGET_UP: 'Display up again',
+  AGENT_CONNECTED: 'Agent connected',
+  AGENT_LOST: 'Agent lost',
+  AGENT_REFUSED: 'Agent refused',
+  AGENT_ENROLLED: 'Agent has a new certificate',
   CERT_EXPIRING: 'A certificate ends soon',
   DRAINING: 'Nobody is let in any more',
   UNDRAINED: 'Viewers are let in again',
@@ -75,7 +79,7 @@ const stories: Record<string, string> = {
   EVENTS_LOST: 'Some events were lost here',
 };
 
-const bad = new Set(['RECORDING_FAILED', 'SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
+const bad = new Set(['AGENT_LOST', 'AGENT_REFUSED', 'RECORDING_FAILED', 'SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
 
 /** isBad reports whether an event is something to look at. */
 export function isBad(e: Happened): boolean {
@@ -107,7 +111,7 @@ export function story(e: Happened): string {
     text = `${who(session) || from || 'A viewer'} ${text}`;
   }
   if (e.event === 'COMMAND') text = details?.['command'] ?? text;
-  const about = target ?? session?.target ?? '';
+  const about = target ?? session?.target ?? (e.event.startsWith('AGENT_') ? (details?.['agent'] ?? from) : undefined) ?? '';
   if (about !== '') text += ` (${about})`;
   const why = whyOf(e);
   if (why !== '') text += `: ${why}`;
