@@ -28,6 +28,7 @@ type ctl struct {
 	socket string
 	json   bool
 	find   func() string // where the socket is
+	silent []string      // nodes that have not answered
 }
 
 func newCtlCommand() *cobra.Command {

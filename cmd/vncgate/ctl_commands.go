@@ -32,6 +32,7 @@ var ctlSpecs = map[string]ctlSpec{
 	"agent-kick":         {"agent-kick", []string{"name"}, true},
 	"agent-revoke":       {"agent-revoke", []string{"name"}, false},
 	"query-stats":        {"stats", nil, true},
+	"query-nodes":        {"nodes", nil, false},
 	"query-commands":     {"commands", nil, false},
 	"query-version":      {"version", nil, true},
 	"query-qmp-schema":   {"schema", nil, false},
@@ -74,6 +75,7 @@ type ctlCommand struct {
 func (c *ctl) addCommands(to *cobra.Command) {
 	table := control.Commands(&control.Backend{})
 	table.Add(watchCommands(nil)...)
+	table.Add(nodesCommand(nil))
 	for _, command := range table.Commands(control.Admin) {
 		if slices.Contains(notOnCommandLine, command.Name) {
 			continue
@@ -249,6 +251,9 @@ func (c *ctlCommand) runOn(ctx context.Context, cmd *cobra.Command, list []proce
 	if err := c.show(cmd.OutOrStdout(), c.command.Name, results); err != nil {
 		return err
 	}
+	for _, node := range c.silent {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning: not heard of node "+printable(node)+"\nwhat it has is left out above")
+	}
 	return probed(c.command.Name, results)
 }
 
@@ -271,6 +276,7 @@ func (c *ctlCommand) ask(ctx context.Context, p process, args map[string]any) (j
 	if err != nil {
 		return nil, err
 	}
+	c.heardNothing(got)
 	key := listKey[c.command.Name]
 	if key == "" {
 		return got, nil

@@ -29,6 +29,8 @@ func (c *ctl) show(w io.Writer, command string, results []result) error {
 	switch command {
 	case "query-sessions":
 		return showSessions(w, results)
+	case "query-nodes":
+		return showNodes(w, results)
 	case "query-targets":
 		return showTargets(w, results)
 	case "query-listeners":
@@ -181,11 +183,22 @@ func shortRights(names []string) string {
 }
 
 func showSessions(w io.Writer, results []result) error {
-	if !inClasses(results) {
-		return showList(w, results, "Nobody is in.", sessionHead, sessionRow)
+	head, classes, nodes := slices.Clone(sessionHead), inClasses(results), atNodes(results)
+	if classes {
+		head = append(head, "CLASS")
 	}
-	return showList(w, results, "", append(slices.Clone(sessionHead), "CLASS"), func(s control.Session) []string {
-		return append(sessionRow(s), s.Class)
+	if nodes {
+		head = slices.Insert(head, 1, "NODE")
+	}
+	return showList(w, results, "Nobody is in.", head, func(s control.Session) []string {
+		row := sessionRow(s)
+		if classes {
+			row = append(row, s.Class)
+		}
+		if nodes {
+			row = slices.Insert(row, 1, s.Node)
+		}
+		return row
 	})
 }
 

@@ -232,12 +232,9 @@ func (w *wiring) dialAgent(ctx context.Context, local agentDial, agent, service 
 		both <- outcome{conn, err}
 	}()
 	first := <-both
-	if first.err != nil && ctx.Err() == nil { // one of them knows the agent, and that it has no such service
+	if errors.Is(first.err, tunnel.ErrNoAgent) { // the other may find it
 		second := <-both
-		if second.err != nil {
-			return nil, first.err
-		}
-		return second.c, nil
+		return second.c, second.err
 	}
 	cancel()
 	go func() { // the other one is given up
@@ -307,7 +304,11 @@ func (w *wiring) clusterCommands() []control.Command {
 	if w.cluster == nil {
 		return nil
 	}
-	return []control.Command{control.New("query-nodes", control.Viewer, "List the gateways that are one together", w.queryNodes)}
+	return []control.Command{nodesCommand(w)}
+}
+
+func nodesCommand(w *wiring) control.Command {
+	return control.New("query-nodes", control.Viewer, "List the gateways that are one together", w.queryNodes)
 }
 
 func (w *wiring) queryNodes(ctx context.Context, call *control.Call, _ struct{}) (nodeList, error) {

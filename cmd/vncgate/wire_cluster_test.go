@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vncgate/auth/capability"
+	"vncgate/certs"
+	"vncgate/gateway/cluster"
+	"vncgate/gateway/control"
+	"vncgate/gateway/tunnel"
+	"vncgate/layers"
+	"vncgate/rfb"
+)
+
+// sharedRedis is a Redis that several gateways share, and that can be stopped.
+type sharedRedis struct {
+	t         *testing.T
+	port, dir string
+	cmd       *exec.Cmd
+}
+
+func startSharedRedis(t *testing.T) *sharedRedis {
+	t.Helper()
+	needPeer(t, "redis-server", "redis-server")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	must(t, ln.Close())
+	r := &sharedRedis{t: t, port: port, dir: t.TempDir()}
+	r.run()
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *sharedRedis) run() {
+	r.t.Helper()
+	r.cmd = exec.Command("redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", r.dir)
+	must(r.t, r.cmd.Start())
+	eventually(r.t, "redis answers", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+r.port)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (r *sharedRedis) stop() {
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+}
+
+// aNode is one of several gateways, with a display that keeps its viewers.
+func (r *sharedRedis) node(name, certificates, display string) *steered {
+	r.t.Helper()
+	ca, err := certs.OpenCA(certificates)
+	must(r.t, err)
+	_, err = ca.Node(name, []string{"127.0.0.1"})
+	must(r.t, err)
+	seal := filepath.Join(certificates, "seal")
+	must(r.t, os.WriteFile(seal, []byte(strings.Repeat("s", 40)), 0o600))
+	socket := filepath.Join(r.t.TempDir(), "c.sock")
+	g := newGate(r.t, `
+listeners:
+  - {address: "127.0.0.1:0", target: desk}
+  - {address: "127.0.0.1:0", web: {}, sources: [capabilities]}
+targets: {desk: {address: %q}}
+policy: [{who: "*", targets: "*", allow: [all], limits: {per_target: 3}}]
+capabilities: {redis: {secret: {file: %q}}}
+cluster: {redis: {addresses: ["127.0.0.1:%s"]}, node: %s, listen: "127.0.0.1:0", certificates: %q, expire: 1s}
+control: {socket: %q}
+`, display, seal, r.port, name, certificates, socket)
+	return &steered{g, socket}
+}
+
+// pair are two nodes that know each other.
+func (r *sharedRedis) pair() (a, b *steered) {
+	r.t.Helper()
+	dir, display := r.t.TempDir(), heldDisplay(r.t)
+	a, b = r.node("a", dir, display), r.node("b", dir, display)
+	for _, g := range []*steered{a, b} {
+		eventually(r.t, "the nodes know each other", func() bool { return len(g.peers()) == 1 })
+	}
+	return a, b
+}
+
+// TestTwoGateways: what an operator sees and does at one is about both.
+func TestTwoGateways(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	here, there := a.enters(), b.enters()
+	b.enters()
+	if name, err := a.native(0, nil, rfb.None{}); err == nil {
+		t.Errorf("a fourth comes to %s, where three may be at both nodes together", name)
+	}
+	out, err := a.ctl("sessions")
+	must(t, err)
+	for _, text := range []string{"NODE", here, there} {
+		if !strings.Contains(out, text) {
+			t.Errorf("sessions at a: no %q in\n%s", text, out)
+		}
+	}
+	out, err = a.ctl("nodes")
+	must(t, err)
+	if !strings.Contains(out, "this one") || !strings.Contains(out, "answers") {
+		t.Errorf("nodes:\n%s", out)
+	}
+	_, err = a.ctl("set-rights", there, "--without", "keyboard")
+	must(t, err)
+	_, err = a.ctl("kill", there)
+	must(t, err)
+	eventually(t, "the session at b ends", func() bool { return len(b.gate.gate.List()) == 1 })
+	b.logs("reason=killed")
+	if _, err := a.ctl("kill", there); err == nil || !strings.Contains(err.Error(), "no session") {
+		t.Errorf("killed twice: %v", err)
+	}
+	if len(a.gate.gate.List()) != 1 {
+		t.Error("the session at a has ended as well")
+	}
+}
+
+// TestTokenOnceOverGateways: of two gateways at once one lets it in, and without
+// Redis none does.
+func TestTokenOnceOverGateways(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	text, _, err := a.capabilities.Issue(capability.Token{Targets: []string{"desk"}, Uses: 1, Expires: time.Now().Add(time.Hour)})
+	must(t, err)
+	other, _, err := a.capabilities.Issue(capability.Token{Targets: []string{"desk"}, Uses: 1, Expires: time.Now().Add(time.Hour)})
+	must(t, err)
+	var in atomic.Int64
+	done := make(chan error, 2)
+	for _, g := range []*steered{a, b} {
+		go func() {
+			_, err := g.webStay(1, "/?token="+text)
+			if err == nil {
+				in.Add(1)
+			}
+			done <- nil
+		}()
+	}
+	<-done
+	<-done
+	if in.Load() != 1 {
+		t.Fatalf("%d got in by a token for one session", in.Load())
+	}
+	r.stop()
+	eventually(t, "b sees that redis is away", func() bool { return !b.cluster.State().Connected })
+	if _, err := b.webStay(1, "/?token="+other); err == nil {
+		t.Error("a token for one session is good while nobody can count")
+	}
+	if n := a.open() + b.open(); n != 1 {
+		t.Errorf("%d sessions go on", n)
+	}
+	r.run()
+	eventually(t, "b is let in again", func() bool {
+		_, err := b.webStay(1, "/?token="+other)
+		return err == nil
+	})
+}
+
+// open is how many viewers see a display.
+func (g *steered) open() (n int) {
+	for _, info := range g.gate.gate.List() {
+		if info.Open {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSilentNode: a node that does not answer is named.
+func TestSilentNode(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	id := a.enters()
+	b.cluster.hops.close()
+	result, err := a.controls.server.Table.Run(t.Context(), &control.Call{Role: control.Admin, Actor: "test"}, "query-sessions", nil)
+	must(t, err)
+	list := result.(control.SessionList)
+	if len(list.Sessions) != 1 || list.Sessions[0].ID != id || list.Sessions[0].Node != "a" || len(list.Silent) != 1 || !strings.HasPrefix(list.Silent[0], "b: ") {
+		t.Errorf("%+v", list)
+	}
+	if _, err := a.ctl("kill", "nosuch"); err == nil || !strings.Contains(err.Error(), "not answered by b") {
+		t.Errorf("killed what b may have: %v", err)
+	}
+	if out, err := a.ctl("nodes"); err != nil || !strings.Contains(out, "node b at") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+// TestAgentAtAnotherNode: a viewer at one node reaches an agent at the other, over
+// one hop.
+func TestAgentAtAnotherNode(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	display := heldDisplay(t)
+	b.agentHere = func(ctx context.Context, agent, service string) (net.Conn, error) {
+		switch {
+		case agent != "lab":
+			return nil, tunnel.ErrNoAgent
+		case service != "desk":
+			return nil, tunnel.ErrNoService
+		}
+		return layers.Dial(ctx, display)
+	}
+	nobody := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, tunnel.ErrNoAgent
+	}
+	type reached struct {
+		c   net.Conn
+		err error
+	}
+	early := make(chan reached, 1)
+	go func() {
+		c, err := a.dialAgent(visit(t), nobody, "lab", "desk")
+		early <- reached{c, err}
+	}()
+	b.cluster.agent("lab", []string{"desk"}, true)
+	got := <-early // who waits is told that it has come
+	must(t, got.err)
+	defer got.c.Close()
+	head := make([]byte, 12)
+	if _, err := io.ReadFull(got.c, head); err != nil || !strings.HasPrefix(string(head), "RFB 003") {
+		t.Fatalf("%q, %v", head, err)
+	}
+	if at := got.c.RemoteAddr().String(); at != "lab/desk via node b" {
+		t.Errorf("reached at %s", at)
+	}
+	if _, err := a.dialAgent(visit(t), nobody, "lab", "none"); !errors.Is(err, tunnel.ErrNoService) || !strings.Contains(err.Error(), "node b") {
+		t.Errorf("a service that there is not: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := a.dialAgent(ctx, nobody, "other", "desk"); err == nil {
+		t.Error("an agent that is nowhere is reached")
+	}
+	if n := b.cluster.hops.streams.Load(); n < 1 {
+		t.Errorf("%d streams at b", n)
+	}
+}
+
+// TestStrangersAreNoNodes: who has no node's certificate of the CA steers nothing.
+func TestStrangersAreNoNodes(t *testing.T) {
+	dir, strange := t.TempDir(), t.TempDir()
+	ca, err := certs.OpenCA(dir)
+	must(t, err)
+	_, err = ca.Node("a", []string{"127.0.0.1"})
+	must(t, err)
+	own, err := openHopTLS(dir, "a")
+	must(t, err)
+	h := newHops(own, "a", slog.New(slog.DiscardHandler))
+	h.run = func(context.Context, *control.Call, string, json.RawMessage) (any, error) { return struct{}{}, nil }
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	go func() { _ = h.serve(ln) }()
+	defer h.close()
+	at := cluster.Node{Name: "a", Address: ln.Addr().String()}
+	call := &control.Call{Role: control.Admin, Actor: "x"}
+
+	friend := newHops(own, "b", slog.New(slog.DiscardHandler))
+	defer friend.close()
+	_, err = friend.command(visit(t), at, call, "query-version", nil)
+	must(t, err)
+
+	otherCA, err := certs.OpenCA(strange)
+	must(t, err)
+	_, err = otherCA.Node("a", []string{"127.0.0.1"})
+	must(t, err)
+	foreign, err := openHopTLS(strange, "a")
+	must(t, err)
+	agent, err := ca.Agent("a", []string{"*"}, 0)
+	must(t, err)
+	for what, who := range map[string]*hopTLS{
+		"a node of another CA": {pair: foreign.pair, ca: own.ca},
+		"an agent":             {pair: agent, ca: own.ca},
+	} {
+		stranger := newHops(who, "s", slog.New(slog.DiscardHandler))
+		if _, err := stranger.command(visit(t), at, call, "query-version", nil); err == nil {
+			t.Errorf("%s steers", what)
+		}
+		stranger.close()
+	}
+	deceived := newHops(foreign, "b", slog.New(slog.DiscardHandler))
+	defer deceived.close()
+	if _, err := deceived.command(visit(t), at, call, "query-version", nil); err == nil || !strings.Contains(err.Error(), "node a at") {
+		t.Errorf("a node trusts one of another CA: %v", err)
+	}
+	if _, err := openHopTLS(dir, "none"); err == nil || !strings.Contains(err.Error(), "vncgate cert node none") {
+		t.Errorf("without a certificate: %v", err)
+	}
+}
+
+// FuzzHop: a request that is read is written as it was, and nothing is read that is too
+// large.
+func FuzzHop(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02{}"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	f.Add([]byte("\x00\x00\x00\x1c" + `{"kind":"agent","agent":"x"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var request hopRequest
+		r := strings.NewReader(string(b))
+		if readHop(r, &request, 1<<10) != nil {
+			return
+		}
+		if read := len(b) - r.Len(); read > 1<<10+4 {
+			t.Fatalf("read %d bytes", read)
+		}
+		var text strings.Builder
+		if err := writeHop(&text, request, maxHopRequest); err != nil {
+			t.Fatal(err)
+		}
+		var again hopRequest
+		if err := readHop(strings.NewReader(text.String()), &again, maxHopRequest); err != nil || fmt.Sprint(again.Kind, again.Agent, again.Service, again.Wait) != fmt.Sprint(request.Kind, request.Agent, request.Service, request.Wait) {
+			t.Errorf("%v: %+v, want %+v", err, again, request)
+		}
+	})
+}
+
+func TestClusterSettings(t *testing.T) {
+	for says, text := range map[string]string{
+		"redis: addresses: is missing":         "cluster: {node: a}",
+		"are of sources":                       "cluster: {redis: {addresses: ['r:1'], once: true}}",
+		"is no name":                           "cluster: {redis: {addresses: ['r:1']}, node: 'a b'}",
+		"did you mean \"closed\"":              "cluster: {redis: {addresses: ['r:1']}, alone: close}",
+		"from 1s to 10m":                       "cluster: {redis: {addresses: ['r:1']}, expire: 1ms}",
+		"listen: is missing":                   "cluster: {redis: {addresses: ['r:1']}, address: 'a:1'}",
+		"certificates: is missing":             "cluster: {redis: {addresses: ['r:1']}, listen: ':7443'}",
+		"is not HOST:PORT":                     "cluster: {redis: {addresses: ['r:1']}, listen: ':7443', certificates: c, address: a}",
+		"secret: is missing":                   "capabilities: {redis: {addresses: ['r:1']}}",
+		"leave out store and keys":             "capabilities: {store: s, redis: {addresses: ['r:1'], secret: {file: f}}}",
+		"write addresses: [redis.internal:637": "capabilities: {redis: {secret: {file: f}}}",
+	} {
+		listener := ""
+		if strings.HasPrefix(text, "capabilities") {
+			listener = ", sources: [capabilities]"
+		}
+		_, err := parseConfig([]byte("listeners: [{address: ':1', web: {}" + listener + "}]\ntargets: {desk: {address: 'vm:5900'}}\n" + text))
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", text, err, says)
+		}
+	}
+}
