@@ -343,6 +343,9 @@ func (w *wiring) queryNodes(ctx context.Context, call *control.Call, _ struct{})
 	return answer, nil
 }
 
+// agentHereTime is how long an agent is waited for that is said to be here.
+const agentHereTime = time.Second
+
 // agentDial reaches a service of an agent.
 type agentDial func(ctx context.Context, agent, service string) (net.Conn, error)
 
@@ -350,6 +353,13 @@ type agentDial func(ctx context.Context, agent, service string) (net.Conn, error
 func (w *wiring) dialLocalAgent(ctx context.Context, agent, service string) (net.Conn, error) {
 	if w.agentHere == nil {
 		return nil, tunnel.ErrNoAgent
+	}
+	if w.agents != nil { // one that has left meanwhile is waited for where the viewer is
+		moment, cancel := context.WithTimeout(ctx, agentHereTime)
+		defer cancel()
+		if err := w.agents.hub.Await(moment, agent); err != nil {
+			return nil, err
+		}
 	}
 	return w.agentHere(ctx, agent, service)
 }
