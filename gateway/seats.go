@@ -66,7 +66,8 @@ type Seat struct {
 	Looks bool
 	// Since is when the viewer came.
 	Since time.Time
-	// Info is what to tell of the session where this gateway dies with it.
+	// Info is what to tell of the session where this gateway dies with it. Leave
+	// needs none.
 	Info SessionInfo
 }
 
@@ -115,7 +116,7 @@ func (s *Session) takeShared(ctx context.Context, grant *auth.Grant) error {
 	case got.Missing != SeatFree:
 		return &rfb.Refusal{Reason: busyWords[got.Missing], Err: errBusy}
 	}
-	s.g.crowd.hold(s.seat)
+	s.heldThere()
 	return nil
 }
 
@@ -124,7 +125,7 @@ func (s *Session) turnShared(ctx context.Context) error {
 	if err := s.g.Seats.Wait(ctx, *s.seat.shared); err != nil {
 		return seatsFailed(ctx, err)
 	}
-	s.g.crowd.hold(s.seat)
+	s.heldThere()
 	return nil
 }
 
@@ -134,7 +135,7 @@ func (s *Session) replaceShared(ctx context.Context) error {
 		return seatsFailed(ctx, err)
 	}
 	s.seat.replaces = false
-	s.g.crowd.hold(s.seat)
+	s.heldThere()
 	return nil
 }
 
@@ -148,11 +149,18 @@ func (s *Session) excludes(ctx context.Context) bool {
 	return granted && err == nil || errors.Is(err, ErrSeatsLocal)
 }
 
+// heldThere gives the session the place that Seats has counted.
+func (s *Session) heldThere() {
+	s.seat.shared.Info = SessionInfo{} // it was told, and would be kept for as long as the session lasts
+	s.g.crowd.hold(s.seat)
+}
+
 // heldHere tells Seats of one that came in by the gateway's own count.
 func (s *Session) heldHere() {
 	if s.seat.shared != nil {
 		s.seat.shared.Looks = s.seat.looks
 		s.g.Seats.Hold(*s.seat.shared)
+		s.seat.shared.Info = SessionInfo{}
 	}
 }
 

@@ -195,7 +195,11 @@ func (c *Cluster) Hold(s gateway.Seat) { c.hold("", &s) }
 func (c *Cluster) hold(life string, s *gateway.Seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held[s.Session] = &place{Seat: *s, life: life}
+	p := &place{Seat: *s, life: life}
+	if life != "" { // the list of sessions has it from now on
+		p.Info = gateway.SessionInfo{}
+	}
+	c.held[s.Session] = p
 	delete(c.moved, s.Session)
 	if life != c.life {
 		c.move(s, false)
@@ -275,7 +279,7 @@ func (c *Cluster) writeSome(ctx context.Context, life string, moves []*move) err
 			continue
 		}
 		if !m.left {
-			p.life = life
+			p.life, p.Info = life, gateway.SessionInfo{}
 		}
 		if m.left || life != c.life { // it has come back meanwhile
 			c.move(&p.Seat, false)
@@ -293,7 +297,7 @@ func (c *Cluster) sendMoves(ctx context.Context, life string, moves []*move) ([]
 			if m.left {
 				script = leaveScript
 			}
-			ask := seatAsk{since: strconv.FormatInt(m.Since.UnixMicro(), 10), before: before, record: !m.left}
+			ask := seatAsk{since: strconv.FormatInt(m.Since.UnixMicro(), 10), before: before, record: !m.left && m.Info.ID != ""}
 			if alone {
 				ask.busy = "alone"
 			}
