@@ -49,7 +49,7 @@ func (l logConfig) handler(w io.Writer) (slog.Handler, error) {
 	case "json":
 		return slog.NewJSONHandler(w, options), nil
 	case "journal":
-		return newJournalHandler(level), nil
+		return newJournalHandler(level, slog.NewTextHandler(w, options)), nil
 	}
 	return nil, notOneOf("format", l.Format, []string{"text", "json", "journal"})
 }

@@ -12,16 +12,19 @@ import (
 
 // journalHandler is a slog.Handler that sends records to systemd's journal, with
 // each attribute as a field of its own: 'journalctl VNCGATE_SESSION=3f09a1c2'.
-// Attributes in groups have the group's name before theirs.
+// Attributes in groups have the group's name before theirs. What the journal does
+// not take, as where there is none, goes to instead.
 type journalHandler struct {
 	level  slog.Leveler
 	send   func(message string, priority journal.Priority, fields map[string]string) error
 	fields map[string]string // of With; not changed once it is there
 	prefix string            // of the groups
+
+	instead slog.Handler
 }
 
-func newJournalHandler(level slog.Leveler) *journalHandler {
-	return &journalHandler{level: level, send: journal.Send}
+func newJournalHandler(level slog.Leveler, instead slog.Handler) *journalHandler {
+	return &journalHandler{level: level, send: journal.Send, instead: instead}
 }
 
 // journalReads reports whether systemd has given the journal's stream as w: it
@@ -47,7 +50,7 @@ func (h *journalHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 // Handle is slog.Handler's.
-func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
+func (h *journalHandler) Handle(ctx context.Context, r slog.Record) error {
 	fields := h.with()
 	fields["SYSLOG_IDENTIFIER"] = "vncgate"
 	text := r.Message
@@ -55,7 +58,10 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 		text += addField(fields, h.prefix, a)
 		return true
 	})
-	return h.send(text, journal.Priority(severity(r.Level)), fields)
+	if h.send(text, journal.Priority(severity(r.Level)), fields) == nil {
+		return nil
+	}
+	return h.instead.Handle(ctx, r)
 }
 
 // with is a copy of the fields there are.
@@ -70,7 +76,7 @@ func (h *journalHandler) with() map[string]string {
 // WithAttrs is slog.Handler's.
 func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
-	next.fields = h.with()
+	next.fields, next.instead = h.with(), h.instead.WithAttrs(attrs)
 	for _, a := range attrs {
 		addField(next.fields, h.prefix, a)
 	}
@@ -82,6 +88,7 @@ func (h *journalHandler) WithGroup(name string) slog.Handler {
 	next := *h
 	if name != "" {
 		next.prefix += name + "_"
+		next.instead = h.instead.WithGroup(name)
 	}
 	return &next
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -14,7 +15,7 @@ func TestJournalFields(t *testing.T) {
 	var text string
 	var priority journal.Priority
 	var fields map[string]string
-	h := newJournalHandler(slog.LevelInfo)
+	h := newJournalHandler(slog.LevelInfo, slog.DiscardHandler)
 	h.send = func(message string, p journal.Priority, f map[string]string) error {
 		text, priority, fields = message, p, f
 		return nil
@@ -39,6 +40,17 @@ func TestJournalFields(t *testing.T) {
 	log.WithGroup("display").Info("up", "stack", "tcp")
 	if fields["VNCGATE_DISPLAY_STACK"] != "tcp" {
 		t.Errorf("in a group: %v", fields)
+	}
+}
+
+// What the journal does not take is not lost.
+func TestJournalInstead(t *testing.T) {
+	var lines strings.Builder
+	h := newJournalHandler(slog.LevelInfo, slog.NewTextHandler(&lines, nil))
+	h.send = func(string, journal.Priority, map[string]string) error { return os.ErrNotExist }
+	slog.New(h).With("session", "3f09a1c2").WithGroup("viewer").Info("session opened", "from", "192.0.2.7")
+	if got := lines.String(); !strings.Contains(got, `msg="session opened" session=3f09a1c2 viewer.from=192.0.2.7`) {
+		t.Errorf("instead: %q", got)
 	}
 }
 
