@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -71,6 +72,24 @@ func (r acceptRate) MarshalYAML() ([]byte, error) {
 		return []byte(off), nil
 	}
 	return fmt.Appendf(nil, "%d/s", int(r)), nil
+}
+
+// inForce has what counts on this machine in the place of what is not set.
+func (l limitsConfig) inForce() limitsConfig {
+	all := l.limits().WithDefaults()
+	l.Sessions, l.Handshakes, l.HandshakeTimeout = all.Sessions, all.Handshakes, all.HandshakeTimeout
+	l.DialTimeout, l.GreetTimeout, l.Stall, l.KickTime = all.DialTimeout, all.GreetTimeout, all.Stall, all.KickTime
+	l.ShutdownTimeout, l.UpgradeTimeout = l.shutdownTimeout(), l.upgradeTimeout()
+	if l.AcceptRate == 0 {
+		l.AcceptRate = gateway.DefaultAcceptRate
+	}
+	if l.HandshakeCores == 0 {
+		l.HandshakeCores = max(runtime.GOMAXPROCS(0)-1, 1) // as layers.NewTurns
+	}
+	if l.Memory == 0 {
+		l.Memory = memoryCeiling(l.memory())
+	}
+	return l
 }
 
 func unquoted(b []byte) string { return strings.Trim(strings.TrimSpace(string(b)), `"'`) }

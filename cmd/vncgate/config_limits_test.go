@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -137,5 +138,27 @@ func TestDescriptorWarning(t *testing.T) {
 	}
 	if n := descriptors(); n > 0 && n < 64 {
 		t.Errorf("this process may have %d descriptors", n)
+	}
+}
+
+// What --check prints of limits is what counts, said or not, and means the same
+// when it is read.
+func TestLimitsInForce(t *testing.T) {
+	for _, l := range []limitsConfig{{}, {Sessions: 7, Stall: time.Minute, AcceptRate: -1, Memory: -1, ShutdownDelay: time.Second}} {
+		text, err := yaml.Marshal(l.inForce())
+		must(t, err)
+		for _, name := range []string{"sessions", "handshakes", "handshake_timeout", "dial_timeout", "greet_timeout", "stall", "kick_time", "accept_rate", "shutdown_timeout", "upgrade_timeout"} {
+			if !strings.Contains(string(text), name+": ") {
+				t.Errorf("%s is not told:\n%s", name, text)
+			}
+		}
+		var again limitsConfig
+		must(t, yaml.Unmarshal(text, &again))
+		if got, want := again.limits().WithDefaults(), l.limits().WithDefaults(); got != want {
+			t.Errorf("read again: %+v, want %+v", got, want)
+		}
+		if l.Sessions == 7 && (again.AcceptRate >= 0 || again.Memory >= 0 || again.Sessions != 7) {
+			t.Errorf("what was said is gone: %+v", again)
+		}
 	}
 }
