@@ -138,14 +138,14 @@ func givenBy(f *pflag.Flag) string {
 }
 
 // bindEnvironment gives flags that were not set their VNCGATE_* values.
-func bindEnvironment(flags *pflag.FlagSet) error { return bindVariables(flags, "VNCGATE_") }
+func bindEnvironment(flags *pflag.FlagSet) error { return bindVariables(flags, variablePrefix) }
 
 // bindVariables gives flags that were not set the values of variables whose names
 // begin so.
 func bindVariables(flags *pflag.FlagSet, prefix string) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variableOf(prefix, f.Name)
 		value := os.Getenv(name) // empty is as good as unset, for templates that leave it so
 		if f.Changed || value == "" || f.Name == "help" || hasOwnMeaning(f) || first != nil {
 			return

@@ -34,6 +34,7 @@ type serveFlags struct {
 	control         string
 	pidFile         string
 	service         serviceFlags
+	misspelt        map[string]string // variables that mean nothing, and what they look like
 }
 
 func newServeCommand() *cobra.Command {
@@ -81,6 +82,7 @@ a second one ends at once.`,
 			if err := f.besideFile(cmd.Flags()); err != nil {
 				return err
 			}
+			f.misspelt = misspelt(os.Environ(), cmd.Flags())
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -131,6 +133,7 @@ func (f *serveFlags) serve(ctx context.Context, out, errOut io.Writer, before *h
 		return &usageError{err}
 	}
 	log := slog.New(newAdjustable(handler))
+	warnOfMisspelt(log, f.misspelt, cfg)
 	if f.check {
 		if err = printConfig(ctx, out, errOut, cfg); err != nil {
 			fmt.Fprintln(errOut, "The configuration is not in order:")
@@ -288,7 +291,9 @@ func secretFile(path string) *secret {
 // printConfig shows what would be in force, and fails where the files it names
 // would.
 func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error {
-	b, err := yaml.MarshalWithOptions(cfg, yaml.IndentSequence(true))
+	shown := *cfg
+	shown.Limits = cfg.Limits.inForce()
+	b, err := yaml.MarshalWithOptions(&shown, yaml.IndentSequence(true))
 	if err != nil {
 		return err
 	}
