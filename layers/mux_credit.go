@@ -5,6 +5,8 @@ import "time"
 const (
 	// maxMuxWindow bounds MuxConfig.MaxWindow.
 	maxMuxWindow = 64 << 20
+	// leastGrant is what is worth a frame of credit, where a window is narrow.
+	leastGrant = 128 << 10
 	// smallFrame is the payload below which what a frame costs beside its bytes
 	// counts, smallCost, and smallFree is what is let pass.
 	smallFrame = 512
@@ -45,9 +47,10 @@ func (s *MuxStream) reserve(n int64, purpose muxPurpose) bool {
 	return true
 }
 
-// consume is called when n bytes were read: when half the window is free, it is
-// granted anew. A window that was used up in less than four round trips bounds
-// what goes through, so it doubles.
+// consume is called when n bytes were read: what is free of the window is granted
+// anew before it is much, since each grant comes back as one burst, which fills
+// queues on the way and is then waited for. A window of which half was used up
+// in less than four round trips bounds what goes through, so it doubles.
 func (s *MuxStream) consume(n int) {
 	roundTrip := s.m.RoundTrip()
 	s.m.mu.Lock()
@@ -57,10 +60,11 @@ func (s *MuxStream) consume(n int) {
 		return
 	}
 	s.small.read(s)
-	if s.consumed+s.window-s.granted >= s.window/2 && !s.peerEnded && s.reset == nil {
-		now := time.Now()
-		s.tune(now.Sub(s.updated) < 4*roundTrip)
-		s.updated = now
+	if s.consumed+s.window-s.granted >= max(s.window/8, min(s.window/2, leastGrant)) && !s.peerEnded && s.reset == nil {
+		if now := time.Now(); s.consumed-s.tuned >= s.window/2 {
+			s.tune(now.Sub(s.updated) < 4*roundTrip)
+			s.updated, s.tuned = now, s.consumed
+		}
 		if credit := s.grant(); credit > 0 {
 			s.m.control(muxUpdate, 0, s.id, credit)
 		}

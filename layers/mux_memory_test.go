@@ -132,6 +132,26 @@ func TestMuxWindowGrows(t *testing.T) {
 	}
 }
 
+// TestMuxGrantsInPieces reads a little of a wide window that is full: what is
+// free again is granted before it has become a burst.
+func TestMuxGrantsInPieces(t *testing.T) {
+	const window = 4 << 20
+	near, far := layertest.Pipe()
+	a, b := muxOver(t, near, far, layers.MuxConfig{Window: window, MaxWindow: window})
+	from, to := muxStream(t, a, b)
+	eventually(t, "the first window is granted", func() bool { return from.Stats().Credit == window })
+	if _, err := from.Write(make([]byte, window)); err != nil {
+		t.Fatal(err)
+	}
+	if credit := from.Stats().Credit; credit != 0 {
+		t.Fatalf("%d bytes of credit are left of a full window", credit)
+	}
+	if _, err := io.ReadFull(to, make([]byte, window/8)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an eighth is granted", func() bool { return from.Stats().Credit > 0 })
+}
+
 // TestMuxWindowsMakeRoom shrinks a window when others have taken the memory.
 func TestMuxWindowsMakeRoom(t *testing.T) {
 	memory := layers.NewMuxMemory(16<<20, nil)

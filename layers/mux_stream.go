@@ -42,8 +42,9 @@ type MuxStream struct {
 	granted    int64 // in all
 	received   int64
 	consumed   int64
-	reserved   int64 // of the memory
-	updated    time.Time
+	reserved   int64     // of the memory
+	updated    time.Time // when the window was last judged,
+	tuned      int64     // and what was consumed then
 	small      smallFrames
 	sent       int64
 	waited     time.Duration
