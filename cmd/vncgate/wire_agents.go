@@ -98,12 +98,16 @@ func (h *agentHouse) drain() {
 	}
 }
 
-// dial reaches a service of an agent. The agent is waited for a moment.
-func (h *agentHouse) dial(ctx context.Context, agent, service string) (net.Conn, error) {
+// dial reaches a service of an agent. The agent is waited for a moment, and for
+// longer after a start unless whoever dials tries again anyway.
+func (h *agentHouse) dial(ctx context.Context, agent, service string, again bool) (net.Conn, error) {
 	if h == nil { // a look at the configuration alone
 		return nil, fmt.Errorf("%w: %s", gateway.ErrNoAgent, agent)
 	}
-	patience := max(agentMoment, time.Until(h.born.Add(agentStart)))
+	patience := agentMoment
+	if !again {
+		patience = max(patience, time.Until(h.born.Add(agentStart)))
+	}
 	moment, cancel := context.WithTimeout(ctx, patience)
 	err := h.await(moment, agent)
 	cancel()
@@ -208,8 +212,9 @@ func (d *agentDisplays) target(name string) (*gateway.Target, error) {
 // reachAgent has g reached through the agent's tunnel.
 func (p *template) reachAgent(g *gateway.Target) {
 	agent, service, _ := agentService(p.t.Agent)
+	again := p.t.Retry > 0
 	g.Agent = agent
-	g.Dial = func(ctx context.Context) (net.Conn, error) { return p.w.agents.dial(ctx, agent, service) }
+	g.Dial = func(ctx context.Context) (net.Conn, error) { return p.w.agents.dial(ctx, agent, service, again) }
 }
 
 // knowsDisplay reports whether a name is that of a target of the configuration, or

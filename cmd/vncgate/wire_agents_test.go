@@ -308,3 +308,43 @@ agents: {certificates: %q}
 		t.Error("it was taken in without a certificate")
 	}
 }
+
+// What passes through a tunnel is recorded, and its screen can be looked at, as of
+// any display.
+func TestAgentsDisplaysAreRecordedAndSeen(t *testing.T) {
+	socket, folder := filepath.Join(t.TempDir(), "agents"), t.TempDir()
+	g := newGate(t, `
+listeners:
+  - {address: "127.0.0.1:0", web: {}, security: [none]}
+  - {address: "unix:%s", agents: {}}
+agents: {local: [lab]}
+targets: {desk: {agent: lab/desk}}
+policy: [{who: "*", targets: "*", allow: all}]
+recordings: {directory: %q}
+admin: {address: 127.0.0.1:0, tokens: [{name: ops, role: operator, token: ops-secret-of-sixteen}]}
+`, socket, folder)
+	runAgent(t, "lab", overUnix(socket), map[string]string{"desk": coloured(meadow).Listen(t)})
+	g.agentHas("lab")
+	for _, name := range []string{"desk", "agent/lab/desk"} {
+		if _, err := g.browser(0, "/?target="+name, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	eventually(t, "both are recorded", func() bool {
+		files, err := filesIn(folder)
+		return err == nil && len(files) == 2 && g.gate.Sessions() == 0
+	})
+	c := g.adminClient(nil)
+	for _, name := range []string{"desk", "agent%2Flab%2Fdesk"} {
+		status, body := g.ask(c, "GET", "/api/v1/targets/"+name+"/screenshot", "Authorization", "Bearer ops-secret-of-sixteen")
+		if status != http.StatusOK || !strings.HasPrefix(body, "\x89PNG") {
+			t.Errorf("%s: %d %.200s", name, status, body)
+		}
+	}
+	_, metrics := g.ask(c, "GET", "/metrics", "Authorization", "Bearer ops-secret-of-sixteen")
+	for _, want := range []string{"\nvncgate_agents 1\n", "\nvncgate_agent_tunnels 1\n", "\nvncgate_agent_tunnels_opened_total 1\n", `vncgate_agent_bytes_total{direction="in"}`, "\nvncgate_agent_window_limit_bytes 2.68435456e+08\n"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics have no %q", want)
+		}
+	}
+}
