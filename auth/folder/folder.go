@@ -118,3 +118,13 @@ func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
+
+// GiveAway gives a file that root made to the owner of the folder it is in.
+func GiveAway(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return ownedLike(f, filepath.Dir(path))
+}

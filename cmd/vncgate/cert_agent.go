@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vncgate/auth/folder"
 	"vncgate/certs"
 )
 
@@ -59,7 +61,7 @@ func (f *certFlags) agent(cmd *cobra.Command, name string, services []string, da
 	if err := certs.CheckServices(services); err != nil {
 		return usageOf(err)
 	}
-	ca, err := certs.OpenCA(f.dir)
+	ca, err := openAgentCA(f.dir)
 	if err != nil {
 		return explainDir(err)
 	}
@@ -70,6 +72,24 @@ func (f *certFlags) agent(cmd *cobra.Command, name string, services []string, da
 	certFile, keyFile := pair.Files()
 	return say(cmd, "certificate  %s (agent %s, services %s; until %s; serial %s)\nkey          %s (keep it secret)\nauthority    %s (fingerprint of its key %s)\n\nAt the display, with these three files:\n  vncgate agent --gateway tls://GATEWAY:PORT --certificate agent-%s.crt --key agent-%s.key --ca ca.crt%s",
 		certFile, name, strings.Join(services, ", "), pair.Leaf().NotAfter.UTC().Format(time.DateOnly), certs.Serial(pair.Leaf()), keyFile, ca.CertFile(), certs.KeyFingerprint(ca.Certificate()), name, name, exampleServices(services))
+}
+
+// openAgentCA opens the authority of agents. Root, who runs the command, leaves it
+// to the gateway that owns the folder, or the one above.
+func openAgentCA(dir string) (*certs.CA, error) {
+	if err := folder.MakeDir(dir); err != nil {
+		return nil, err
+	}
+	ca, err := certs.OpenCA(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"ca.key", "ca.crt"} {
+		if err := folder.GiveAway(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return ca, nil
 }
 
 // exampleServices are those of 'vncgate agent', to be filled in where they cannot be

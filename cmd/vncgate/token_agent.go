@@ -105,7 +105,7 @@ func (f *agentTokenFlags) make(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer registry.Close()
-	ca, err := certs.OpenCA(dir)
+	ca, err := openAgentCA(dir)
 	if err != nil {
 		return explainDir(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vncgate/auth"
+	"vncgate/auth/folder"
 	"vncgate/certs"
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/tunnel"
@@ -24,6 +25,9 @@ const registryDir = "registry"
 
 // openAgentFolder opens the registry that is embedded in the folder.
 func openAgentFolder(certificates string) (tunnel.Store, error) {
+	if err := folder.MakeDir(certificates); err != nil {
+		return nil, fmt.Errorf("agents: certificates: %w", err)
+	}
 	return tunnel.OpenFolder(filepath.Join(certificates, registryDir))
 }
 
