@@ -18,6 +18,7 @@ import (
 
 	"vncgate/auth/capability"
 	"vncgate/certs"
+	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/control"
 	"vncgate/gateway/tunnel"
@@ -353,5 +354,33 @@ func TestClusterSettings(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", text, err, says)
 		}
+	}
+}
+
+// TestPageAtAnotherNode: what a page asks of its session is done by the node that
+// has it, whichever is asked.
+func TestPageAtAnotherNode(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	text, issued, err := a.capabilities.Issue(capability.Token{
+		Targets: []string{"desk"}, Expires: time.Now().Add(time.Minute), Renew: time.Hour, RenewUntil: time.Now().Add(2 * time.Hour),
+	})
+	must(t, err)
+	p, err := b.pageStay(1, "/?notices&token="+text, nil, rfb.None{})
+	must(t, err)
+	key := p.told("rights", func(n pageNotice) bool { return n.Key != "" }).Key
+	must(t, a.renewAnywhere(visit(t), key))
+	renewed, err := b.capabilities.Store.Get(issued.ID)
+	if err != nil || !renewed.Expires.After(issued.Expires) {
+		t.Errorf("ends %v as before, %v", renewed.Expires, err)
+	}
+	if rights, _ := a.mayShareAnywhere(key); rights != nil {
+		t.Errorf("one that came by a token may share %v", rights)
+	}
+	if err := a.renewAnywhere(visit(t), "nosuch"); !errors.Is(err, gateway.ErrNoSession) {
+		t.Errorf("a session that is nowhere: %v", err)
+	}
+	if err := a.unshareAnywhere(visit(t), key, "nosuch"); !errors.Is(err, errNotShared) {
+		t.Errorf("a link that nobody has made: %v", err)
 	}
 }

@@ -43,6 +43,7 @@ const (
 	hopMemory      = 256 << 20        // bytes that wait in all of them
 	hopAgent       = "agent"
 	hopControl     = "control"
+	hopPage        = "page"
 	hopNoAgent     = "no agent"
 	hopNoService   = "no service"
 	nodeFile       = "node"

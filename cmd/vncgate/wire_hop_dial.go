@@ -28,6 +28,7 @@ type hops struct {
 
 	// What others may ask for; it concerns this node alone.
 	agent func(ctx context.Context, agent, service string) (net.Conn, error)
+	page  func(ctx context.Context, args json.RawMessage) hopAnswer
 	run   func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
 
 	streams  atomic.Int64 // open, of both directions

@@ -98,6 +98,8 @@ func (h *hops) answer(c net.Conn, from string) {
 	switch request.Kind {
 	case hopAgent:
 		h.joinAgent(ctx, c, &request)
+	case hopPage:
+		_ = writeHop(c, h.page(ctx, request.Args), maxHopAnswer)
 	case hopControl:
 		_ = writeHop(c, h.ran(ctx, &request, from), maxHopAnswer)
 	default:

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"vncgate/gateway"
+	"vncgate/gateway/cluster"
+	"vncgate/web"
+)
+
+// Pages ask for things of their sessions by HTTP, which a balancer may send to
+// another node than the one that has the session. That node is asked then: the
+// key by which a page names its session is known to it alone, so that the others
+// answer that they have none.
+
+// pageCall is what a page wants of its session.
+type pageCall struct {
+	Key     string            `json:"key"`
+	Renew   bool              `json:"renew,omitempty"`
+	May     bool              `json:"may,omitempty"` // what it may share
+	Share   *web.ShareRequest `json:"share,omitempty"`
+	Unshare string            `json:"unshare,omitempty"`
+}
+
+// pageAnswer is what came of it.
+type pageAnswer struct {
+	Share  *web.Share    `json:"share,omitempty"`
+	Rights []string      `json:"rights,omitempty"`
+	Life   time.Duration `json:"life,omitempty"`
+	Status int           `json:"status,omitempty"` // of a refusal; 0: none
+	Words  string        `json:"words,omitempty"`
+	Fixed  bool          `json:"fixed,omitempty"` // the session cannot be renewed
+}
+
+// hopNoSession is of a node that has not got the session.
+const hopNoSession = "no session"
+
+// renewAnywhere is the gateway's Renew, at whichever node has the session.
+func (w *wiring) renewAnywhere(ctx context.Context, key string) error {
+	err := w.gate.Renew(ctx, key)
+	if !errors.Is(err, gateway.ErrNoSession) {
+		return err
+	}
+	_, err = w.pageElsewhere(ctx, pageCall{Key: key, Renew: true}, err)
+	return err
+}
+
+// mayShareAnywhere is mayShare, at whichever node has the session.
+func (w *wiring) mayShareAnywhere(key string) ([]string, time.Duration) {
+	if _, ok := w.gate.SessionOf(key); ok || len(w.peers()) == 0 {
+		return w.mayShare(key)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), elderTime)
+	defer cancel()
+	answer, _ := w.pageElsewhere(ctx, pageCall{Key: key, May: true}, nil) // without an answer nothing
+	return answer.Rights, answer.Life
+}
+
+// shareAnywhere is makeShare, at whichever node has the session.
+func (w *wiring) shareAnywhere(ctx context.Context, key string, want web.ShareRequest) (web.Share, error) {
+	if _, ok := w.gate.SessionOf(key); ok {
+		return w.makeShare(ctx, key, want)
+	}
+	answer, err := w.pageElsewhere(ctx, pageCall{Key: key, Share: &want}, errShareOver)
+	if err != nil || answer.Share == nil {
+		return web.Share{}, err
+	}
+	return *answer.Share, nil
+}
+
+// unshareAnywhere is unshare, at whichever node has the session.
+func (w *wiring) unshareAnywhere(ctx context.Context, key, id string) error {
+	err := w.unshare(ctx, key, id)
+	if !errors.Is(err, errNotShared) {
+		return err
+	}
+	_, err = w.pageElsewhere(ctx, pageCall{Key: key, Unshare: id}, err)
+	return err
+}
+
+// pageElsewhere asks the other nodes, one after the other, until one has the
+// session; none is the error if there is none.
+func (w *wiring) pageElsewhere(ctx context.Context, call pageCall, none error) (answer pageAnswer, err error) {
+	args, err := json.Marshal(call)
+	if err != nil {
+		return answer, fmt.Errorf("page: %w", err)
+	}
+	var failed error
+	for _, peer := range w.peers() {
+		had, err := w.pageAt(ctx, peer, args, &answer)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		switch {
+		case !had:
+		case answer.Fixed:
+			return answer, gateway.ErrNotRenewable
+		case answer.Status != 0:
+			return answer, &web.Refusal{Status: answer.Status, Words: answer.Words}
+		default:
+			return answer, nil
+		}
+	}
+	if failed != nil {
+		return answer, failed // it may be that one's
+	}
+	return answer, none
+}
+
+// pageAt asks one node, and reports whether it has the session.
+func (w *wiring) pageAt(ctx context.Context, peer cluster.Node, args []byte, answer *pageAnswer) (had bool, err error) {
+	c, got, err := w.cluster.hops.ask(ctx, peer, hopRequest{Kind: hopPage, Args: args})
+	if err != nil {
+		return false, err
+	}
+	_ = c.Close()
+	switch {
+	case got.Kind == hopNoSession:
+		return false, nil
+	case got.Error != "":
+		return false, fmt.Errorf("node %s: %s", peer.Name, got.Error)
+	}
+	return true, json.Unmarshal(got.Return, answer)
+}
+
+// pageHere does what a page wants that another node has heard.
+func (w *wiring) pageHere(ctx context.Context, args json.RawMessage) hopAnswer {
+	var call pageCall
+	if json.Unmarshal(args, &call) != nil {
+		return hopAnswer{Error: "the question is malformed"}
+	}
+	if _, ok := w.gate.SessionOf(call.Key); call.Key == "" || !ok && call.Unshare == "" {
+		return hopAnswer{Kind: hopNoSession, Error: hopNoSession}
+	}
+	answer, err := w.pageDo(ctx, call)
+	told, refused := errors.AsType[*web.Refusal](err)
+	switch {
+	case errors.Is(err, errNotShared):
+		return hopAnswer{Kind: hopNoSession, Error: hopNoSession}
+	case errors.Is(err, gateway.ErrNotRenewable):
+		answer.Fixed = true
+	case refused:
+		answer.Status, answer.Words = told.Status, told.Words
+	case err != nil:
+		w.log.Warn("what a page wanted of its session failed", "error", err)
+		answer.Status, answer.Words = http.StatusBadGateway, "It did not work. Try again in a moment."
+	}
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return hopAnswer{Error: err.Error()}
+	}
+	return hopAnswer{Return: b}
+}
+
+func (w *wiring) pageDo(ctx context.Context, call pageCall) (answer pageAnswer, err error) {
+	switch {
+	case call.Renew:
+		return answer, w.gate.Renew(ctx, call.Key)
+	case w.capabilities == nil || w.capabilities.share == nil:
+		return answer, errNotShared
+	case call.May:
+		answer.Rights, answer.Life = w.mayShare(call.Key)
+		return answer, nil
+	case call.Share != nil:
+		share, err := w.makeShare(ctx, call.Key, *call.Share)
+		return pageAnswer{Share: &share}, err
+	}
+	return answer, w.unshare(ctx, call.Key, call.Unshare)
+}
