@@ -138,11 +138,7 @@ func askElder(ctx context.Context, p process, c control.Command, given map[strin
 func together(answers []any, args any) any {
 	switch first := answers[0].(type) {
 	case control.SessionList:
-		pages := []control.SessionList{first}
-		for _, a := range answers[1:] {
-			pages = append(pages, a.(control.SessionList))
-		}
-		return control.MergeSessions(pages, args.(*control.SessionQuery).Limit)
+		return control.MergeSessions(alike(first, answers), args.(*control.SessionQuery).Limit)
 	case control.Stats:
 		for _, a := range answers[1:] {
 			s := a.(control.Stats)
@@ -167,12 +163,9 @@ func together(answers []any, args any) any {
 		}
 		return first
 	case control.AgentList:
-		return mergeAgents(answers)
+		return control.MergeAgents(alike(first, answers), args.(*control.AgentQuery).Limit)
 	case control.StreamList:
-		for _, a := range answers[1:] {
-			first.Streams = append(first.Streams, a.(control.StreamList).Streams...)
-		}
-		return first
+		return control.MergeStreams(alike(first, answers), args.(*control.StreamQuery).Limit)
 	case control.Drained:
 		for _, a := range answers[1:] {
 			first.Sessions += a.(control.Drained).Sessions
@@ -180,4 +173,13 @@ func together(answers []any, args any) any {
 		return first
 	}
 	return answers[0]
+}
+
+// alike are answers that are all of the type of the first.
+func alike[T any](_ T, answers []any) []T {
+	var list []T
+	for _, a := range answers {
+		list = append(list, a.(T))
+	}
+	return list
 }

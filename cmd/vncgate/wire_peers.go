@@ -201,28 +201,3 @@ func (w *wiring) runForPeer(table *control.Table) {
 		return table.Run(ctx, call, command, args)
 	}
 }
-
-// mergeAgents lists each agent once: as one who has it sees it.
-func mergeAgents(answers []any) control.AgentList {
-	all := control.AgentList{Agents: []control.Agent{}}
-	for _, a := range answers {
-		page := a.(control.AgentList)
-		if page.Next != "" && (all.Next == "" || page.Next < all.Next) {
-			all.Next = page.Next
-		}
-		for _, one := range page.Agents {
-			i := slices.IndexFunc(all.Agents, func(other control.Agent) bool { return other.Name == one.Name })
-			switch {
-			case i < 0:
-				all.Agents = append(all.Agents, one)
-			case all.Agents[i].State != "connected":
-				all.Agents[i] = one
-			}
-		}
-	}
-	slices.SortFunc(all.Agents, func(a, b control.Agent) int { return strings.Compare(a.Name, b.Name) })
-	if all.Next != "" { // what lies behind comes again
-		all.Agents = slices.DeleteFunc(all.Agents, func(a control.Agent) bool { return a.Name > all.Next })
-	}
-	return all
-}

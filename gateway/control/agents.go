@@ -122,7 +122,7 @@ func (b *Backend) queryAgents(ctx context.Context, _ *Call, q AgentQuery) (Agent
 			return AgentList{}, noAgent(q.Name)
 		}
 	}
-	page, next, err := pageOf(q.Paging, list, func(a Agent) string { return a.Name })
+	page, next, err := pageOf(q.Paging, list, agentKey)
 	return AgentList{Agents: page, Next: next}, err
 }
 
@@ -134,8 +134,52 @@ func (b *Backend) queryStreams(_ context.Context, _ *Call, q StreamQuery) (Strea
 	if q.Agent != "" {
 		list = slices.DeleteFunc(list, func(s AgentStream) bool { return s.Agent != q.Agent })
 	}
-	page, next, err := pageOf(q.Paging, list, func(s AgentStream) string { return s.Agent + "/" + s.ID })
+	page, next, err := pageOf(q.Paging, list, streamKey)
 	return StreamList{Streams: page, Next: next}, err
+}
+
+func agentKey(a Agent) string        { return a.Name }
+func streamKey(s AgentStream) string { return s.Agent + "/" + s.ID }
+
+// MergeAgents makes one page of those that several processes have returned to the
+// same AgentQuery, as MergeSessions does. An agent that several know stands in it
+// once, as one has it that it is connected to.
+func MergeAgents(lists []AgentList, limit int) AgentList {
+	var merged AgentList
+	var pages []Page[Agent]
+	at := map[string]*Agent{}
+	for _, l := range lists {
+		pages = append(pages, Page[Agent]{Next: l.Next})
+		merged.Silent = append(merged.Silent, l.Silent...)
+		for _, one := range l.Agents {
+			switch known := at[one.Name]; {
+			case known == nil:
+				at[one.Name] = &one
+			case known.State != "connected":
+				*known = one
+			}
+		}
+	}
+	for _, one := range at {
+		pages = append(pages, Page[Agent]{Entries: []Agent{*one}})
+	}
+	page := MergePages(limit, pages, agentKey)
+	merged.Agents, merged.Next = page.Entries, page.Next
+	return merged
+}
+
+// MergeStreams makes one page of those that several processes have returned to the
+// same StreamQuery, as MergeSessions does.
+func MergeStreams(lists []StreamList, limit int) StreamList {
+	var merged StreamList
+	var pages []Page[AgentStream]
+	for _, l := range lists {
+		pages = append(pages, Page[AgentStream]{l.Streams, l.Next})
+		merged.Silent = append(merged.Silent, l.Silent...)
+	}
+	page := MergePages(limit, pages, streamKey)
+	merged.Streams, merged.Next = page.Entries, page.Next
+	return merged
 }
 
 func noAgent(name string) error {

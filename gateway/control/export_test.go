@@ -26,3 +26,6 @@ const (
 	MaxClients  = maxClients
 	AdminPlaces = adminPlaces
 )
+
+// SessionKey sorts sessions.
+var SessionKey = sessionKey

@@ -61,6 +61,37 @@ func pageOf[T any](p Paging, all []T, key func(T) string) (page []T, next string
 	return page, "", nil
 }
 
+// Page is what one of several processes has answered: some entries of its list,
+// and the After of its next page.
+type Page[T any] struct {
+	Entries []T
+	Next    string
+}
+
+// MergePages makes one page of those that several processes have returned to the
+// same Paging with that limit: as many entries as one answer can hold. Its Next
+// holds for each of the processes. key is that of the pages.
+func MergePages[T any](limit int, pages []Page[T], key func(T) string) Page[T] {
+	var merged Page[T]
+	for _, p := range pages {
+		merged.Entries = append(merged.Entries, p.Entries...)
+		if p.Next != "" && (merged.Next == "" || p.Next < merged.Next) {
+			merged.Next = p.Next
+		}
+	}
+	if merged.Next != "" { // what lies behind comes again
+		merged.Entries = slices.DeleteFunc(merged.Entries, func(one T) bool { return key(one) > merged.Next })
+	}
+	// What each of them could say in one answer may be too much for ours. The
+	// limit was found to be one, and what came as JSON can be written as such.
+	page, next, _ := pageOf(Paging{Limit: max(min(limit, maxPage), 0)}, merged.Entries, key)
+	merged.Entries = page
+	if next != "" {
+		merged.Next = next
+	}
+	return merged
+}
+
 // ordered is a number as a text that sorts as the number does.
 func ordered(n int64) string {
 	text := strconv.FormatInt(max(n, 0), 36)

@@ -189,25 +189,17 @@ func (b *Backend) querySessions(_ context.Context, _ *Call, q SessionQuery) (Ses
 func sessionKey(s Session) string { return ordered(s.Since.UnixMicro()) + "." + s.ID }
 
 // MergeSessions makes one page of those that several processes have returned to the
-// same SessionQuery, with at most limit entries; 0: all of them. Its Next holds
-// for each of the processes.
-func MergeSessions(pages []SessionList, limit int) SessionList {
-	merged := SessionList{Sessions: []Session{}}
-	for _, p := range pages {
-		merged.Sessions = append(merged.Sessions, p.Sessions...)
-		merged.Silent = append(merged.Silent, p.Silent...)
-		if p.Next != "" && (merged.Next == "" || p.Next < merged.Next) {
-			merged.Next = p.Next
-		}
+// same SessionQuery, with at most limit entries; 0: as many as one answer holds.
+// Its Next holds for each of the processes.
+func MergeSessions(lists []SessionList, limit int) SessionList {
+	var merged SessionList
+	var pages []Page[Session]
+	for _, l := range lists {
+		pages = append(pages, Page[Session]{l.Sessions, l.Next})
+		merged.Silent = append(merged.Silent, l.Silent...)
 	}
-	slices.SortFunc(merged.Sessions, func(a, b Session) int { return cmp.Compare(sessionKey(a), sessionKey(b)) })
-	if merged.Next != "" { // what lies behind comes again
-		merged.Sessions = slices.DeleteFunc(merged.Sessions, func(s Session) bool { return sessionKey(s) > merged.Next })
-	}
-	if limit > 0 && len(merged.Sessions) > limit {
-		merged.Sessions = merged.Sessions[:limit]
-		merged.Next = sessionKey(merged.Sessions[limit-1])
-	}
+	page := MergePages(limit, pages, sessionKey)
+	merged.Sessions, merged.Next = page.Entries, page.Next
 	return merged
 }
 
