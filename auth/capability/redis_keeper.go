@@ -32,6 +32,7 @@ type redisKeeper struct {
 	name    string             // of this instance; "": no session has begun
 	beat    time.Time          // when others were told last that it is alive
 	settled time.Time          // until then nobody is taken for dead: they may not have been able to say
+	well    time.Time          // when Redis was heard last
 	seen    map[string]*record // as they were last
 	owed    []debt
 }
@@ -105,13 +106,43 @@ func (k *redisKeeper) get(ctx context.Context, id string) ([]byte, *record, erro
 	if err != nil {
 		return nil, nil, fmt.Errorf("capability: store: redis: %s: %w", k.key(tokenKey+id), err)
 	}
-	k.remember(text, r)
+	k.catchUp(r)
+	k.remember(r)
 	return text, r, nil
 }
 
+// catchUp has r say no less than it said before: Redis may have come back older
+// than it was (a replica that took over, a copy of its files), and a use that was
+// given away once is not to be given away again. Uses never become fewer.
+func (k *redisKeeper) catchUp(r *record) {
+	kept, ok := k.remembered(r.Claims.ID)
+	if ok && r.Claims.Uses > 0 && kept.Used > r.Used {
+		r.Used, r.LastUsed, r.Slots = kept.Used, kept.LastUsed, kept.Slots
+	}
+}
+
+// remind has Redis told of uses from shortly before it was away: what was the
+// last for it may be what it has lost.
+func (k *redisKeeper) remind() {
+	k.mu.Lock()
+	var ids []string
+	for id, r := range k.seen {
+		if r.Claims.Uses > 0 && r.LastUsed >= k.well.Add(-mayBeLost).Unix() {
+			ids = append(ids, id)
+		}
+	}
+	k.mu.Unlock()
+	for _, id := range ids {
+		k.owe(id, func(*record) error { return nil }) // catchUp has changed it
+	}
+}
+
+// mayBeLost is how much of what was written Redis may lose when it goes.
+const mayBeLost = time.Minute
+
 // remember keeps a copy for when Redis cannot be asked.
-func (k *redisKeeper) remember(text []byte, r *record) {
-	kept, err := parseRecord(text) // changes are made in place
+func (k *redisKeeper) remember(r *record) {
+	kept, err := parseRecord(r.format()) // changes are made in place
 	if err != nil {
 		return
 	}
@@ -197,7 +228,7 @@ func (k *redisKeeper) add(r *record) error {
 	if err := k.client.Set(ctx, k.key(tokenKey+r.Claims.ID), text, time.Until(k.gone(r))).Err(); err != nil {
 		return k.unavailable(err)
 	}
-	k.remember(text, r)
+	k.remember(r)
 	return nil
 }
 
@@ -228,6 +259,7 @@ func (k *redisKeeper) update(id string, change func(*record) error) error {
 			if err := change(kept); err != nil {
 				return err
 			}
+			k.remember(kept) // its session may end before anybody can be told
 			k.owe(id, change)
 			return nil
 		}
@@ -258,7 +290,7 @@ func (k *redisKeeper) swapped(ctx context.Context, id string, change func(*recor
 		case err != nil:
 			return k.unavailable(err)
 		case n == 1:
-			k.remember(wanted, r)
+			k.remember(r)
 			return nil
 		}
 		time.Sleep(time.Duration(mathrand.IntN(5)) * time.Millisecond) // let another one finish
@@ -361,12 +393,14 @@ func (k *redisKeeper) tend(ctx context.Context, down bool) {
 		k.mu.Lock()
 		k.settled = time.Now().Add(k.rc.Expire)
 		k.mu.Unlock()
+		k.remind()
 		defer k.changed()
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.rc.Server.Timeout)
 	defer cancel()
 	k.mu.Lock()
 	name, due := k.name, time.Since(k.beat) >= k.rc.Expire/3
+	k.well = k.cfg.Now()
 	k.mu.Unlock()
 	if name != "" && due && k.heartbeat(ctx, name) != nil {
 		return

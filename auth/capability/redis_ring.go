@@ -122,20 +122,22 @@ func (r *redisRing) use(text string, keys []ringKey) {
 }
 
 // again reads the keys if there may be one that is not known here.
-func (r *redisRing) again() bool {
+func (r *redisRing) again() error {
 	r.mu.Lock()
 	recent := time.Since(r.asked) < ringAgain
 	if !recent {
 		r.asked = time.Now()
 	}
 	r.mu.Unlock()
-	if recent || r.k.down.Load() {
-		return false
+	if !recent && !r.k.down.Load() {
+		ctx, cancel := r.k.asking()
+		defer cancel()
+		r.look(ctx)
 	}
-	ctx, cancel := r.k.asking()
-	defer cancel()
-	r.look(ctx)
-	return true
+	if r.k.down.Load() {
+		return errDown
+	}
+	return nil
 }
 
 // edit changes the keys until nobody else has at the same time. Nothing that

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"vncgate/auth/tickets"
 )
 
@@ -109,8 +111,12 @@ func (k *redisKeeper) asking() (context.Context, context.CancelFunc) {
 
 // unavailable is the error of a question that was not answered. After one, others
 // are not asked until the server has been heard again: each would take as long.
+// One that the server itself refuses says nothing of others: a key may be somebody
+// else's.
 func (k *redisKeeper) unavailable(err error) error {
-	k.down.Store(true)
+	if _, refused := errors.AsType[redis.Error](err); !refused {
+		k.down.Store(true)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %v", k.rc.Server.Timeout)
 	}

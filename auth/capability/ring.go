@@ -42,9 +42,9 @@ type ringKeeper interface {
 	keys() []ringKey
 	// edit changes them; nobody else changes them meanwhile.
 	edit(change func(*ringKeys) error) error
-	// again reads them anew for a key that is not known here, and is false where
-	// there is nothing else to be read.
-	again() bool
+	// again reads them anew for a key that is not known here. An error says that
+	// nobody can be asked for it.
+	again() error
 }
 
 func (cfg RingConfig) complete() RingConfig {
@@ -187,7 +187,10 @@ func (r *Ring) payload(token string) (payload []byte, until time.Time, err error
 		return nil, until, refused("it is a token of another kind")
 	}
 	keys := r.keys()
-	if !hasKey(keys, header.KeyID) && r.kept.again() {
+	if !hasKey(keys, header.KeyID) {
+		if err := r.kept.again(); err != nil {
+			return nil, until, err
+		}
 		keys = r.keys()
 	}
 	for i := range keys {

@@ -122,8 +122,8 @@ func (r *ringFile) keys() []ringKey {
 	return keys
 }
 
-// again is false: what is in the file is known.
-func (r *ringFile) again() bool { return false }
+// again has nothing to read: what is in the file is known.
+func (r *ringFile) again() error { return nil }
 
 // edit changes the file under its lock. Nothing that change computes counts
 // before the file is written.
