@@ -58,15 +58,23 @@ func (c *Cluster) between(ctx context.Context, due <-chan time.Time) bool {
 		if !c.connected() {
 			continue
 		}
+		begun := time.Now()
 		if err := c.write(ctx); err != nil {
 			return ctx.Err() == nil
 		}
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(spacing):
+		case <-time.After(c.rests(time.Since(begun))):
 		}
 	}
+}
+
+// rests is how long nothing is written after a writing that took so long: all
+// sessions are looked through for it, and of very many that would else be done all
+// the time. A sign of life is never late for it.
+func (c *Cluster) rests(took time.Duration) time.Duration {
+	return max(spacing, min(4*took, c.cfg.Expire/10))
 }
 
 func (c *Cluster) connected() bool {

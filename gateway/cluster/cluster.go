@@ -167,7 +167,6 @@ type Cluster struct {
 	registry registryState
 	wakers   wakers
 	places   placeCache
-	closing  chan struct{}
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -190,7 +189,7 @@ func Open(cfg Config) (*Cluster, error) {
 		cfg: cfg, client: cfg.Client, keys: keysUnder(cfg.Prefix), instance: hex.EncodeToString(id[:]), since: now,
 		turned: now, why: errors.New("not asked yet"),
 		nodes: map[string]*node{}, held: map[string]*place{}, moved: map[string]*move{}, agents: map[string]agentRecord{},
-		beats: make(chan struct{}, 1), changes: make(chan struct{}, 1), closing: make(chan struct{}),
+		beats: make(chan struct{}, 1), changes: make(chan struct{}, 1),
 	}
 	c.outbox.wanted = make(chan struct{}, 1)
 	c.renew()
@@ -224,7 +223,6 @@ func (cfg *Config) check() error {
 // Close leaves: others are told, and forget this node with its sessions. It
 // returns when everything of it has stopped; ctx bounds how long Redis is asked.
 func (c *Cluster) Close(ctx context.Context) error {
-	close(c.closing)
 	c.stop()
 	c.running.Wait()
 	return c.leaveAll(ctx)

@@ -52,6 +52,7 @@ type node struct {
 	instance string
 	alive    bool
 	told     bool      // that it is lost
+	twin     bool      // it was warned of, since it has this node's name
 	met      time.Time // since when it is seen alive
 }
 
@@ -100,6 +101,7 @@ func (c *Cluster) self() Node {
 // dead, and places are not given away before all are back.
 func (c *Cluster) learn(found map[string]*node) (dead []*node) {
 	before := c.believe(found)
+	c.tellTwins()
 	for id, n := range found {
 		was := before[id]
 		switch {
@@ -135,7 +137,7 @@ func (c *Cluster) believe(found map[string]*node) (before map[string]*node) {
 		n.met = time.Now()
 		if was := before[id]; was != nil {
 			n.told = !n.alive && (was.alive || was.told)
-			n.met = was.met
+			n.met, n.twin = was.met, was.twin
 		}
 	}
 	missed := 0
@@ -149,6 +151,27 @@ func (c *Cluster) believe(found map[string]*node) (before map[string]*node) {
 	}
 	c.nodes, c.settled = found, missed == 0
 	return before
+}
+
+// tellTwins warns of others that go by the name of this node and are reached
+// elsewhere. While one process takes over from another both are at one place; two
+// machines that were given one name by mistake stay beside each other, and each
+// takes the other for itself.
+func (c *Cluster) tellTwins() {
+	var twins []*node
+	c.mu.Lock()
+	for id, n := range c.nodes {
+		elsewhere := n.Name == c.cfg.Node && n.Address != c.cfg.Address && id != c.instance
+		if elsewhere && n.alive && !n.twin && time.Since(n.met) > 2*c.cfg.Expire {
+			n.twin = true
+			twins = append(twins, n)
+		}
+	}
+	c.mu.Unlock()
+	for _, n := range twins {
+		c.cfg.Log.Warn("cluster: another gateway has the name of this node, so that commands and viewers of agents do not get from one to the other; give each a name of its own (cluster: node)",
+			"node", n.Name, "address", c.cfg.Address, "other_address", n.Address, "other_instance", n.instance)
+	}
 }
 
 // inGrace reports whether others may not have had the time for a sign of life.
