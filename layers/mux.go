@@ -199,11 +199,11 @@ func (m *Mux) Open(ctx context.Context) (*MuxStream, error) {
 	library, err := m.session.Load().OpenStream(context.Background()) // waits for nothing: see library
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.err != nil { // meanwhile, and s is forgotten already
+		err = m.err
+	}
 	if err != nil {
 		m.forget(s)
-		if m.err != nil {
-			err = m.err
-		}
 		return nil, fmt.Errorf("layers: open a stream: %w", err)
 	}
 	s.library = library

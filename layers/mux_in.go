@@ -23,6 +23,9 @@ const (
 	maxMuxIdle = 1000
 	// maxMuxOpens is how many streams may be opened in ten seconds.
 	maxMuxOpens = 20000
+	// maxMuxControl is how much may wait to be said about streams and pings: who
+	// has us say more and does not take it is cut.
+	maxMuxControl = 192 << 10
 	// muxLate is how many frames may cross the end of a stream.
 	muxLate = 16
 	// muxReadBuffer is what is read from below at once, if there is as much.
@@ -144,6 +147,9 @@ func (m *Mux) judge(f muxFrameHead) (verdict, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stats.In += muxHeader
+	if len(m.out.control) > maxMuxControl {
+		return violates(f, "it does not take the answers to what it says")
+	}
 	switch f.kind {
 	case muxData:
 		return m.judgeData(f)
@@ -217,7 +223,7 @@ func (m *Mux) judgeData(f muxFrameHead) (verdict, error) {
 // cut resets a stream whose frames are too small for the memory that is left.
 func (m *Mux) cut(s *MuxStream) {
 	m.cfg.Log.Warn("stream of a tunnel cut: no memory for what it sends in small pieces", "remote", m.c.RemoteAddr(), "stream", s.id)
-	s.reset = ErrMuxMemory
+	s.resetBy(ErrMuxMemory)
 	m.control(muxUpdate, muxRST, s.id, muxNoMemory)
 	s.room.Broadcast()
 }
@@ -248,13 +254,17 @@ func (m *Mux) judgeUpdate(f muxFrameHead) (verdict, error) {
 	if s == nil || f.flags == 0 && f.length == 0 {
 		return m.judgeLate(f)
 	}
-	switch f.flags {
-	case muxFIN:
+	switch {
+	case f.flags == muxFIN && f.length != 0: // the library would count it as credit
+		return violates(f, "an end that grants credit")
+	case f.flags == muxFIN && s.peerEnded:
+		return violates(f, "ended twice")
+	case f.flags == muxFIN:
 		s.peerEnded = true
-	case muxRST:
-		if s.reset == nil {
-			s.reset = refused(f.length)
-		}
+	case f.flags == muxRST && s.reset != nil:
+		return m.judgeIdle(f, muxDrop)
+	case f.flags == muxRST:
+		s.resetBy(refused(f.length))
 	default:
 		if s.credit += int64(f.length); s.credit > maxMuxCredit {
 			return violates(f, "too much credit")
@@ -298,6 +308,8 @@ func (m *Mux) judgeOpen(f muxFrameHead) (verdict, error) {
 		return m.refuse(f, muxNoStreams, "leaving")
 	case m.theirs >= m.cfg.Streams:
 		return m.refuse(f, muxNoStreams, "too many are open")
+	case m.out.streams() > 2*(m.cfg.Streams+muxOpen):
+		return m.refuse(f, muxNoStreams, "what earlier ones have said waits to be written")
 	case !m.cfg.Memory.take(muxLeast, muxToOpen):
 		return m.refuse(f, muxNoMemory, "no memory is left")
 	}

@@ -52,6 +52,9 @@ func liesToMux() map[string]struct {
 		"much credit":       {muxWord{muxUpdate, 0, 1, 1<<32 - 1}.bytes(), "too much credit"},
 		"credit by pieces":  {many(3, func(uint32) muxWord { return muxWord{muxUpdate, ack, 1, 1 << 29} }), "too much credit"},
 		"open with much":    {muxWord{muxUpdate, syn, 2, 1<<32 - 1}.bytes(), "too much credit"},
+		"end with credit":   {muxWord{muxUpdate, fin, 1, 1<<32 - 256<<10}.bytes(), "an end that grants credit"},
+		"ended twice":       {many(2, func(uint32) muxWord { return muxWord{muxUpdate, fin, 1, 0} }), "ended twice"},
+		"resets":            {many(5000, func(uint32) muxWord { return muxWord{muxUpdate, rst, 1, 0} }), "flood of frames"},
 		"data after end":    {append(muxWord{muxUpdate, fin, 1, 0}.bytes(), muxWord{muxData, 0, 1, 1}.bytes(0)...), "after the end"},
 		"pings":             {many(5000, func(i uint32) muxWord { return muxWord{muxPing, syn, 0, i} }), "flood of frames"},
 		"pongs":             {many(5000, func(i uint32) muxWord { return muxWord{muxPing, ack, 0, i} }), "flood of frames"},
@@ -88,7 +91,8 @@ func TestMuxCutsLiars(t *testing.T) {
 				t.Errorf("lost: %v, want %q", err, lie.want)
 			}
 			_, err = io.Copy(io.Discard, s)
-			if name != "data after end" && !errors.Is(err, layers.ErrMuxLost) { // there an end came first
+			endsFirst := name == "data after end" || name == "ended twice"
+			if !endsFirst && !errors.Is(err, layers.ErrMuxLost) {
 				t.Errorf("its stream: %v", err)
 			}
 			if used := memory.Used(); used != idle {
@@ -185,15 +189,76 @@ func TestMuxCrumbsThatAreRead(t *testing.T) {
 	x, y := layertest.Pipe()
 	a, b := muxOver(t, x, y, layers.MuxConfig{Memory: layers.NewMuxMemory(512<<10, nil)})
 	from, to := muxStream(t, a, b)
+	ahead := make(chan struct{}, 1000) // of the reader
 	go func() {
 		for i := range 20000 {
+			ahead <- struct{}{}
 			_, _ = from.Write([]byte{byte(i)})
 		}
 		_ = from.Close()
 	}()
-	if n, err := io.Copy(io.Discard, to); n != 20000 || err != nil {
-		t.Errorf("%d, %v", n, err)
+	buf, sum := make([]byte, 64), 0
+	for {
+		n, err := to.Read(buf)
+		for sum += n; n > 0; n-- {
+			<-ahead
+		}
+		if err != nil {
+			if err != io.EOF || sum != 20000 {
+				t.Errorf("%d, %v", sum, err)
+			}
+			return
+		}
 	}
+}
+
+// TestMuxAnswersAreTaken cuts who asks for answers and does not read them.
+func TestMuxAnswersAreTaken(t *testing.T) {
+	x, y := net.Pipe()
+	defer y.Close()
+	m, err := layers.NewMux(x, true, layers.MuxConfig{Streams: -1, Timeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	go func() {
+		for i := range uint32(20000) {
+			_, _ = y.Write(muxWord{muxUpdate, syn, 2 + 2*i, 0}.bytes())
+		}
+	}()
+	within(t, m.Done())
+	if err := m.Err(); !strings.Contains(err.Error(), "does not take the answers") {
+		t.Errorf("lost: %v", err)
+	}
+}
+
+// TestMuxStreamGone tells of ends that no Read and no Write sees.
+func TestMuxStreamGone(t *testing.T) {
+	x, y := layertest.Pipe()
+	a, b := muxOver(t, x, y, layers.MuxConfig{})
+	near, far := muxStream(t, a, b)
+	_ = far.CloseWrite()
+	if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatal(err)
+	}
+	_ = near.Close()
+	within(t, near.Gone())
+	near, far = muxStream(t, a, b)
+	_, _ = far.Write([]byte("last"))
+	select {
+	case <-near.Gone():
+		t.Error("nobody has left")
+	default:
+	}
+	_ = far.Close()
+	within(t, near.Gone())
+	if last, err := io.ReadAll(near); err != nil || string(last) != "last" {
+		t.Errorf("it had said %q, %v", last, err)
+	}
+	near, far = muxStream(t, a, b)
+	_ = x.Close()
+	within(t, near.Gone())
+	within(t, far.Gone())
 }
 
 func TestMuxLost(t *testing.T) {

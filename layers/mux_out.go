@@ -46,6 +46,9 @@ type muxOut struct {
 	passed  int // small bytes that have overtaken the bulk that waits
 }
 
+// streams is how many have something to be written, ended ones included.
+func (o *muxOut) streams() int { return len(o.small.waiting()) + len(o.bulk.waiting()) }
+
 // drop forgets everything.
 func (o *muxOut) drop() {
 	for _, s := range slices.Concat(o.small.waiting(), o.bulk.waiting()) {

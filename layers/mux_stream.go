@@ -36,6 +36,7 @@ type MuxStream struct {
 	closed     bool
 	peerEnded  bool  // the other end writes no more
 	reset      error // why the other end wants to hear no more, or we do
+	gone       chan struct{}
 	readAt     time.Time
 	writeAt    muxDeadline
 	window     int64 // of ours, see mux_credit.go
@@ -63,7 +64,7 @@ type MuxStreamStats struct {
 
 // add registers a stream that has memory; m.mu is held.
 func (m *Mux) add(id uint32) *MuxStream {
-	s := &MuxStream{m: m, id: id, credit: muxLeast, window: muxLeast, granted: muxLeast, reserved: muxLeast}
+	s := &MuxStream{m: m, id: id, credit: muxLeast, window: muxLeast, granted: muxLeast, reserved: muxLeast, gone: make(chan struct{})}
 	s.room = sync.NewCond(&m.mu)
 	m.streams[id] = s
 	return s
@@ -75,6 +76,9 @@ func (m *Mux) forget(s *MuxStream) {
 		return
 	}
 	delete(m.streams, s.id)
+	if s.reset == nil {
+		close(s.gone)
+	}
 	m.late += muxLate
 	if !s.peerEnded {
 		m.stale += s.granted - s.received
@@ -87,6 +91,17 @@ func (m *Mux) forget(s *MuxStream) {
 		m.theirs--
 	}
 }
+
+// resetBy ends a stream that had no such end; m.mu is held.
+func (s *MuxStream) resetBy(err error) {
+	s.reset = err
+	close(s.gone)
+}
+
+// Gone is closed when nothing that is written comes to anybody any more: the
+// other end has closed the stream, or we have, or the tunnel is lost. What the
+// other end wrote before may still be there to be read.
+func (s *MuxStream) Gone() <-chan struct{} { return s.gone }
 
 func (m *Mux) isOurs(id uint32) bool { return (id%2 == 1) == m.opener }
 
