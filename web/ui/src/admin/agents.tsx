@@ -70,6 +70,7 @@ function facts(a: Agent): string {
   const since = a.since ?? a.seen;
   return [
     a.services.join(', '),
+    a.node === undefined ? '' : `at ${a.node}`,
     since === undefined ? '' : a.state === 'connected' ? `for ${lasted(Date.now() - Date.parse(since))}` : `seen ${new Date(since).toLocaleString()}`,
     a.from === undefined ? '' : `from ${a.from}`,
     a.rtt_ms === undefined ? '' : `${a.rtt_ms.toFixed(1)} ms`,

@@ -9,6 +9,8 @@ export interface Session {
   method?: string;
   from: string;
   target: string;
+  /** The gateway that has it, of several. */
+  node?: string;
   /** Through whose tunnel the display is reached. */
   agent?: string;
   class?: string;
@@ -74,10 +76,37 @@ export interface Agent {
   from?: string;
   version?: string;
   certificate_ends?: string;
+  /** The gateway that it is connected to, of several. */
+  node?: string;
   services: string[];
   sessions: number;
   bytes: { in: number; out: number };
   rtt_ms?: number;
+}
+
+/** GatewayNode is one gateway of several. */
+export interface GatewayNode {
+  name: string;
+  /** It is the one that answers. */
+  self?: boolean;
+  address?: string;
+  version?: string;
+  since?: string;
+  sessions: number;
+  agents: number;
+  /** It can be told and asked from the one that answers. */
+  answers: boolean;
+  ms?: number;
+  error?: string;
+}
+
+export interface Nodes {
+  nodes: GatewayNode[];
+  redis: 'up' | 'away';
+  since?: string;
+  error?: string;
+  /** Who comes in while Redis is away. */
+  alone?: 'closed' | 'local';
 }
 
 export interface Happened {
@@ -85,6 +114,8 @@ export interface Happened {
   event: string;
   time: string;
   data: {
+    /** The other gateway at which it happened. */
+    node?: string;
     session?: Session;
     target?: string;
     from?: string;

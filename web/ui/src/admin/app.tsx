@@ -6,6 +6,7 @@ import { Logo } from '../parts/icons.tsx';
 import { Agents } from './agents.tsx';
 import type { Dashboard, State } from './dashboard.ts';
 import { Events } from './events.tsx';
+import { Nodes } from './nodes.tsx';
 import { Recordings } from './recordings.tsx';
 import { Sessions } from './sessions.tsx';
 import { Targets } from './targets.tsx';
@@ -74,6 +75,7 @@ function House({ state }: { state: State }): JSX.Element {
         <Sessions />
         <Targets />
         <Agents />
+        <Nodes />
         <Recordings />
         <Events events={state.events} />
       </main>

@@ -108,6 +108,20 @@ describe('Dashboard', () => {
     expect(dashboard.store.get().events.filter((e) => e.id === 'e-9').length).toBe(1);
   });
 
+  it('asks for the gateways where there are several, and keeps them when it gets no answer', async () => {
+    await dashboard.begin('t');
+    await dashboard.lookAtNodes();
+    expect(dashboard.store.get().nodes).toBeUndefined();
+    const nodes = { nodes: [{ name: 'a', self: true, sessions: 1, agents: 0, answers: true }], redis: 'up' };
+    gateway.pages = { whoami: { name: 'x', role: 'viewer', commands: ['query-nodes'] }, nodes };
+    await dashboard.begin('t');
+    await dashboard.lookAtNodes();
+    expect(dashboard.store.get().nodes).toEqual(nodes);
+    gateway.down = true;
+    await dashboard.lookAtNodes();
+    expect(dashboard.store.get().nodes).toEqual(nodes);
+  });
+
   it('gathers lists that come in parts', async () => {
     gateway.pages = { sessions: { sessions: [session], next: 'a b' }, 'sessions?after=a%20b': { sessions: [{ ...session, id: 'S2' }] } };
     await dashboard.begin('t');

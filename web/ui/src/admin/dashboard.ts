@@ -3,7 +3,7 @@
 
 import { Store } from '../store.ts';
 import { Never, Pictures } from './pictures.ts';
-import { type Agent, Api, ApiError, type Happened, type Listener, type Probe, type Recording, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
+import { type Agent, Api, ApiError, type Happened, type Listener, type Nodes, type Probe, type Recording, type Session, type Shared, type Stats, type Target, type WhoAmI } from './api.ts';
 
 /** Rate is what a session moves now, in bytes a second. */
 export interface Rate {
@@ -22,6 +22,8 @@ export interface State {
   /** The newest first; undefined where none can be watched, or not by the reader. */
   recordings: Recording[] | undefined;
   agents: Agent[] | undefined;
+  /** The gateways that are one; undefined where there is but one. */
+  nodes: Nodes | undefined;
   /** The newest first. */
   events: Happened[];
   /** How the page learns what happens: by a stream, by asking again and again, or not at all. */
@@ -40,6 +42,7 @@ const nothing: State = {
   stats: undefined,
   recordings: undefined,
   agents: undefined,
+  nodes: undefined,
   events: [],
   link: 'polling',
   fault: '',
@@ -162,6 +165,18 @@ export class Dashboard {
     if (!this.may('query-agents') || document.hidden) return;
     try {
       this.store.set({ agents: await this.api.all<Agent>('agents', 'all=true') });
+    } catch {
+      // The gateway does not answer, which others say.
+    }
+  }
+
+  /** lookAtNodes asks which gateways are one with this, and how they are. */
+  async lookAtNodes(): Promise<void> {
+    if (!this.may('query-nodes') || document.hidden) return;
+    const { signal } = this.stop;
+    try {
+      const nodes = await this.api.get<Nodes>('nodes');
+      if (!signal.aborted) this.store.set({ nodes });
     } catch {
       // The gateway does not answer, which others say.
     }

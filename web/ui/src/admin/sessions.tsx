@@ -6,7 +6,7 @@ import type { Session } from './api.ts';
 import type { Dashboard, Rate } from './dashboard.ts';
 import { Dialog } from './dialog.tsx';
 import { openLink, useDashboard, useStateOf } from './use.ts';
-import { lasted, rights, size, viewOnly, who } from './words.ts';
+import { lasted, rights, severalNodes, size, viewOnly, who } from './words.ts';
 
 /** Action is one thing to do with a session. */
 interface Action {
@@ -84,7 +84,7 @@ export const actions: Action[] = [
 /** Sessions is the table. */
 export function Sessions(): JSX.Element {
   const dashboard = useDashboard();
-  const { sessions, rates } = useStateOf(dashboard);
+  const { sessions, rates, nodes } = useStateOf(dashboard);
   const [filter, setFilter] = useState('');
   const [asked, ask] = useState<{ action: Action; session: Session } | undefined>();
   const field = useRef<HTMLInputElement>(null);
@@ -119,7 +119,7 @@ export function Sessions(): JSX.Element {
       {shown.length === 0 ? (
         <p class="empty">{sessions === undefined ? 'Loading …' : sessions.length === 0 ? 'Nobody is here.' : 'No session fits.'}</p>
       ) : (
-        <Table sessions={shown} rates={rates} allowed={allowed} ask={(action, session) => (action.now === true ? action.run(dashboard, session, '') : ask({ action, session }))} />
+        <Table sessions={shown} rates={rates} several={severalNodes(sessions ?? [], nodes)} allowed={allowed} ask={(action, session) => (action.now === true ? action.run(dashboard, session, '') : ask({ action, session }))} />
       )}
       {allowed.length > 0 && shown.length > 0 && (
         <p class="keys hint">Arrow keys choose a session; {allowed.map((a) => `${a.key.toUpperCase()} ${names[a.key] ?? ''}`).join(', ')}.</p>
@@ -136,7 +136,7 @@ export function Sessions(): JSX.Element {
           }}
           onClose={() => ask(undefined)}
         >
-          <p class="hint">{asked.session.target}, from {asked.session.from}, for {lasted(Date.now() - Date.parse(asked.session.since))}</p>
+          <p class="hint">{asked.session.target}{asked.session.node !== undefined && ` at ${asked.session.node}`}, from {asked.session.from}, for {lasted(Date.now() - Date.parse(asked.session.since))}</p>
           {asked.action.field !== undefined && (
             <label class="field">
               <span>{asked.action.field.label}</span>
@@ -158,18 +158,20 @@ const names: Record<string, string> = { w: 'watches', p: 'pauses', v: 'view only
 
 /** fits reports whether all words of a filter are somewhere in a session. */
 export function fits(s: Session, filter: string): boolean {
-  const text = [s.user, s.from, s.target, s.class, s.state, s.id, s.method, rights(s)].join(' ').toLowerCase();
+  const text = [s.user, s.from, s.target, s.node, s.class, s.state, s.id, s.method, rights(s)].join(' ').toLowerCase();
   return filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
 interface TableProps {
   sessions: Session[];
   rates: ReadonlyMap<string, Rate>;
+  /** There is more than one gateway, so that it is said at which a session is. */
+  several: boolean;
   allowed: Action[];
   ask: (action: Action, session: Session) => void;
 }
 
-function Table({ sessions, rates, allowed, ask }: TableProps): JSX.Element {
+function Table({ sessions, rates, several, allowed, ask }: TableProps): JSX.Element {
   const [chosen, choose] = useState('');
   const current = sessions.some((s) => s.id === chosen) ? chosen : sessions[0]?.id;
   const move = (e: KeyboardEvent & { currentTarget: HTMLElement }, s: Session): void => {
@@ -194,7 +196,7 @@ function Table({ sessions, rates, allowed, ask }: TableProps): JSX.Element {
       <tbody>
         {sessions.map((s) => (
           <tr key={s.id} data-session={s.id} data-state={s.state} tabIndex={s.id === current ? 0 : -1} onFocus={() => choose(s.id)} onKeyDown={(e) => move(e, s)}>
-            <Cells s={s} rate={rates.get(s.id)} />
+            <Cells s={s} rate={rates.get(s.id)} several={several} />
             {allowed.length > 0 && (
               <td class="actions">
                 {allowed.filter((a) => isOffered(a, s)).map((a) => (
@@ -209,7 +211,7 @@ function Table({ sessions, rates, allowed, ask }: TableProps): JSX.Element {
   );
 }
 
-function Cells({ s, rate }: { s: Session; rate: Rate | undefined }): JSX.Element {
+function Cells({ s, rate, several }: { s: Session; rate: Rate | undefined; several: boolean }): JSX.Element {
   const perSecond = (bytes: number | undefined): string => (bytes === undefined ? '…' : `${size(bytes)}/s`);
   return (
     <>
@@ -217,7 +219,7 @@ function Cells({ s, rate }: { s: Session; rate: Rate | undefined }): JSX.Element
         <b>{who(s) || 'not logged in'}</b> {s.state !== 'open' && <span class={`state ${s.state}`}>{s.state}</span>}
         <small>{s.from}{s.method !== undefined && `, ${s.method}`}</small>
       </td>
-      <td data-label="Display">{s.target}</td>
+      <td data-label="Display">{s.target}{several && s.node !== undefined && <small class="node">at {s.node}</small>}</td>
       <td data-label="Rights" title={s.rights.join(', ')}>{rights(s)}</td>
       <td data-label="Class">{s.class ?? '–'}</td>
       <td data-label="Since" title={new Date(s.since).toLocaleString()}>{lasted(Date.now() - Date.parse(s.since))}</td>

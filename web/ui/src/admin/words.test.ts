@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Session, Target } from './api.ts';
+import type { GatewayNode, Nodes, Session, Target } from './api.ts';
 import { actions, fits, isOffered } from './sessions.tsx';
-import { isBad, lasted, leadsHere, once, pageOf, rights, size, story } from './words.ts';
+import { aboutNode, aboutRedis, isBad, lasted, leadsHere, once, pageOf, rights, severalNodes, size, story } from './words.ts';
 
 const session: Session = {
   id: 'S1', state: 'open', user: 'alice', from: '192.0.2.1:4000', target: 'desk', since: '2026-01-01T00:00:00Z',
@@ -51,6 +51,31 @@ describe('words', () => {
     expect(story({ ...at, event: 'SHARED', data: { target: 'desk', actor: 'alice' } })).toBe('A link was made (desk), by alice');
     expect(story({ ...at, event: 'NEW_KIND', data: {} })).toBe('NEW_KIND');
     expect(isBad({ ...at, event: 'TARGET_DOWN', data: {} })).toBe(true);
+  });
+  it('stories of several gateways', () => {
+    const at = { id: '1', time: '2026-01-01T00:00:00Z' };
+    expect(story({ ...at, event: 'SESSION_OPENED', data: { node: 'b', session: { ...session, node: 'b' } } })).toBe('alice sees the display (desk) at b');
+    expect(story({ ...at, event: 'NODE_LOST', data: { details: { node: 'b' } } })).toBe('A gateway is lost (b)');
+    expect(story({ ...at, event: 'SESSION_LOST', data: { session, words: 'It is gone.', details: { node: 'b' } } })).toBe('alice was lost with its gateway (desk) at b: It is gone.');
+    expect(story({ ...at, event: 'REDIS_AWAY', data: { error: 'connection refused' } })).toBe('Redis is away: connection refused');
+    expect(isBad({ ...at, event: 'NODE_LOST', data: {} })).toBe(true);
+    expect(isBad({ ...at, event: 'REDIS_BACK', data: {} })).toBe(false);
+  });
+  it('gateways', () => {
+    const now = Date.parse('2026-01-01T00:01:00Z');
+    const a: GatewayNode = { name: 'a', self: true, since: '2026-01-01T00:00:00Z', sessions: 1, agents: 0, answers: true };
+    const b: GatewayNode = { name: 'b', address: 'b.internal:7443', version: '1.0', sessions: 2, agents: 3, answers: true, ms: 1.26 };
+    expect(aboutNode(a, now)).toBe('1 session · for 1 min');
+    expect(aboutNode({ ...b, agents: 1 }, now)).toBe('2 sessions · 1 agent · 1.3 ms · b.internal:7443 · 1.0');
+    const up: Nodes = { nodes: [a, b], redis: 'up', since: '2026-01-01T00:00:00Z' };
+    expect(aboutRedis(up, now)).toBe('');
+    expect(aboutRedis({ ...up, redis: 'away', alone: 'closed' }, now)).toContain('for 1 min. Running sessions go on; nobody new comes in.');
+    expect(aboutRedis({ nodes: [a], redis: 'away', alone: 'local' }, now)).toContain('Redis is away. Viewers come in by the sessions of each gateway alone.');
+    expect(severalNodes([session], undefined)).toBe(false);
+    expect(severalNodes([{ ...session, node: 'a' }], { ...up, nodes: [a] })).toBe(false);
+    expect(severalNodes([], up)).toBe(true);
+    expect(severalNodes([{ ...session, node: 'a' }, { ...session, node: 'b' }], { ...up, nodes: [a] })).toBe(true);
+    expect(fits({ ...session, node: 'berlin' }, 'berlin alice')).toBe(true);
   });
   it('tells of a wrong proof once', () => {
     const at = { id: '1', time: '2026-01-01T00:00:00Z' };

@@ -1,6 +1,6 @@
 // Numbers, times and events in words.
 
-import type { Happened, Listener, Session, Target } from './api.ts';
+import type { GatewayNode, Happened, Listener, Nodes, Session, Target } from './api.ts';
 
 /** size is a number of bytes, short. */
 export function size(bytes: number): string {
@@ -61,6 +61,12 @@ const stories: Record<string, string> = {
   AGENT_LOST: 'Agent lost',
   AGENT_REFUSED: 'Agent refused',
   AGENT_ENROLLED: 'Agent has a new certificate',
+  SESSION_LOST: 'was lost with its gateway',
+  NODE_JOINED: 'A gateway is there',
+  NODE_LEFT: 'A gateway has left',
+  NODE_LOST: 'A gateway is lost',
+  REDIS_AWAY: 'Redis is away',
+  REDIS_BACK: 'Redis is back',
   CERT_EXPIRING: 'A certificate ends soon',
   DRAINING: 'Nobody is let in any more',
   UNDRAINED: 'Viewers are let in again',
@@ -79,7 +85,7 @@ const stories: Record<string, string> = {
   EVENTS_LOST: 'Some events were lost here',
 };
 
-const bad = new Set(['AGENT_LOST', 'AGENT_REFUSED', 'RECORDING_FAILED', 'SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
+const bad = new Set(['NODE_LOST', 'SESSION_LOST', 'REDIS_AWAY', 'AGENT_LOST', 'AGENT_REFUSED', 'RECORDING_FAILED', 'SESSION_REFUSED', 'AUTH_FAILED', 'TARGET_DOWN', 'CERT_EXPIRING', 'CONFIG_REJECTED', 'PANIC', 'AUDIT_FAILING']);
 
 /** isBad reports whether an event is something to look at. */
 export function isBad(e: Happened): boolean {
@@ -105,14 +111,16 @@ export function leadsHere(link: string): boolean {
 
 /** story is an event in a sentence. */
 export function story(e: Happened): string {
-  const { session, target, from, actor, missed, details } = e.data;
+  const { node, session, target, from, actor, missed, details } = e.data;
   let text = stories[e.event] ?? e.event;
   if (e.event.startsWith('SESSION_') || e.event === 'AUTH_FAILED' || e.event === 'GRANT_CHANGED') {
     text = `${who(session) || from || 'A viewer'} ${text}`;
   }
   if (e.event === 'COMMAND') text = details?.['command'] ?? text;
-  const about = target ?? session?.target ?? (e.event.startsWith('AGENT_') ? (details?.['agent'] ?? from) : undefined) ?? '';
+  const about = target ?? session?.target ?? (e.event.startsWith('AGENT_') ? (details?.['agent'] ?? from) : e.event.startsWith('NODE_') ? details?.['node'] : undefined) ?? '';
   if (about !== '') text += ` (${about})`;
+  const place = node ?? (e.event === 'SESSION_LOST' ? details?.['node'] : undefined);
+  if (place !== undefined) text += ` at ${place}`;
   const why = whyOf(e);
   if (why !== '') text += `: ${why}`;
   if (actor !== undefined && actor !== '') text += `, by ${actor}`;
@@ -123,4 +131,31 @@ export function story(e: Happened): string {
 /** who is a session's viewer. */
 export function who(session: Session | undefined): string {
   return session?.user ?? '';
+}
+
+/** severalNodes tells whether there is more than one gateway, or has been while sessions of another are still known. */
+export function severalNodes(sessions: readonly Session[], nodes: Nodes | undefined): boolean {
+  return (nodes?.nodes.length ?? 0) > 1 || new Set(sessions.map((s) => s.node ?? '')).size > 1;
+}
+
+/** aboutNode is what there is to know of a gateway, in a line. */
+export function aboutNode(n: GatewayNode, now: number): string {
+  return [
+    n.sessions === 1 ? '1 session' : `${n.sessions} sessions`,
+    n.agents === 0 ? '' : n.agents === 1 ? '1 agent' : `${n.agents} agents`,
+    n.since === undefined ? '' : `for ${lasted(now - Date.parse(n.since))}`,
+    n.ms === undefined ? '' : `${n.ms.toFixed(1)} ms`,
+    n.address ?? '',
+    n.version ?? '',
+  ]
+    .filter((part) => part !== '')
+    .join(' · ');
+}
+
+/** aboutRedis says that Redis is away, and what comes of it; '' while it is there. */
+export function aboutRedis(nodes: Nodes, now: number): string {
+  if (nodes.redis === 'up') return '';
+  const since = nodes.since === undefined ? '' : ` for ${lasted(now - Date.parse(nodes.since))}`;
+  const who = nodes.alone === 'local' ? 'Viewers come in by the sessions of each gateway alone' : 'Running sessions go on; nobody new comes in';
+  return `Redis is away${since}. ${who}. The other gateways are shown as they were.`;
 }
