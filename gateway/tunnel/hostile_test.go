@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -354,4 +355,46 @@ func once(c net.Conn) func(context.Context) (net.Conn, error) {
 		gone = true
 		return c, nil
 	}
+}
+
+// A display that hangs keeps nothing once its viewer has left.
+func TestDisplayHangs(t *testing.T) {
+	far := make(chan net.Conn, 1)
+	hangs := tunnel.Service{Name: "desk", Dial: func(context.Context) (net.Conn, error) {
+		near, other := pair(t)
+		far <- other
+		return near, nil
+	}}
+	g := newGate(t, &tunnel.Hub{})
+	a := start(t, &tunnel.Agent{Name: "lab", Connect: g.connect(anything), Services: []tunnel.Service{hangs}})
+	c := dial(t, g, "lab", "desk")
+	if _, err := c.Write([]byte("a key")); err != nil {
+		t.Fatal(err)
+	}
+	display := <-far
+	eventually(t, "the session runs", func() bool { return a.State().Streams == 1 })
+	c.Close()
+	eventually(t, "the stream ends", func() bool { return a.State().Streams == 0 })
+	if got, err := io.ReadAll(display); err != nil || string(got) != "a key" {
+		t.Errorf("the display was told %q, %v", got, err)
+	}
+}
+
+// Connections of one agent that say nothing are bounded.
+func TestSilentConnections(t *testing.T) {
+	g := newGate(t, &tunnel.Hub{Limits: tunnel.Limits{Hello: time.Hour}})
+	peer := tunnel.Peer{Name: "lab", Services: []string{"*"}}
+	for range 65 {
+		g.serve(peer)
+	}
+	eventually(t, "one is refused", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return slices.ContainsFunc(g.results, func(err error) bool {
+			_, ok := errors.AsType[*tunnel.Refusal](err)
+			return ok
+		})
+	})
+	start(t, &tunnel.Agent{Name: "other", Connect: g.connect(tunnel.Peer{Name: "other", Services: []string{"*"}}), Services: []tunnel.Service{echo("desk")}})
+	dial(t, g, "other", "desk").Close()
 }

@@ -80,7 +80,10 @@ func (h *Hub) Serve(ctx context.Context, c net.Conn, p Peer) error {
 	if p.From == nil {
 		p.From = c.RemoteAddr()
 	}
-	memory := h.lendMemory(p.Name)
+	memory, err := h.lendMemory(p.Name)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
 	defer h.returnMemory(p.Name)
 	cfg := h.Mux
 	cfg.Memory = memory
@@ -102,23 +105,30 @@ func (h *Hub) Serve(ctx context.Context, c net.Conn, p Peer) error {
 	return t.run(ctx)
 }
 
+// maxGreeting is how many connections of one agent may be there without being
+// taken in, having said nothing yet or having been refused.
+const maxGreeting = 64
+
 // lendMemory is what the tunnels of the agent share. An agent whose name is not
 // proved has a share that is not shared.
-func (h *Hub) lendMemory(name string) *layers.MuxMemory {
+func (h *Hub) lendMemory(name string) (*layers.MuxMemory, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.begin()
 	limit := h.Limits.orDefault().Memory
 	if name == "" {
-		return layers.NewMuxMemory(limit, h.Memory)
+		return layers.NewMuxMemory(limit, h.Memory), nil
 	}
 	s := h.agents[name]
 	if s == nil {
 		s = &station{name: name, memory: layers.NewMuxMemory(limit, h.Memory)}
 		h.agents[name] = s
 	}
+	if s.users-len(s.tunnels) >= maxGreeting {
+		return nil, &Refusal{Reason: "the agent has too many connections that say nothing"}
+	}
 	s.users++
-	return s.memory
+	return s.memory, nil
 }
 
 // returnMemory forgets an agent that nobody speaks for any more.
@@ -213,6 +223,17 @@ func (h *Hub) all() []*hubTunnel {
 	return all
 }
 
+// Services are what an agent announces now, sorted; nil: it is not connected.
+func (h *Hub) Services(agent string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.agents[agent]
+	if s == nil || len(s.tunnels) == 0 {
+		return nil
+	}
+	return s.services()
+}
+
 // Close ends all tunnels and all waiting Dials, and takes in no more agents. It
 // does not wait for the Serves.
 func (h *Hub) Close() error {
@@ -266,10 +287,17 @@ func (s *station) info() AgentInfo {
 			memories = append(memories, t.memory)
 			info.Memory += t.memory.Used()
 		}
-		info.Services = append(info.Services, t.services...)
 		info.Tunnels = append(info.Tunnels, t.info())
 	}
-	slices.Sort(info.Services)
-	info.Services = slices.Compact(info.Services)
+	info.Services = s.services()
 	return info
+}
+
+// services are what its tunnels announce, sorted. The hub's lock is held.
+func (s *station) services() (names []string) {
+	for _, t := range s.tunnels {
+		names = append(names, t.services...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -36,10 +36,7 @@ func (t *hubTunnel) greet(ctx context.Context) error {
 		return err
 	}
 	e := t.event(Connected)
-	e.Services = slices.Clone(t.services)
-	t.hub.mu.Lock()
-	e.Tunnels = len(t.hub.agents[t.name].tunnels)
-	t.hub.mu.Unlock()
+	e.Services, e.Tunnels = slices.Clone(t.services), t.among
 	t.hub.tell(e)
 	if err != nil {
 		t.end(words(err.Error()))
@@ -203,6 +200,7 @@ func (t *hubTunnel) tryEnter() *objection {
 		t.supersede(o)
 	}
 	s.tunnels = append(s.tunnels, t)
+	t.among = len(s.tunnels)
 	h.change()
 	return nil
 }

@@ -32,6 +32,7 @@ type hubTunnel struct {
 	hello    hello
 	services []string // sorted
 	since    time.Time
+	among    int // tunnels of its agent, itself included, when it was taken in
 
 	// Under the hub's lock.
 	draining bool
@@ -203,7 +204,6 @@ func (t *hubTunnel) listen(ctx context.Context) {
 
 // renew asks for a certificate, one at a time.
 func (t *hubTunnel) renew(ctx context.Context, csr []byte) {
-	defer t.renewing.Store(false)
 	var answer renewed
 	if t.hub.Renew == nil {
 		answer.Reason = "this gateway renews no certificates"
@@ -218,6 +218,7 @@ func (t *hubTunnel) renew(ctx context.Context, csr []byte) {
 			answer.Reason = words(err.Error())
 		}
 	}
+	t.renewing.Store(false) // before the agent has the answer, and may ask again
 	t.say(message{Renewed: &answer})
 }
 

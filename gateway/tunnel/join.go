@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"vncgate/layers"
 )
@@ -20,9 +21,20 @@ var largePieces = sync.Pool{New: func() any { b := make([]byte, largePiece); ret
 
 // join moves bytes between the two until both directions have ended, or one of
 // them has failed. An end of one direction is passed on. The caller closes both.
-func join(stream, display net.Conn) error {
+//
+// Once the viewer has left, the display has a moment to take what is left and to
+// end: one that hangs would keep the stream for ever.
+func join(stream *layers.MuxStream, display net.Conn) error {
 	both := [2]error{}
-	var ways sync.WaitGroup
+	var ways, watch sync.WaitGroup
+	over := make(chan struct{})
+	watch.Go(func() {
+		select {
+		case <-stream.Gone():
+			_ = display.SetDeadline(time.Now().Add(displayPatience))
+		case <-over:
+		}
+	})
 	way := func(i int, dst, src net.Conn) {
 		err := move(dst, src)
 		if err == nil {
@@ -37,6 +49,8 @@ func join(stream, display net.Conn) error {
 	ways.Go(func() { way(0, display, stream) })
 	ways.Go(func() { way(1, stream, display) })
 	ways.Wait()
+	close(over)
+	watch.Wait()
 	return firstOf(both[0], both[1])
 }
 

@@ -57,6 +57,7 @@ const (
 	openPatience     = 10 * time.Second // to say what a stream is for
 	dialPatience     = 30 * time.Second // for the agent to reach its service
 	answerPatience   = 45 * time.Second // for the agent to answer an open
+	displayPatience  = 2 * time.Second  // for a display to end after its viewer has left
 	farewellPatience = 2 * time.Second  // to end the tunnel after a bye
 	tellPatience     = 10 * time.Second // to take a message of ours
 )
