@@ -139,6 +139,10 @@ func (f *agentFlags) run(ctx context.Context, command []string, out, errOut io.W
 	}
 	log := slog.New(handler)
 	id, err := f.identity(ctx, way, log)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		log.Info("agent ends, and is not enrolled yet")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

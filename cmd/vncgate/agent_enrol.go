@@ -47,8 +47,9 @@ type enrolled struct {
 
 // enrolAgent returns who the agent is: by the certificate that it has in its
 // state folder, or by a new one that it gets for the token. connect reaches the
-// gateway up to and with TLS. An error is one that trying again does not mend.
-func enrolAgent(ctx context.Context, token, state string, connect func(context.Context, *tls.Config) (net.Conn, error), log *slog.Logger) (*agentIdentity, error) {
+// gateway up to and with TLS. An error is one that trying again does not mend;
+// with once nothing is tried again.
+func enrolAgent(ctx context.Context, token, state string, connect func(context.Context, *tls.Config) (net.Conn, error), once bool, log *slog.Logger) (*agentIdentity, error) {
 	if err := folder.MakeDir(state); err != nil {
 		return nil, fmt.Errorf("state folder: %w\nname one that is yours with --state", err)
 	}
@@ -71,7 +72,7 @@ func enrolAgent(ctx context.Context, token, state string, connect func(context.C
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := getEnrolled(ctx, dir, token, fingerprint, connect, log); err != nil {
+	if err := getEnrolled(ctx, dir, token, fingerprint, connect, once, log); err != nil {
 		return nil, err
 	}
 	if e, err = openEnrolled(dir, log); err != nil {
@@ -82,8 +83,8 @@ func enrolAgent(ctx context.Context, token, state string, connect func(context.C
 }
 
 // getEnrolled makes the key, unless an earlier try did, and asks for the
-// certificate until there is an answer.
-func getEnrolled(ctx context.Context, dir, token, fingerprint string, connect func(context.Context, *tls.Config) (net.Conn, error), log *slog.Logger) error {
+// certificate until there is an answer, or once.
+func getEnrolled(ctx context.Context, dir, token, fingerprint string, connect func(context.Context, *tls.Config) (net.Conn, error), once bool, log *slog.Logger) error {
 	if err := folder.MakeDir(dir); err != nil {
 		return err
 	}
@@ -96,7 +97,11 @@ func getEnrolled(ctx context.Context, dir, token, fingerprint string, connect fu
 		if err == nil {
 			return keepEnrolled(dir, got)
 		}
-		if explained := explainEnrol(err); explained != nil || ctx.Err() != nil {
+		explained := explainEnrol(err)
+		if once && explained == nil {
+			return fmt.Errorf("the agent is not enrolled: %w", err)
+		}
+		if explained != nil || ctx.Err() != nil {
 			return errors.Join(explained, ctx.Err())
 		}
 		log.Warn("the agent is not enrolled yet", "error", err, "again_in", wait)

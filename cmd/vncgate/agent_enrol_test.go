@@ -118,7 +118,7 @@ func TestAgentIsEnrolled(t *testing.T) {
 	g, state, quiet := newEnrolGate(t), filepath.Join(t.TempDir(), "state"), slog.New(slog.DiscardHandler)
 	token := g.token(t, time.Hour)
 	g.lose = 1 // the certificate is lost on its way, and the same key asks again
-	id, err := enrolAgent(visit(t), token, state, g.connect, quiet)
+	id, err := enrolAgent(visit(t), token, state, g.connect, false, quiet)
 	must(t, err)
 	if name, err := g.knows(t, id); name != "lab" || id.name != "lab" || err != nil {
 		t.Errorf("%q, %q, %v", name, id.name, err)
@@ -134,7 +134,7 @@ func TestAgentIsEnrolled(t *testing.T) {
 	}))
 	nobody := func(context.Context, *tls.Config) (net.Conn, error) { return nil, errors.New("asked without need") }
 	for _, again := range []string{token, ""} { // it has a certificate
-		id, err := enrolAgent(visit(t), again, state, nobody, quiet)
+		id, err := enrolAgent(visit(t), again, state, nobody, false, quiet)
 		must(t, err)
 		if name, err := g.knows(t, id); name != "lab" || err != nil {
 			t.Errorf("%q, %v", name, err)
@@ -145,7 +145,7 @@ func TestAgentIsEnrolled(t *testing.T) {
 	if name, err := g.knows(t, id); err == nil {
 		t.Errorf("revoked, and known as %q", name)
 	}
-	id, err = enrolAgent(visit(t), g.token(t, time.Hour), state, g.connect, quiet)
+	id, err = enrolAgent(visit(t), g.token(t, time.Hour), state, g.connect, false, quiet)
 	must(t, err)
 	if name, err := g.knows(t, id); name != "lab" || err != nil {
 		t.Errorf("enrolled anew: %q, %v", name, err)
@@ -159,7 +159,7 @@ func TestAgentIsEnrolled(t *testing.T) {
 func TestAgentThatIsNotEnrolled(t *testing.T) {
 	g, other, quiet := newEnrolGate(t), newEnrolGate(t), slog.New(slog.DiscardHandler)
 	used := g.token(t, time.Hour)
-	_, err := enrolAgent(visit(t), used, t.TempDir(), g.connect, quiet)
+	_, err := enrolAgent(visit(t), used, t.TempDir(), g.connect, false, quiet)
 	must(t, err)
 	good := g.token(t, time.Hour)
 	for want, token := range map[string]string{
@@ -169,19 +169,22 @@ func TestAgentThatIsNotEnrolled(t *testing.T) {
 		"not one of":           "secret",
 		"there is no certific": "",
 	} {
-		if _, err := enrolAgent(visit(t), token, t.TempDir(), g.connect, quiet); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := enrolAgent(visit(t), token, t.TempDir(), g.connect, false, quiet); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(visit(t))
 	cancel()
 	down := func(context.Context, *tls.Config) (net.Conn, error) { return nil, errors.New("nobody there") }
-	if _, err := enrolAgent(ctx, good, t.TempDir(), down, quiet); !errors.Is(err, context.Canceled) {
+	if _, err := enrolAgent(ctx, good, t.TempDir(), down, false, quiet); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
+	}
+	if _, err := enrolAgent(visit(t), good, t.TempDir(), down, true, quiet); err == nil || !strings.Contains(err.Error(), "nobody there") {
+		t.Errorf("tried once: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	if _, err := enrolAgent(visit(t), "", file, g.connect, quiet); err == nil {
+	if _, err := enrolAgent(visit(t), "", file, g.connect, false, quiet); err == nil {
 		t.Error("a state folder that is a file")
 	}
 }
@@ -190,13 +193,13 @@ func TestAgentWithAnExpiredCertificate(t *testing.T) {
 	g, state, quiet := newEnrolGate(t), t.TempDir(), slog.New(slog.DiscardHandler)
 	g.authority.Life = time.Nanosecond
 	token := g.token(t, time.Hour)
-	_, err := enrolAgent(visit(t), token, state, g.connect, quiet)
+	_, err := enrolAgent(visit(t), token, state, g.connect, false, quiet)
 	must(t, err)
-	if _, err := enrolAgent(visit(t), "", state, g.connect, quiet); err == nil || !strings.Contains(err.Error(), "expired on") {
+	if _, err := enrolAgent(visit(t), "", state, g.connect, false, quiet); err == nil || !strings.Contains(err.Error(), "expired on") {
 		t.Error(err)
 	}
 	g.authority.Life = 0
-	id, err := enrolAgent(visit(t), token, state, g.connect, quiet) // the token lasts still
+	id, err := enrolAgent(visit(t), token, state, g.connect, false, quiet) // the token lasts still
 	must(t, err)
 	if name, err := g.knows(t, id); name != "lab" || err != nil {
 		t.Errorf("%q, %v", name, err)
@@ -205,7 +208,7 @@ func TestAgentWithAnExpiredCertificate(t *testing.T) {
 
 func TestAgentRenews(t *testing.T) {
 	g, state, quiet := newEnrolGate(t), t.TempDir(), slog.New(slog.DiscardHandler)
-	_, err := enrolAgent(visit(t), g.token(t, time.Hour), state, g.connect, quiet)
+	_, err := enrolAgent(visit(t), g.token(t, time.Hour), state, g.connect, false, quiet)
 	must(t, err)
 	e, err := lastEnrolled(state, quiet)
 	must(t, err)

@@ -21,6 +21,10 @@ func connectHint(err error) string {
 		return "\nwho answers there has a certificate of another purpose: does this address take agents (agents: {} at the listener)?"
 	case errors.As(err, &invalid):
 		return "\nlook at this machine's clock, too"
+	case strings.Contains(text, "client handshake: remote error: tls: "): // TLS 1.3 judges a client's certificate later
+		return "\nwho answers there does not want this TLS: take the gateway's address for agents (agents: {} at the listener) with tls://, wss:// for pages that have TLS, ws:// for those that have none"
+	case strings.Contains(text, "first record does not look like a TLS handshake"):
+		return "\nwho answers there speaks no TLS: take the gateway's address for agents (agents: {} at the listener) with tls://, ws:// for pages without TLS"
 	case strings.Contains(text, "the server answered 404"):
 		return "\nno agents are taken at this path: the gateway's configuration says where (web: {agents: /agent})"
 	case strings.Contains(text, "the server answered 401"), strings.Contains(text, "the server answered 403"), strings.Contains(text, "the server answered 30"):

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,7 +37,12 @@ func (f *agentFlags) identity(ctx context.Context, way *gatewayWay, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	return enrolAgent(ctx, token, state, way.connect, log)
+	if f.check {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, checkPatience, errors.New("no answer"))
+		defer cancel()
+	}
+	return enrolAgent(ctx, token, state, way.connect, f.check, log)
 }
 
 // fromFiles is for a certificate that somebody else keeps fresh: the files are

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -311,6 +312,11 @@ func TestAgentExplains(t *testing.T) {
 	address := d.listen(t, "tcp", "127.0.0.1:0", d.inner(t))
 	notFound := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(notFound.Close)
+	oldTLS := httptest.NewUnstartedServer(http.NotFoundHandler())
+	oldTLS.TLS = &tls.Config{MaxVersion: tls.VersionTLS12}
+	oldTLS.Config.ErrorLog = log.New(io.Discard, "", 0)
+	oldTLS.StartTLS()
+	t.Cleanup(oldTLS.Close)
 	proxy, _ := connectProxy(t, "u", "p")
 	for name, c := range map[string]struct {
 		args []string
@@ -319,6 +325,8 @@ func TestAgentExplains(t *testing.T) {
 		"another CA's gateway": {[]string{"--gateway", "tls://" + address, "--certificate", crt, "--key", key, "--ca", other.caFile}, "not of the CA that this agent trusts"},
 		"another fingerprint":  {[]string{"--gateway", "tls://" + address, "--certificate", crt, "--key", key, "--ca-fingerprint", certs.KeyFingerprint(other.ca.Certificate())}, "not of the CA that this agent trusts"},
 		"another CA's agent":   {[]string{"--gateway", "tls://" + address, "--certificate", strange, "--key", strangeKey, "--ca", d.caFile}, "does not take this agent's certificate"},
+		"a page without TLS":   {[]string{"--gateway", "tls" + strings.TrimPrefix(notFound.URL, "http"), "--certificate", crt, "--key", key, "--ca", d.caFile}, "speaks no TLS"},
+		"a page with TLS":      {[]string{"--gateway", "tls" + strings.TrimPrefix(oldTLS.URL, "https"), "--certificate", crt, "--key", key, "--ca", d.caFile}, "does not want this TLS"},
 		"no such path":         {[]string{"--gateway", "ws" + strings.TrimPrefix(notFound.URL, "http") + "/x", "--certificate", crt, "--key", key, "--ca", d.caFile}, "no agents are taken at this path"},
 		"proxy's password":     {[]string{"--gateway", "tls://" + address, "--proxy", "http://" + proxy, "--certificate", crt, "--key", key, "--ca", d.caFile}, "wants a name and a password"},
 		"not allowed":          {[]string{"--gateway", "tls://" + address, "--certificate", crt, "--key", key, "--ca", d.caFile, "--service", "secret=localhost:1"}, "does not allow the service secret, only desk"},

@@ -36,7 +36,7 @@ func TestTokenAgent(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", want, hints)
 		}
 	}
-	id, err := enrolAgent(visit(t), token, t.TempDir(), g.connect, slog.New(slog.DiscardHandler))
+	id, err := enrolAgent(visit(t), token, t.TempDir(), g.connect, false, slog.New(slog.DiscardHandler))
 	must(t, err)
 	if name, err := g.knows(t, id); name != "lab" || err != nil {
 		t.Errorf("%q, %v", name, err)
