@@ -100,6 +100,9 @@ func (f *agentTokenFlags) make(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return usagef("--expires: %w", err)
 	}
+	if err := checkTokenGateway(f.gateway); err != nil {
+		return err
+	}
 	dir, registry, cfg, err := f.open(cmd)
 	if err != nil {
 		return err
@@ -121,6 +124,21 @@ func (f *agentTokenFlags) make(cmd *cobra.Command, name string) error {
 	fmt.Fprintf(cmd.ErrOrStderr(), "good once, until %s, for agent %s with services %s; 'vncgate token agents revoke%s --id %s' takes it back\nat the display:\n\n  %s\n\n",
 		made.Expires.Format(time.RFC3339), name, strings.Join(f.services, ", "), f.given(cmd), made.ID, command)
 	return say(cmd, "%s", token)
+}
+
+// checkTokenGateway keeps out of the command line what the agent would refuse.
+func checkTokenGateway(text string) error {
+	if text == "" {
+		return nil
+	}
+	way, err := parseGateway(text, "none")
+	if err != nil {
+		return usagef("--gateway: %w", err)
+	}
+	if way.local() {
+		return usagef("--gateway: agents on a unix socket need no token: they have --name, among the names in agents: local")
+	}
+	return nil
 }
 
 // agentToken is what agent writes as JSON.

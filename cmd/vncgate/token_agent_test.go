@@ -110,6 +110,8 @@ func TestTokenAgentErrorsSayWhatToDo(t *testing.T) {
 		"a letter or digit first":   {"agent", "../lab", "--service", "desk"},
 		"a pattern such as":         {"agent", "lab", "--service", "[x"},
 		"neither a duration":        {"agent", "lab", "--service", "desk", "--expires", "soon"},
+		"agents use ws://x/agent":   {"agent", "lab", "--service", "desk", "--certificates", dir, "--gateway", "http://x/agent"},
+		"socket need no token":      {"agent", "lab", "--service", "desk", "--certificates", dir, "--gateway", "unix:/x"},
 		"has no agents":             {"agent", "lab", "--service", "desk", "--config", none},
 		"--certificates":            {"agents", "--config", filepath.Join(dir, "none.yaml")},
 		"what is to be revoked?":    {"agents", "revoke"},
