@@ -235,6 +235,9 @@ func (w *wiring) dialAgent(ctx context.Context, local agentDial, agent, service 
 	first := <-both
 	if errors.Is(first.err, tunnel.ErrNoAgent) { // the other may find it
 		second := <-both
+		if errors.Is(second.err, tunnel.ErrNoAgent) {
+			second.err = fmt.Errorf("%w; %w", first.err, second.err)
+		}
 		return second.c, second.err
 	}
 	cancel()
@@ -249,32 +252,47 @@ func (w *wiring) dialAgent(ctx context.Context, local agentDial, agent, service 
 // whereAgain is how often it is asked where an agent is while it is nowhere.
 const whereAgain = time.Second
 
-// dialElsewhere reaches an agent at another node, once it is at one.
+// dialElsewhere reaches an agent at another node, once it is at one. A node that
+// does not answer may be dead, and its agents on their way to another.
 func (c *clustered) dialElsewhere(ctx context.Context, agent, service string) (net.Conn, error) {
 	for {
 		moved := c.moves.wait()
-		nodes, _ := c.Where(ctx, agent) // what is not known may come
-		var failed error
-		for _, node := range nodes {
-			if node.Self || node.Name == c.node {
-				continue
-			}
-			conn, err := c.hops.dialAgent(ctx, node, agent, service)
-			if err == nil {
-				return conn, nil
-			}
-			failed = errors.Join(failed, err)
-		}
-		if failed != nil && !errors.Is(failed, tunnel.ErrNoAgent) {
-			return nil, failed
+		conn, err := c.dialNodes(ctx, agent, service)
+		if err == nil || !errors.Is(err, tunnel.ErrNoAgent) {
+			return conn, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", tunnel.ErrNoAgent, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		case <-moved:
 		case <-time.After(whereAgain):
 		}
 	}
+}
+
+// dialNodes tries the nodes that have the agent. The error matches
+// tunnel.ErrNoAgent if it is at none that answers.
+func (c *clustered) dialNodes(ctx context.Context, agent, service string) (net.Conn, error) {
+	nodes, _ := c.Where(ctx, agent) // what is not known may come
+	failed, away := error(nil), tunnel.ErrNoAgent
+	for _, node := range nodes {
+		if node.Self || node.Name == c.node {
+			continue
+		}
+		conn, err := c.hops.dialAgent(ctx, node, agent, service)
+		switch {
+		case err == nil:
+			return conn, nil
+		case errors.Is(err, errNodeAway):
+			away = fmt.Errorf("%w: %w", tunnel.ErrNoAgent, err)
+		case !errors.Is(err, tunnel.ErrNoAgent):
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return nil, away
 }
 
 // nodeList is query-nodes' answer.

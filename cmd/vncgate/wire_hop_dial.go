@@ -51,10 +51,36 @@ func newHops(t *hopTLS, node string, log *slog.Logger) *hops {
 
 // hopLine is the connection to one address.
 type hopLine struct {
-	mu   sync.Mutex // one dials while the others wait
+	turn chan struct{} // has room for one: who has it dials, and the others wait
 	mux  *layers.Mux
 	idle *time.Timer
 }
+
+// take waits for the turn, until ctx ends; done gives it back.
+func (l *hopLine) take(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *hopLine) done() { <-l.turn }
+
+// hang closes the connection; the caller has the turn.
+func (l *hopLine) hang() {
+	if l.idle != nil {
+		l.idle.Stop()
+	}
+	if l.mux != nil {
+		_ = l.mux.Close()
+		l.mux = nil
+	}
+}
+
+// hopDialTime bounds how long a node is dialled: nodes are near each other.
+const hopDialTime = 5 * time.Second
 
 // errHopsClosed is of a node that ends.
 var errHopsClosed = errors.New("hop: this node ends")
@@ -67,7 +93,7 @@ func (h *hops) line(address string) (*hopLine, error) {
 	}
 	l := h.lines[address]
 	if l == nil {
-		l = &hopLine{}
+		l = &hopLine{turn: make(chan struct{}, 1)}
 		h.lines[address] = l
 	}
 	return l, nil
@@ -79,8 +105,10 @@ func (h *hops) open(ctx context.Context, address string) (*layers.MuxStream, err
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.take(ctx); err != nil {
+		return nil, err
+	}
+	defer l.done()
 	if l.mux != nil {
 		s, err := l.mux.Open(ctx)
 		if err == nil || !errors.Is(err, layers.ErrMuxLost) {
@@ -100,19 +128,24 @@ func (h *hops) open(ctx context.Context, address string) (*layers.MuxStream, err
 
 // rest closes a connection that nobody uses.
 func (h *hops) rest(l *hopLine) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.mux == nil:
-	case l.mux.Streams() > 0:
-		l.idle.Reset(hopIdle)
-	default:
-		_ = l.mux.Close()
-		l.mux = nil
+	if l.take(h.ctx) != nil {
+		return
 	}
+	defer l.done()
+	if l.mux != nil && l.mux.Streams() > 0 {
+		l.idle.Reset(hopIdle)
+		return
+	}
+	l.hang()
 }
 
 func (h *hops) dial(ctx context.Context, address string) (*layers.Mux, error) {
+	ctx, cancel := context.WithTimeout(ctx, hopDialTime)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	if h.ctx.Err() != nil {
+		return nil, errHopsClosed
+	}
 	c, err := layers.Dial(ctx, address)
 	if err != nil {
 		return nil, err
@@ -121,7 +154,11 @@ func (h *hops) dial(ctx context.Context, address string) (*layers.Mux, error) {
 	if err != nil {
 		return nil, err
 	}
-	return layers.NewMux(secured, true, layers.MuxConfig{Streams: -1, Memory: h.memory, Log: h.log})
+	mux, err := layers.NewMux(secured, true, layers.MuxConfig{Streams: -1, Memory: h.memory, Log: h.log})
+	if err != nil {
+		_ = secured.Close()
+	}
+	return mux, err
 }
 
 // ask sends a request to a node, and returns its answer and the stream, which is
@@ -156,11 +193,15 @@ func (h *hops) ask(ctx context.Context, to cluster.Node, request hopRequest) (ne
 	return c, answer, nil
 }
 
+// errNodeAway is of a node that has not answered: it may be gone, and the agents
+// that it had may come to another.
+var errNodeAway = errors.New("hop: the node does not answer")
+
 // dialAgent reaches a service of an agent that is connected to that node.
 func (h *hops) dialAgent(ctx context.Context, to cluster.Node, agent, service string) (net.Conn, error) {
 	c, answer, err := h.ask(ctx, to, hopRequest{Kind: hopAgent, Agent: agent, Service: service})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNodeAway, err)
 	}
 	if answer.Error == "" {
 		return &hopConn{Conn: c, node: to.Name, agent: agent, service: service}, nil

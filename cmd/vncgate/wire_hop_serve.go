@@ -165,15 +165,9 @@ func (h *hops) close() {
 	h.lines = map[string]*hopLine{}
 	h.mu.Unlock()
 	for _, l := range lines {
-		l.mu.Lock()
-		if l.idle != nil {
-			l.idle.Stop()
-		}
-		if l.mux != nil {
-			_ = l.mux.Close()
-			l.mux = nil
-		}
-		l.mu.Unlock()
+		_ = l.take(context.Background()) // who dials gives up by now
+		l.hang()
+		l.done()
 	}
 	h.running.Wait()
 }
