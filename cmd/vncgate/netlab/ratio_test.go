@@ -48,10 +48,13 @@ func TestRatios(t *testing.T) {
 			l := newLab(t, p.setup)
 			l.startDisplay(t)
 			var all []figures
-			for _, r := range []route{direct, sshRemote} {
+			for _, r := range []route{direct, sshRemote, tunnel(1), tunnel(4)} {
 				t.Run(r.name, func(t *testing.T) { all = append(all, l.measure(t, r)) })
 			}
 			t.Log("\n" + table(all))
+			if len(all) == 4 {
+				judge(t, all[0], all[1], all[2:])
+			}
 		})
 	}
 }
@@ -80,6 +83,20 @@ func (l *lab) measure(t *testing.T, r route) figures {
 	flooded.Close()
 	<-ended
 	return f
+}
+
+// judge says where the tunnel is no better than what people use in its place.
+// The figures of one run vary: what is asked for is what no noise explains.
+func judge(t *testing.T, direct, ssh figures, tunnels []figures) {
+	t.Helper()
+	for _, f := range tunnels {
+		if f.flood < 0.7*direct.flood {
+			t.Errorf("%s: %.1f Mbit/s, and a direct connection %.1f", f.route, f.flood/1e6, direct.flood/1e6)
+		}
+		if f.beside.at(0.5) > ssh.beside.at(0.5) {
+			t.Errorf("%s: a key beside the flood takes %v, and through ssh -R %v", f.route, f.beside, ssh.beside)
+		}
+	}
 }
 
 // table is for people: what was measured, and beside it what part of the

@@ -127,8 +127,7 @@ func (v *viewer) press(pause time.Duration, more func(done int) bool) (delays, e
 		all = append(all, took)
 		time.Sleep(pause)
 	}
-	slices.Sort(all)
-	return all, nil
+	return all.sorted(), nil
 }
 
 // flood asks for whole pictures until the connection ends. Some are always
@@ -177,6 +176,11 @@ func (d delays) at(q float64) time.Duration {
 		return 0
 	}
 	return d[min(int(q*float64(len(d))), len(d)-1)]
+}
+
+func (d delays) sorted() delays {
+	slices.Sort(d)
+	return d
 }
 
 func (d delays) String() string {
