@@ -157,6 +157,8 @@ func (l *listenerConfig) validateTakingAgents(a *agentsConfig) error {
 		return fmt.Errorf("%s: says that agents come in here; set agents at the top, too, such as agents: {certificates: /etc/vncgate/agents}", key)
 	case l.Agents != nil && l.local() && len(a.Local) == 0:
 		return errors.New("agents: name those that may come by a unix socket in agents: local; its mode says who may use it")
+	case l.Agents != nil && strings.HasPrefix(l.Address, "unix:@"):
+		return errors.New("agents: everybody on this machine may connect to an abstract socket (@), and no certificate is asked for on a unix socket; use one with a path, whose mode says who may")
 	case !(l.Agents != nil && l.local()) && a.Certificates == "":
 		return fmt.Errorf("%s: agents that come by the network have certificates; set agents: certificates, the folder of their CA", key)
 	}

@@ -38,6 +38,7 @@ func TestBadAgentSettings(t *testing.T) {
 		{withAgents("agents: {}", desk, "agents: {}"), "by what is an agent known?"},
 		{withAgents("agents: {}", desk, "agents: {local: [lab]}"), "listeners[1] :2: agents: agents that come by the network have certificates"},
 		{strings.Replace(withAgents("agents: {}", desk, someAgents), "':2'", "'unix:/x'", 1), "name those that may come by a unix socket"},
+		{strings.Replace(withAgents("agents: {}", desk, "agents: {local: [lab]}"), "':2'", "'unix:@x'", 1), "everybody on this machine may connect to an abstract socket"},
 		{withAgents("agents: {}, security: [none]", desk, someAgents), "security: is for viewers; this listener is for agents"},
 		{withAgents("agents: {}, tls: {certificate: c, key: k}", desk, someAgents), "tls: agents have TLS by the certificates of agents"},
 		{withAgents("agents: {}, arrivals: {}", desk, someAgents), "displays and agents need a listener each"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -27,6 +28,9 @@ const (
 	agentStart  = 10 * time.Second
 )
 
+// agentFarewell is how long agents have, at the end, to leave by themselves.
+const agentFarewell = 3 * time.Second
+
 // agentHouse is where agents come in, and by which their displays are reached.
 type agentHouse struct {
 	w     *wiring
@@ -38,6 +42,9 @@ type agentHouse struct {
 	ctx     context.Context // ends with the house
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	drained atomic.Bool // another process takes the agents in
+	placing sync.Mutex
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -86,6 +93,7 @@ func (h *agentHouse) close() {
 		_ = c.Close()
 	}
 	h.mu.Unlock()
+	defer time.AfterFunc(agentFarewell, h.stop).Stop() // those that never say who they are are not told
 	h.running.Wait()
 	h.stop()
 	h.trust.close()
@@ -94,6 +102,7 @@ func (h *agentHouse) close() {
 // drain has the agents connect anew, to a process that has taken over.
 func (h *agentHouse) drain() {
 	if h != nil {
+		h.drained.Store(true)
 		h.hub.Drain()
 	}
 }

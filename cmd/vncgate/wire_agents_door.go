@@ -23,7 +23,7 @@ const (
 	agentTime = 10 * time.Second
 	// maxAgentsHalfOpen is how many may be connected without a proof. One more, and
 	// the oldest makes room.
-	maxAgentsHalfOpen = 64
+	maxAgentsHalfOpen = 512
 )
 
 // serve accepts agents on ln until it is closed, or an error that is not of one

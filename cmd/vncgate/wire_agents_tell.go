@@ -22,20 +22,40 @@ func (h *agentHouse) observe(e tunnel.Event) {
 	switch e.Kind {
 	case tunnel.Connected:
 		log.Info("agent connected", "services", strings.Join(e.Services, ","), "version", e.Software, "tunnels", e.Tunnels)
-		h.w.cluster.agent(e.Agent, e.Services, true)
+		h.place(e.Agent)
+		h.late(e)
 		if e.Tunnels == 1 {
 			h.emit(gateway.AgentConnected, e, map[string]string{"services": strings.Join(e.Services, ","), "version": e.Software})
 		}
 	case tunnel.Lost:
 		log.Info("agent's tunnel ended", "reason", e.Reason, "tunnels", e.Tunnels)
 		if e.Tunnels == 0 {
-			h.w.cluster.agent(e.Agent, nil, false)
+			h.place(e.Agent)
 			h.emit(gateway.AgentLost, e, nil)
 		}
 	case tunnel.Refused:
 		h.refused(e.Agent, e.From, "not taken in", errors.New(e.Reason))
 	case tunnel.ServiceFailed:
 		log.Info("agent could not reach its service", "service", e.Service, "reason", e.Reason)
+	}
+}
+
+// place tells the other gateways whether the agent is here: how it is now, for
+// events of two tunnels may come in any order.
+func (h *agentHouse) place(agent string) {
+	h.placing.Lock()
+	defer h.placing.Unlock()
+	services := h.hub.Services(agent)
+	h.w.cluster.agent(agent, services, services != nil)
+}
+
+// late does to a tunnel what was done to all others while it came in.
+func (h *agentHouse) late(e tunnel.Event) {
+	if h.drained.Load() {
+		h.hub.Drain()
+	}
+	if e.Serial != "" && h.revoked(e.Agent, e.Serial) {
+		h.dropRevoked()
 	}
 }
 
