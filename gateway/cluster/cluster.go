@@ -234,6 +234,8 @@ type State struct {
 	// when that is so, or is not.
 	Connected bool
 	Since     time.Time
+	// Joined says that Redis knew everything at some time.
+	Joined bool
 	// Err is why it is not, nil while it is.
 	Err error
 	// Alone is what becomes of newcomers while it is not.
@@ -249,7 +251,7 @@ type State struct {
 func (c *Cluster) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := State{Connected: c.here, Since: c.turned, Alone: c.cfg.Alone, Lost: c.outbox.lost.Load(), Node: c.self()}
+	s := State{Connected: c.here, Since: c.turned, Joined: c.joined, Alone: c.cfg.Alone, Lost: c.outbox.lost.Load(), Node: c.self()}
 	if !c.here {
 		s.Err = fmt.Errorf("%w: %w", ErrAway, c.why)
 	}

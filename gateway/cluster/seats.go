@@ -349,12 +349,12 @@ func (c *Cluster) lifeWhen(ctx context.Context, good func() bool) (life string, 
 	defer cancel()
 	for {
 		c.mu.Lock()
-		here, ok, life, why := c.here, good(), c.life, c.why
+		here, asked, ok, life, why := c.here, c.asked, good(), c.life, c.why
 		c.mu.Unlock()
 		switch {
-		case !here:
+		case !here && asked: // a process that has only just begun waits for the first answer
 			return "", c.alone(why)
-		case ok:
+		case here && ok:
 			return life, nil
 		}
 		if rest(ctx, nil, spacing/4) != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vncgate/auth"
 	"vncgate/gateway/cluster"
 )
 
@@ -43,5 +44,18 @@ func TestOneNameAtTwoMachines(t *testing.T) {
 	eventually(t, "nobody is warned", func() bool { return told.has("other_instance=" + twin.Instance()) })
 	if told.has("other_instance=" + heir.Instance()) {
 		t.Error("a process that takes over is warned of")
+	}
+}
+
+// Whoever comes in the moment in which a node begins waits for the first answer of
+// Redis, and is not sent away.
+func TestEnterAtOnce(t *testing.T) {
+	t.Parallel()
+	p := join(t, startRedis(t).client(), "a")
+	if got := p.enters(seat("s", auth.Limits{PerTarget: 1})); got != "in" {
+		t.Errorf("%s", got)
+	}
+	if !p.State().Joined {
+		t.Error("it has not joined")
 	}
 }
