@@ -133,6 +133,13 @@ func (c *clustered) serve() {
 	}
 }
 
+// retire has the others go to the process that has taken over.
+func (c *clustered) retire() {
+	if c != nil && c.hops != nil {
+		c.hops.retired.Store(true)
+	}
+}
+
 // close leaves the others.
 func (c *clustered) close() {
 	if c == nil {
@@ -169,7 +176,7 @@ func (c *clustered) ready() error {
 	if c == nil {
 		return nil
 	}
-	if s := c.State(); !s.Connected && s.Alone == cluster.Closed && time.Since(s.Since) > redisPatience {
+	if s := c.State(); !s.Connected && s.Alone == cluster.Closed && (!s.Joined || time.Since(s.Since) > redisPatience) {
 		return fmt.Errorf("redis is away, and cluster.alone is closed: %w", s.Err)
 	}
 	return nil

@@ -46,6 +46,8 @@ const (
 	hopPage        = "page"
 	hopNoAgent     = "no agent"
 	hopNoService   = "no service"
+	hopMoved       = "moved" // another process has taken over, at the same address
+	maxHopMoves    = 3
 	nodeFile       = "node"
 	caFile         = "ca.crt"
 	certificateExt = ".crt"

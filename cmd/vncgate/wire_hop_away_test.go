@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"vncgate/certs"
 	"vncgate/gateway/cluster"
+	"vncgate/gateway/control"
 	"vncgate/gateway/tunnel"
 	"vncgate/layers"
 )
@@ -116,5 +119,59 @@ func TestHopThatHangs(t *testing.T) {
 	}
 	if _, err := h.open(t.Context(), address); !errors.Is(err, errHopsClosed) {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestHopMovesOn: when another process has taken over, questions go to that one,
+// and what runs through the old one goes on.
+func TestHopMovesOn(t *testing.T) {
+	dir, display := t.TempDir(), heldDisplay(t)
+	ca, err := certs.OpenCA(dir)
+	must(t, err)
+	_, err = ca.Node("a", []string{"127.0.0.1"})
+	must(t, err)
+	own, err := openHopTLS(dir, "a")
+	must(t, err)
+	process := func(name, at string) (*hops, net.Listener) {
+		h := newHops(own, "a", slog.New(slog.DiscardHandler))
+		h.run = func(context.Context, *control.Call, string, json.RawMessage) (any, error) { return name, nil }
+		h.agent = func(ctx context.Context, _, _ string) (net.Conn, error) { return layers.Dial(ctx, display) }
+		ln, err := net.Listen("tcp", at)
+		must(t, err)
+		go func() { _ = h.serve(ln) }()
+		t.Cleanup(h.close)
+		return h, ln
+	}
+	old, ln := process("old", "127.0.0.1:0")
+	at := cluster.Node{Name: "a", Address: ln.Addr().String()}
+	asker := newHops(own, "b", slog.New(slog.DiscardHandler))
+	defer asker.close()
+	answers := func() string {
+		got, err := asker.command(visit(t), at, &control.Call{Role: control.Admin, Actor: "x"}, "query-version", nil)
+		if err != nil {
+			return err.Error()
+		}
+		return string(got)
+	}
+	if got := answers(); got != `"old"` {
+		t.Fatal(got)
+	}
+	c, err := asker.dialAgent(visit(t), at, "lab", "desk")
+	must(t, err)
+	defer c.Close()
+
+	must(t, ln.Close())
+	old.retired.Store(true)
+	if got := answers(); !strings.Contains(got, "node a at") {
+		t.Errorf("while nobody is there: %s", got)
+	}
+	process("new", at.Address)
+	for range 2 {
+		if got := answers(); got != `"new"` {
+			t.Errorf("answered by %s", got)
+		}
+	}
+	if _, err := io.ReadFull(c, make([]byte, 12)); err != nil {
+		t.Errorf("what ran through the old process: %v", err)
 	}
 }

@@ -31,6 +31,7 @@ type hops struct {
 	page  func(ctx context.Context, args json.RawMessage) hopAnswer
 	run   func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
 
+	retired  atomic.Bool  // another process has taken over
 	streams  atomic.Int64 // open, of both directions
 	in, out  atomic.Uint64
 	mu       sync.Mutex
@@ -161,23 +162,56 @@ func (h *hops) dial(ctx context.Context, address string) (*layers.Mux, error) {
 	return mux, err
 }
 
+// forget has the next stream to address be of a new connection. Those that there
+// are go on.
+func (h *hops) forget(ctx context.Context, address string, mux *layers.Mux) error {
+	l, err := h.line(address)
+	if err != nil {
+		return err
+	}
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.done()
+	if l.mux == mux {
+		l.mux = nil
+	}
+	return nil
+}
+
 // ask sends a request to a node, and returns its answer and the stream, which is
 // the caller's. Errors say which node.
-func (h *hops) ask(ctx context.Context, to cluster.Node, request hopRequest) (net.Conn, hopAnswer, error) {
-	var answer hopAnswer
-	fail := func(err error) (net.Conn, hopAnswer, error) {
-		return nil, answer, fmt.Errorf("node %s at %s: %w", to.Name, to.Address, err)
-	}
+func (h *hops) ask(ctx context.Context, to cluster.Node, request hopRequest) (c net.Conn, answer hopAnswer, err error) {
 	if to.Address == "" {
 		return nil, answer, fmt.Errorf("node %s says no address at which others reach it (cluster: listen)", to.Name)
 	}
+	for range maxHopMoves {
+		var mux *layers.Mux
+		if c, mux, answer, err = h.askOnce(ctx, to.Address, request); err != nil {
+			break
+		}
+		if answer.Kind != hopMoved {
+			return c, answer, nil
+		}
+		_ = c.Close()
+		if err = h.forget(ctx, to.Address, mux); err != nil {
+			break
+		}
+		err = errors.New(answer.Error)
+	}
+	return nil, answer, fmt.Errorf("node %s at %s: %w", to.Name, to.Address, err)
+}
+
+// askOnce is ask of the process that we are connected to.
+func (h *hops) askOnce(ctx context.Context, address string, request hopRequest) (net.Conn, *layers.Mux, hopAnswer, error) {
+	var answer hopAnswer
 	request.Wait = maxHopWait
 	if end, ok := ctx.Deadline(); ok {
 		request.Wait = min(max(time.Until(end), 0), maxHopWait)
 	}
-	s, err := h.open(ctx, to.Address)
+	s, err := h.open(ctx, address)
 	if err != nil {
-		return fail(err)
+		return nil, nil, answer, err
 	}
 	c := h.counted(s)
 	err = layers.Interrupt(ctx, c, func() error {
@@ -188,9 +222,9 @@ func (h *hops) ask(ctx context.Context, to cluster.Node, request hopRequest) (ne
 	})
 	if err != nil {
 		_ = c.Close()
-		return fail(err)
+		return nil, nil, answer, err
 	}
-	return c, answer, nil
+	return c, s.Mux(), answer, nil
 }
 
 // errNodeAway is of a node that has not answered: it may be gone, and the agents

@@ -95,6 +95,10 @@ func (h *hops) answer(c net.Conn, from string) {
 	ctx, cancel := context.WithTimeout(h.ctx, min(max(request.Wait, 0), maxHopWait))
 	defer cancel()
 	_ = c.SetWriteDeadline(time.Now().Add(maxHopWait + hopHandshake))
+	if h.retired.Load() {
+		_ = writeHop(c, hopAnswer{Kind: hopMoved, Error: "another process has taken over"}, maxHopAnswer)
+		return
+	}
 	switch request.Kind {
 	case hopAgent:
 		h.joinAgent(ctx, c, &request)

@@ -173,6 +173,7 @@ func (w *wiring) handOver(next *successor) {
 	for _, s := range w.lives.sockets {
 		_ = s.ln.Retire()
 	}
+	w.cluster.retire()
 	w.notify.mainIs(next.pid)
 	next.commit()
 	w.agents.drain()
