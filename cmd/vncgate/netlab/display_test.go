@@ -18,8 +18,8 @@ const (
 )
 
 // display serves RFB 3.8 without a password (RFC 6143). It answers a request
-// for the whole picture with as much, unpacked, and a key with one pixel, which
-// has the key's value.
+// for the whole picture with as much, unpacked, and a key that goes down with
+// one pixel, which has the key's value.
 func display(ln net.Listener) {
 	for {
 		c, err := ln.Accept()
@@ -125,6 +125,9 @@ func answerKey(c net.Conn, r *bufio.Reader) error {
 	b := make([]byte, 7)
 	if _, err := io.ReadFull(r, b); err != nil {
 		return err
+	}
+	if b[0] == 0 { // it goes up
+		return nil
 	}
 	_, err := c.Write(append(rectangle(1, 1), b[3:]...))
 	return err

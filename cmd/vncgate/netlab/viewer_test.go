@@ -89,10 +89,12 @@ func (v *viewer) read(n int) ([]byte, error) {
 	return b, err
 }
 
-// key is one request with its answer.
+// key is one request with its answer: a key goes down and up.
 func (v *viewer) key(value uint32) (time.Duration, error) {
 	begin := time.Now()
-	if _, err := v.Write(binary.BigEndian.AppendUint32([]byte{4, 1, 0, 0}, value)); err != nil {
+	event := binary.BigEndian.AppendUint32([]byte{4, 1, 0, 0}, value)
+	event = binary.BigEndian.AppendUint32(append(event, 4, 0, 0, 0), value)
+	if _, err := v.Write(event); err != nil {
 		return 0, err
 	}
 	b, err := v.read(keyBytes)
