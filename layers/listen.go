@@ -71,6 +71,8 @@ func remedy(err error) string {
 		return "; another program listens there ('ss -ltnp' shows which): end it, or take another port"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "; this machine has no such address ('ip address' shows those it has)"
+	case errors.Is(err, syscall.EACCES):
+		return "; a port below 1024 takes CAP_NET_BIND_SERVICE, or a socket that systemd opens; a unix socket a folder that this user may write to"
 	}
 	return ""
 }
