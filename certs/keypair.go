@@ -92,14 +92,22 @@ func (k *KeyPair) Err() error {
 // Warning says in words what is wrong with the pair in use as it stands: its
 // dates, its names, its chain, a key that others can read; "" when nothing is.
 // Whether anybody trusts its issuer is not for a server to know: see Problems.
-func (k *KeyPair) Warning() string { return strings.Join(k.warnings(time.Now()), "; ") }
+func (k *KeyPair) Warning() string {
+	return strings.Join(k.warnings(time.Now(), chainProblems), "; ")
+}
 
-func (k *KeyPair) warnings(now time.Time) []string {
+// ClientWarning is Warning for a pair by which a client proves itself: it names
+// no host and is not for servers.
+func (k *KeyPair) ClientWarning() string {
+	return strings.Join(k.warnings(time.Now(), anyChainProblems), "; ")
+}
+
+func (k *KeyPair) warnings(now time.Time, problemsOf func([]*x509.Certificate, time.Time) []string) []string {
 	chain, err := k.chain()
 	if err != nil {
 		return []string{err.Error()}
 	}
-	problems := chainProblems(chain, now)
+	problems := problemsOf(chain, now)
 	if info, err := os.Stat(k.keyFile); err == nil && info.Mode().Perm()&0o004 != 0 {
 		problems = append(problems, fmt.Sprintf("the key can be read by every user of this machine: chmod 600 %s", k.keyFile))
 	}

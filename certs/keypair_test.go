@@ -220,7 +220,23 @@ func TestWarning(t *testing.T) {
 	if w := k.Warning(); w != "the key can be read by every user of this machine: chmod 600 "+keyFile {
 		t.Errorf("a key for all to read: %q", w)
 	}
-	if w := k.warnings(time.Now().AddDate(1, 0, 0)); len(w) != 2 || !strings.Contains(w[0], "one.example expired on ") {
+	if w := k.warnings(time.Now().AddDate(1, 0, 0), chainProblems); len(w) != 2 || !strings.Contains(w[0], "one.example expired on ") {
+		t.Errorf("in a year: %q", w)
+	}
+}
+
+func TestClientWarning(t *testing.T) {
+	ca, err := OpenCA(t.TempDir())
+	must(t, err)
+	k, err := ca.Agent("lab", []string{"desk"}, 90*24*time.Hour)
+	must(t, err)
+	if w := k.ClientWarning(); w != "" {
+		t.Errorf("an agent's good pair: %s", w)
+	}
+	if w := k.Warning(); !strings.Contains(w, "it is not for servers") {
+		t.Errorf("an agent's pair for a server: %q", w)
+	}
+	if w := k.warnings(time.Now().AddDate(1, 0, 0), anyChainProblems); len(w) == 0 || !strings.Contains(w[0], "expired on ") {
 		t.Errorf("in a year: %q", w)
 	}
 }

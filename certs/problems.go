@@ -49,7 +49,11 @@ func Problems(chain []*x509.Certificate, now time.Time) []string {
 
 // chainProblems are those that anybody can see in the certificates.
 func chainProblems(chain []*x509.Certificate, now time.Time) []string {
-	problems := leafProblems(chain[0])
+	return append(leafProblems(chain[0]), anyChainProblems(chain, now)...)
+}
+
+// anyChainProblems are those of a client's chain, too.
+func anyChainProblems(chain []*x509.Certificate, now time.Time) (problems []string) {
 	for i, cert := range chain {
 		problems = append(problems, timeProblems(cert, now)...)
 		problems = append(problems, strengthProblems(cert)...)

@@ -57,7 +57,7 @@ func (f *agentFlags) fromFiles(log *slog.Logger) (*agentIdentity, error) {
 		return nil, err
 	}
 	pair.Report = func(err error) { log.Warn("the certificate stays the one that was loaded", "error", err) }
-	if warning := pair.Warning(); warning != "" {
+	if warning := pair.ClientWarning(); warning != "" {
 		log.Warn("certificate: " + warning)
 	}
 	who, err := certs.ParseAgent(pair.Certificate().Leaf)

@@ -188,6 +188,23 @@ func (r *redisTokens) store(ctx context.Context, c *clusterConfig) (capability.R
 	return rc, nil
 }
 
+// apart is s with what it has from the cluster written out, for --check, which
+// joins no cluster.
+func (s *capabilitiesConfig) apart(c *clusterConfig) *capabilitiesConfig {
+	if s == nil || s.Redis == nil || c == nil {
+		return s
+	}
+	shown, tokens := *s, *s.Redis
+	if len(tokens.Server.Addresses) == 0 {
+		tokens.Server = c.Redis
+	}
+	if tokens.Prefix == "" && c.Prefix != "" {
+		tokens.Prefix = c.Prefix + ":tokens:"
+	}
+	shown.Redis = &tokens
+	return &shown
+}
+
 // usable says, for --check, whether the files are there that nodes prove
 // themselves by.
 func (c *clusterConfig) usable() error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"vncgate/gateway/control"
@@ -11,7 +12,10 @@ import (
 // What ctl writes of agents.
 
 func showAgents(w io.Writer, results []result) error {
-	head := []string{"AGENT", "STATE", "FOR", "FROM", "SERVICES", "SESSIONS", "TUNNELS", "IN", "OUT", "RTT", "VERSION"}
+	head, nodes := []string{"AGENT", "STATE", "FOR", "FROM", "SERVICES", "SESSIONS", "TUNNELS", "IN", "OUT", "RTT", "VERSION"}, atNodes(results)
+	if nodes {
+		head = slices.Insert(head, 1, "NODE")
+	}
 	return showList(w, results, "No agent is connected.", head, func(a control.Agent) []string {
 		when := ""
 		switch {
@@ -20,10 +24,14 @@ func showAgents(w io.Writer, results []result) error {
 		case !a.Seen.IsZero():
 			when = since(a.Seen)
 		}
-		return []string{
+		row := []string{
 			a.Name, a.State, when, a.From, strings.Join(a.Services, ","), fmt.Sprint(a.Sessions), fmt.Sprint(len(a.Tunnels)),
 			bytesText(a.Bytes.In), bytesText(a.Bytes.Out), millis(a.RTT), a.Version,
 		}
+		if nodes {
+			row = slices.Insert(row, 1, a.Node)
+		}
+		return row
 	})
 }
 

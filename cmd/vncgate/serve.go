@@ -305,6 +305,7 @@ func printConfig(ctx context.Context, out, errOut io.Writer, cfg *config) error 
 	}
 	dry := *cfg
 	dry.Listeners, dry.Control, dry.Admin, dry.Audit, dry.Tracing, dry.Cluster = nil, nil, nil, nil, nil, nil
+	dry.Capabilities = cfg.Capabilities.apart(cfg.Cluster)
 	if err := cfg.Cluster.usable(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -77,6 +78,9 @@ func (f *agentTokenFlags) list(cmd *cobra.Command) error {
 	tokens, failedTokens := registry.Tokens(cmd.Context())
 	agents, failedAgents := registry.Agents(cmd.Context())
 	failed := errors.Join(failedTokens, failedAgents)
+	if failed != nil && len(tokens)+len(agents) == 0 {
+		return cmp.Or(failedTokens, failedAgents) // of nobody it can be said that he is not known
+	}
 	out := listedAgents{Tokens: []listedAgentToken{}, Agents: []listedAgent{}}
 	for _, t := range tokens {
 		out.Tokens = append(out.Tokens, listedAgentToken{t.ID, t.Agent, t.Services, t.Expires.UTC(), maybe(t.Used), t.Maker, t.Note})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -98,6 +99,26 @@ func (r *sharedRedis) pair() (a, b *steered) {
 	return a, b
 }
 
+// TestCheckedNode: a configuration whose tokens are in the cluster's Redis is in
+// order without a word about where that is.
+func TestCheckedNode(t *testing.T) {
+	r := startSharedRedis(t)
+	file := fileWith(t, `
+listeners: [{address: "127.0.0.1:0", web: {}, sources: [capabilities]}]
+targets: {desk: {address: "localhost:5900"}}
+capabilities: {redis: {secret: {file: %q}}}
+cluster: {redis: {addresses: ["127.0.0.1:%s"]}, node: c}
+`, fileWith(t, "%s", strings.Repeat("s", 40)), r.port)
+	serve := newRootCommand()
+	serve.SetArgs([]string{"serve", "--config", file, "--check"})
+	var out bytes.Buffer
+	serve.SetOut(&out)
+	serve.SetErr(&out)
+	if err := serve.ExecuteContext(visit(t)); err != nil || !strings.Contains(out.String(), "is in order") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
 // TestTwoGateways: what an operator sees and does at one is about both.
 func TestTwoGateways(t *testing.T) {
 	r := startSharedRedis(t)
@@ -119,6 +140,11 @@ func TestTwoGateways(t *testing.T) {
 	if !strings.Contains(out, "this one") || !strings.Contains(out, "answers") {
 		t.Errorf("nodes:\n%s", out)
 	}
+	out, err = b.ctl("targets", "desk", "--json")
+	must(t, err)
+	if !strings.Contains(out, `"sessions":3`) {
+		t.Errorf("targets at b, of which three look at the one:\n%s", out)
+	}
 	_, err = a.ctl("set-rights", there, "--without", "keyboard")
 	must(t, err)
 	_, err = a.ctl("kill", there)
@@ -130,6 +156,27 @@ func TestTwoGateways(t *testing.T) {
 	}
 	if len(a.gate.gate.List()) != 1 {
 		t.Error("the session at a has ended as well")
+	}
+}
+
+// TestDrainOfAnotherNode: a node is drained, and let in to again, from the other.
+func TestDrainOfAnotherNode(t *testing.T) {
+	r := startSharedRedis(t)
+	a, b := r.pair()
+	for _, step := range []struct {
+		command  string
+		draining bool
+	}{{"drain", true}, {"undrain", false}} {
+		_, err := a.ctl(step.command, "--node", "b")
+		must(t, err)
+		_, here := a.gate.gate.Draining()
+		if _, there := b.gate.gate.Draining(); here || there != step.draining {
+			t.Errorf("after %s of b: a drains: %v, b drains: %v", step.command, here, there)
+		}
+		_, err = a.ctl(step.command, "--node", "c")
+		if err == nil || !strings.Contains(err.Error(), `no node "c"`) {
+			t.Errorf("%s of a node that there is not: %v", step.command, err)
+		}
 	}
 }
 
