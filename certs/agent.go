@@ -124,6 +124,12 @@ func ParseNode(cert *x509.Certificate) (name string, err error) {
 	return names[0], CheckWord(names[0])
 }
 
+// OfMachine reports whether a certificate is an agent's, or that of one gateway
+// among several: nobody is to be taken for a viewer or an administrator by it.
+func OfMachine(cert *x509.Certificate) bool {
+	return len(ours(cert, agentURI)) > 0 || len(ours(cert, nodeURI)) > 0
+}
+
 // ours are the rests of the certificate's URIs that begin with kind.
 func ours(cert *x509.Certificate, kind string) (rests []string) {
 	for _, u := range cert.URIs {

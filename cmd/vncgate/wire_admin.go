@@ -83,6 +83,7 @@ func (w *wiring) adminTLS(t *adminTLSConfig) (*tls.Config, error) {
 		return nil, fmt.Errorf("tls: client_ca: %w", err)
 	}
 	cfg.ClientAuth = tls.VerifyClientCertIfGiven
+	onlyPeople(cfg)
 	return cfg, nil
 }
 

@@ -106,6 +106,22 @@ func agentOf(state tls.ConnectionState, registry *tunnel.Registry) (agent certs.
 	return agent, true, err
 }
 
+// onlyPeople refuses the certificates of agents and gateways where viewers and
+// administrators show theirs: one authority may have issued them all, and an
+// agent may have the name of a user.
+func onlyPeople(cfg *tls.Config) {
+	next := cfg.VerifyConnection
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) > 0 && certs.OfMachine(state.PeerCertificates[0]) {
+			return fmt.Errorf("certificate of %.80q: it is an agent's or a gateway's, and lets nobody in here", certs.Subject(state.PeerCertificates[0]))
+		}
+		if next == nil {
+			return nil
+		}
+		return next(state)
+	}
+}
+
 // agentPeer is an agent's certificate as the tunnel knows its bearer.
 func agentPeer(a certs.Agent, from net.Addr) tunnel.Peer {
 	return tunnel.Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, From: from, Services: a.Services}

@@ -304,7 +304,11 @@ func (w *wiring) serverTLS(t *serverTLSConfig) (*serverCertificate, error) {
 		}
 		cert.config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return cert, w.revokes(t, cert)
+	if err := w.revokes(t, cert); err != nil {
+		return nil, err
+	}
+	onlyPeople(cert.config)
+	return cert, nil
 }
 
 // revokes has revocation lists looked at for client certificates.
