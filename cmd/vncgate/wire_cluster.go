@@ -15,6 +15,7 @@ import (
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/control"
 	"vncgate/gateway/tunnel"
+	"vncgate/rfb"
 )
 
 // clusterLeave bounds how long Redis is told that this node ends.
@@ -177,7 +178,7 @@ func (c *clustered) ready() error {
 		return nil
 	}
 	if s := c.State(); !s.Connected && s.Alone == cluster.Closed && (!s.Joined || time.Since(s.Since) > redisPatience) {
-		return fmt.Errorf("redis is away, and cluster.alone is closed: %w", s.Err)
+		return &rfb.Refusal{Reason: "Redis is away, and cluster.alone is closed.", Err: s.Err} // which has addresses that are not for strangers
 	}
 	return nil
 }
