@@ -34,7 +34,9 @@ func TestStalledStream(t *testing.T) {
 	if err := stalled.ask(8); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2 * time.Second) // all windows on the way to it are full
+	// Until what lies on the way to it is full: the stream's window, and the
+	// buffers of the gateway's socket and the viewer's.
+	time.Sleep(10 * time.Second)
 	beside := s.live(t, typists, flooded, stall)
 
 	t.Logf("nobody stalled: keys %v, flood %.1f Mbit/s, gateway %d MiB, in tunnels %d KiB", free.keys, free.flood/1e6, free.memory>>20, free.waits>>10)
