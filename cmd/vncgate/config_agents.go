@@ -15,7 +15,7 @@ type agentsConfig struct {
 	Local        []string      `yaml:"local,omitempty"`        // names that agents on our unix sockets may have
 	Display      *targetConfig `yaml:"display,omitempty"`      // settings of the displays that they announce
 	Memory       fileSize      `yaml:"memory,omitempty"`       // of all receive windows; default: 256MiB
-	PerAgent     fileSize      `yaml:"per_agent,omitempty"`    // of those of one tunnel; default: 64MiB
+	PerAgent     fileSize      `yaml:"per_agent,omitempty"`    // of those of one agent; default: 64MiB
 	Streams      int           `yaml:"streams,omitempty"`      // sessions through one tunnel at once; default: 1000
 	Connections  int           `yaml:"connections,omitempty"`  // of one agent at once; default: 4
 }
