@@ -16,13 +16,10 @@ type conditions struct {
 	loss  float64       // the part of the packets that is lost, from 0 to 1
 }
 
-// roundTrip is of a path that nobody uses.
-func (c conditions) roundTrip() time.Duration { return 2 * c.delay }
-
 // A path carries packets between two ends, in order. An end is a TUN device, or
 // anything else that takes and gives one packet with each call.
 type path struct {
-	conditions atomic.Pointer[conditions]
+	conditions conditions
 	pulled     atomic.Bool // nothing passes while the cable is out
 
 	up, down lane // from the first end to the second, and back
@@ -33,7 +30,7 @@ type path struct {
 // do. The same seed loses the same packets.
 func newPath(first, second io.ReadWriter, head int, c conditions, seed uint64) *path {
 	p := new(path)
-	p.conditions.Store(&c)
+	p.conditions = c
 	p.up.init(p, first, second, head, rand.New(rand.NewPCG(seed, 1)))
 	p.down.init(p, second, first, head, rand.New(rand.NewPCG(seed, 2)))
 	for _, l := range []*lane{&p.up, &p.down} {
@@ -43,9 +40,6 @@ func newPath(first, second io.ReadWriter, head int, c conditions, seed uint64) *
 	}
 	return p
 }
-
-// set changes the conditions for packets that are still to come.
-func (p *path) set(c conditions) { p.conditions.Store(&c) }
 
 // pull takes the cable out: what is under way is lost too. put puts it back.
 func (p *path) pull() { p.pulled.Store(true) }
@@ -93,7 +87,7 @@ func (l *lane) take() {
 		if err != nil {
 			return
 		}
-		c := l.path.conditions.Load()
+		c := &l.path.conditions
 		due, ok := l.schedule(c, time.Now(), n-l.head)
 		if !ok {
 			continue

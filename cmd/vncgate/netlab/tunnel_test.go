@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -153,6 +152,3 @@ func (s *tunnelled) audited(t testing.TB, words ...string) {
 		return fmt.Errorf("no line has %q", words)
 	})
 }
-
-// signal is for the process that runs in the namespace: ip netns exec becomes it.
-func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
