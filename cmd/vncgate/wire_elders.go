@@ -162,6 +162,8 @@ func together(answers []any, args any) any {
 			first.Cannot += a.(control.RightsSet).Cannot
 		}
 		return first
+	case control.TargetList:
+		return control.MergeTargets(alike(first, answers), args.(*control.TargetQuery).Limit)
 	case control.AgentList:
 		return control.MergeAgents(alike(first, answers), args.(*control.AgentQuery).Limit)
 	case control.StreamList:

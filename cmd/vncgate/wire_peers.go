@@ -38,11 +38,14 @@ func (w *wiring) peers() []cluster.Node {
 // atAllNodes reports whether a command is about what nodes have each.
 func atAllNodes(name string) bool {
 	switch name {
-	case "query-sessions", "query-agents", "query-streams", "revoke", "set-class", "agent-kick", "agent-revoke":
+	case "query-sessions", "query-targets", "query-agents", "query-streams", "revoke", "set-class", "agent-kick", "agent-revoke":
 		return true
 	}
-	return strings.HasPrefix(name, "session-") && name != "session-watch" && name != "session-mark"
+	return strings.HasPrefix(name, "session-") && name != "session-watch"
 }
+
+// atOneNode reports whether a command may name the node that it is for.
+func atOneNode(name string) bool { return name == "drain" || name == "undrain" }
 
 // withPeers is the table, whose commands reach the other nodes as well.
 func (w *wiring) withPeers(t *control.Table) *control.Table {
@@ -54,7 +57,7 @@ func (w *wiring) withPeers(t *control.Table) *control.Table {
 		switch {
 		case atAllNodes(c.Name):
 			c.Run = w.atNodes(c)
-		case c.Name == "drain":
+		case atOneNode(c.Name):
 			c.Run = w.atNode(c)
 		}
 		all.Add(c)
@@ -195,7 +198,7 @@ func (w *wiring) runForPeer(table *control.Table) {
 		return
 	}
 	w.cluster.hops.run = func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error) {
-		if !atAllNodes(command) && command != "drain" && command != "query-version" {
+		if !atAllNodes(command) && !atOneNode(command) && command != "query-version" {
 			return nil, &control.Error{Class: control.ClassCommand, Desc: "the command " + command + " is not for other nodes"}
 		}
 		return table.Run(ctx, call, command, args)

@@ -179,6 +179,11 @@ type Upgraded struct {
 	Ends time.Time `json:"ends,omitzero" doc:"when those are ended who are left there"`
 }
 
+// Undraining says where viewers are let in again.
+type Undraining struct {
+	Node string `json:"node,omitempty" doc:"another gateway, where there are several" of:"node"`
+}
+
 // Draining is how a drain goes.
 type Draining struct {
 	Timeout Duration `json:"timeout,omitempty" doc:"after which those are ended who are left; without it nobody is"`

@@ -129,3 +129,32 @@ func TestMergedAgentsAndStreamsComeInPages(t *testing.T) {
 		t.Errorf("%d streams of %d, or in another order", len(got), len(want))
 	}
 }
+
+func TestMergedTargetsCountAllSessions(t *testing.T) {
+	list := func(next string, targets ...control.Target) control.TargetList {
+		return control.TargetList{Targets: targets, Next: next}
+	}
+	target := func(name string, sessions int) control.Target {
+		return control.Target{Name: name, State: "up", Sessions: sessions}
+	}
+	silent := list("", target("b", 1))
+	silent.Silent = []string{"c: no answer"}
+	for _, test := range []struct {
+		name  string
+		lists []control.TargetList
+		limit int
+		want  control.TargetList
+	}{
+		{"alone", []control.TargetList{list("", target("a", 1))}, 0, list("", target("a", 1))},
+		{"sums", []control.TargetList{list("", target("a", 1), target("b", 0)), list("", target("a", 2), target("b", 4))}, 0, list("", target("a", 3), target("b", 4))},
+		{"those of others alone are not ours", []control.TargetList{list("", target("b", 1)), list("", target("a", 2))}, 0, list("", target("b", 1))},
+		{"as far as all have told", []control.TargetList{list("", target("a", 1), target("c", 1)), list("b", target("a", 1), target("b", 1))}, 0, list("b", target("a", 2))},
+		{"a limit", []control.TargetList{list("", target("a", 1), target("c", 1)), list("", target("a", 1))}, 1, list("a", target("a", 2))},
+		{"one is silent", []control.TargetList{list("", target("b", 1)), silent}, 0, control.TargetList{Targets: []control.Target{target("b", 2)}, Silence: silent.Silence}},
+	} {
+		got, _ := json.Marshal(control.MergeTargets(test.lists, test.limit))
+		if want, _ := json.Marshal(test.want); string(got) != string(want) {
+			t.Errorf("%s:\n%s, and not\n%s", test.name, got, want)
+		}
+	}
+}

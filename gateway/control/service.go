@@ -29,7 +29,33 @@ type TargetQuery struct {
 type TargetList struct {
 	Targets []Target `json:"targets" doc:"by name"`
 	Next    string   `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+	Silence
 }
+
+// MergeTargets is the first of those lists that several gateways have returned to
+// the same TargetQuery, with the sessions that all of them have. Its Next holds for
+// each of them.
+func MergeTargets(lists []TargetList, limit int) TargetList {
+	var merged TargetList
+	var pages []Page[Target]
+	sessions := map[string]int{}
+	for _, l := range lists {
+		pages = append(pages, Page[Target]{Next: l.Next})
+		merged.Silent = append(merged.Silent, l.Silent...)
+		for _, t := range l.Targets {
+			sessions[t.Name] += t.Sessions
+		}
+	}
+	for _, t := range lists[0].Targets {
+		t.Sessions = sessions[t.Name]
+		pages[0].Entries = append(pages[0].Entries, t)
+	}
+	page := MergePages(limit, pages, targetKey)
+	merged.Targets, merged.Next = page.Entries, page.Next
+	return merged
+}
+
+func targetKey(t Target) string { return t.Name }
 
 func (b *Backend) queryTargets(_ context.Context, _ *Call, q TargetQuery) (TargetList, error) {
 	var list []Target
@@ -51,8 +77,8 @@ func (b *Backend) queryTargets(_ context.Context, _ *Call, q TargetQuery) (Targe
 	for i := range list {
 		list[i].Sessions = open[list[i].Name]
 	}
-	page, next, err := pageOf(q.Paging, list, func(t Target) string { return t.Name })
-	return TargetList{page, next}, err
+	page, next, err := pageOf(q.Paging, list, targetKey)
+	return TargetList{Targets: page, Next: next}, err
 }
 
 // ListenerList are the ways in.
@@ -185,7 +211,7 @@ func (b *Backend) drain(_ context.Context, _ *Call, d Draining) (Drained, error)
 	return found, nil
 }
 
-func (b *Backend) undrain(context.Context, *Call, struct{}) (struct{}, error) {
+func (b *Backend) undrain(context.Context, *Call, Undraining) (struct{}, error) {
 	if b.Undrain == nil {
 		return struct{}{}, unavailable("this gateway cannot be drained")
 	}
