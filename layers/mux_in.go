@@ -32,10 +32,11 @@ const (
 	muxReadBuffer = 16 << 10
 )
 
-// Why a stream is refused, in place of a length in a frame with muxRST.
+// Why a stream is refused or ended, in place of a length in a frame with muxRST.
 const (
 	muxNoMemory  = 1
 	muxNoStreams = 2
+	muxLostBelow = 3
 )
 
 // muxIn reads frames from the connection and judges each before the library
@@ -284,6 +285,8 @@ func refused(code uint32) error {
 		return fmt.Errorf("refused by the other end: %w", ErrMuxMemory)
 	case muxNoStreams:
 		return fmt.Errorf("refused by the other end: %w", ErrMuxStreams)
+	case muxLostBelow:
+		return fmt.Errorf("behind the other end: %w", ErrMuxLost)
 	}
 	return fmt.Errorf("closed by the other end: %w", io.ErrClosedPipe)
 }

@@ -261,6 +261,41 @@ func TestMuxStreamGone(t *testing.T) {
 	within(t, far.Gone())
 }
 
+// TestMuxStreamAborted has the other end know that it was no ordinary end.
+func TestMuxStreamAborted(t *testing.T) {
+	x, y := layertest.Pipe()
+	a, b := muxOver(t, x, y, layers.MuxConfig{})
+	for _, how := range []func(near, far *layers.MuxStream){
+		func(*layers.MuxStream, *layers.MuxStream) {},
+		func(near, _ *layers.MuxStream) { _, _ = near.Write(make([]byte, 100<<10)) },
+		func(_, far *layers.MuxStream) { _ = far.CloseWrite() },
+		func(near, _ *layers.MuxStream) { _ = near.CloseWrite() },
+	} {
+		near, far := muxStream(t, a, b)
+		how(near, far)
+		_ = near.Abort()
+		within(t, far.Gone())
+		if _, err := far.Write([]byte("x")); !errors.Is(err, layers.ErrMuxLost) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("Write: %v", err)
+		}
+		_ = far.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := io.Copy(io.Discard, far); err != nil && !errors.Is(err, layers.ErrMuxLost) {
+			t.Errorf("Read: %v", err)
+		}
+		_ = far.Close()
+	}
+	near, far := muxStream(t, a, b)
+	reads := make(chan error)
+	go func() { _, err := far.Read(make([]byte, 1)); reads <- err }()
+	_ = near.Abort()
+	if err := <-reads; !errors.Is(err, layers.ErrMuxLost) || !strings.Contains(err.Error(), "behind the other end") {
+		t.Errorf("a Read that waits: %v", err)
+	}
+	if a.Err() != nil || b.Err() != nil {
+		t.Errorf("the tunnel went with it: %v, %v", a.Err(), b.Err())
+	}
+}
+
 func TestMuxLost(t *testing.T) {
 	t.Run("no answer", func(t *testing.T) {
 		m, _ := byHand(t, layers.MuxConfig{Ping: 20 * time.Millisecond, Timeout: 20 * time.Millisecond})

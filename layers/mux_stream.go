@@ -34,6 +34,7 @@ type MuxStream struct {
 	writeEnded bool       // CloseWrite or Close was called
 	finSent    bool
 	closed     bool
+	aborted    bool
 	peerEnded  bool  // the other end writes no more
 	reset      error // why the other end wants to hear no more, or we do
 	gone       chan struct{}
@@ -248,13 +249,19 @@ func (s *MuxStream) CloseWrite() error {
 
 // Close ends both directions. What was written is still sent; the other end
 // reads it and then the end, and can write no more.
-func (s *MuxStream) Close() error {
+func (s *MuxStream) Close() error { return s.end(false) }
+
+// Abort is Close where what the stream leads to was lost: the other end's Reads and
+// Writes fail at once, with an error that matches ErrMuxLost.
+func (s *MuxStream) Abort() error { return s.end(true) }
+
+func (s *MuxStream) end(abort bool) error {
 	s.m.mu.Lock()
 	if s.closed {
 		s.m.mu.Unlock()
 		return nil
 	}
-	s.closed, s.writeEnded = true, true
+	s.closed, s.writeEnded, s.aborted = true, true, abort
 	s.writeAt.stop()
 	s.room.Broadcast()
 	s.m.mu.Unlock()
@@ -273,14 +280,18 @@ func (s *MuxStream) endWrite() {
 	if !s.writeEnded || s.inLibrary > 0 || s.m.streams[s.id] != s {
 		return
 	}
-	if !s.finSent && s.reset == nil {
+	if !s.finSent && !s.aborted && s.reset == nil {
 		s.m.push(s, muxHead(muxUpdate, muxFIN, s.id, 0))
 	}
 	s.finSent = true
 	if !s.closed {
 		return
 	}
-	if !s.peerEnded && s.reset == nil {
+	switch {
+	case s.reset != nil:
+	case s.aborted:
+		s.m.push(s, muxHead(muxUpdate, muxRST, s.id, muxLostBelow))
+	case !s.peerEnded:
 		s.m.push(s, muxHead(muxUpdate, muxRST, s.id, 0))
 	}
 	s.m.forget(s)

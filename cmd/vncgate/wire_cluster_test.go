@@ -263,7 +263,8 @@ func TestAgentAtAnotherNode(t *testing.T) {
 		case service != "desk":
 			return nil, tunnel.ErrNoService
 		}
-		return layers.Dial(ctx, display)
+		c, err := layers.Dial(ctx, display)
+		return lossy{c}, err
 	}
 	nobody := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
@@ -300,6 +301,28 @@ func TestAgentAtAnotherNode(t *testing.T) {
 	if n := b.cluster.hops.streams.Load(); n < 1 {
 		t.Errorf("%d streams at b", n)
 	}
+	if _, err := got.c.Write([]byte("the end of the tunnel")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.Copy(io.Discard, got.c); !errors.Is(err, layers.ErrMuxLost) {
+		t.Errorf("the agent's tunnel was lost at b, and here it looks like %v", err)
+	}
+}
+
+// lossy is a display in a tunnel that is lost with the first bytes to it.
+type lossy struct{ net.Conn }
+
+func (l lossy) Write([]byte) (int, error) {
+	_ = l.Close()
+	return 0, &tunnel.LostError{Agent: "lab", Reason: "read: EOF"}
+}
+
+func (l lossy) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	if err != nil {
+		err = &tunnel.LostError{Agent: "lab", Reason: "read: EOF"}
+	}
+	return n, err
 }
 
 // TestStrangersAreNoNodes: who has no node's certificate of the CA steers nothing.

@@ -224,7 +224,17 @@ func moveHop(to, from net.Conn) {
 		err = layers.CloseWrite(to)
 	}
 	if err != nil {
-		_ = to.Close()
-		_ = from.Close()
+		endHop(to, err)
+		endHop(from, err)
 	}
+}
+
+// endHop has the other end of c know whether a tunnel was lost, at an agent or
+// between the nodes, or the display has ended.
+func endHop(c net.Conn, why error) {
+	if stream, ok := c.(interface{ Abort() error }); ok && errors.Is(why, layers.ErrMuxLost) {
+		_ = stream.Abort()
+		return
+	}
+	_ = c.Close()
 }

@@ -265,27 +265,27 @@ func (h *hops) command(ctx context.Context, to cluster.Node, call *control.Call,
 }
 
 // counted counts what passes.
-func (h *hops) counted(c net.Conn) net.Conn {
+func (h *hops) counted(s *layers.MuxStream) net.Conn {
 	h.streams.Add(1)
-	return &countedHop{Conn: c, h: h}
+	return &countedHop{MuxStream: s, h: h}
 }
 
 type countedHop struct {
-	net.Conn
+	*layers.MuxStream
 	h    *hops
 	once sync.Once
 }
 
 // Read counts.
 func (c *countedHop) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.MuxStream.Read(b)
 	c.h.in.Add(uint64(max(n, 0)))
 	return n, err
 }
 
 // Write counts.
 func (c *countedHop) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
+	n, err := c.MuxStream.Write(b)
 	c.h.out.Add(uint64(max(n, 0)))
 	return n, err
 }
@@ -293,14 +293,14 @@ func (c *countedHop) Write(b []byte) (int, error) {
 // Close counts once.
 func (c *countedHop) Close() error {
 	c.once.Do(func() { c.h.streams.Add(-1) })
-	return c.Conn.Close()
+	return c.MuxStream.Close()
 }
 
-// CloseWrite is the stream's.
-func (c *countedHop) CloseWrite() error { return layers.CloseWrite(c.Conn) }
-
-// LayerName is the stream's.
-func (c *countedHop) LayerName() string { return "mux" }
+// Abort counts as Close does.
+func (c *countedHop) Abort() error {
+	c.once.Do(func() { c.h.streams.Add(-1) })
+	return c.MuxStream.Abort()
+}
 
 // hopConn is a display that is reached through another node.
 type hopConn struct {
