@@ -124,7 +124,7 @@ func onlyPeople(cfg *tls.Config) {
 
 // agentPeer is an agent's certificate as the tunnel knows its bearer.
 func agentPeer(a certs.Agent, from net.Addr) tunnel.Peer {
-	return tunnel.Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, From: from, Services: a.Services}
+	return tunnel.Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, Expires: a.Expires, From: from, Services: a.Services}
 }
 
 // enrolment is how the gateway enrols agents: who guesses secrets is slowed down

@@ -62,6 +62,9 @@ func (a *Authority) Renew(ctx context.Context, peer Peer, request []byte) ([]byt
 		return nil, fmt.Errorf("%w: the agent has no certificate that could be renewed", ErrRequest)
 	}
 	issued := a.Registry.now()
+	if !peer.Expires.IsZero() && !issued.Before(peer.Expires) { // its tunnel has outlived it
+		return nil, fmt.Errorf("%w: the certificate ran out at %s: enrol the agent anew", ErrRequest, peer.Expires.UTC().Format(time.DateTime))
+	}
 	revoked, err := a.Registry.look(ctx)
 	if err != nil {
 		return nil, err
@@ -70,12 +73,16 @@ func (a *Authority) Renew(ctx context.Context, peer Peer, request []byte) ([]byt
 		return nil, ErrRevoked
 	}
 	issued = moment(max(issued.Unix(), revoked.agents[peer.Name]+1))
-	return a.issue(ctx, key, certs.Request{Agent: peer.Name, Services: peer.Services, Issued: issued}, "")
+	// One that was made for an hour is renewed for an hour.
+	life := peer.Expires.Sub(peer.Issued)
+	return a.issue(ctx, key, certs.Request{Agent: peer.Name, Services: peer.Services, Issued: issued, Life: life}, "")
 }
 
 // issue writes the certificate down before anybody has it.
 func (a *Authority) issue(ctx context.Context, key certs.KeyRequest, request certs.Request, token string) ([]byte, error) {
-	request.Life = cmp.Or(a.Life, AgentLife)
+	if most := cmp.Or(a.Life, AgentLife); request.Life <= 0 || request.Life > most {
+		request.Life = most
+	}
 	cert, err := a.CA.Issue(key.Public, request)
 	if err != nil {
 		return nil, err

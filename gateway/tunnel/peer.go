@@ -23,8 +23,8 @@ type Peer struct {
 	Means string
 	// Serial is the certificate's serial number, or "".
 	Serial string
-	// Issued is when the certificate was, or zero.
-	Issued time.Time
+	// Issued is when the certificate was, and Expires until when it is good; or zero.
+	Issued, Expires time.Time
 	// From is where it comes from; nil: the connection's remote address.
 	From net.Addr
 	// Services are patterns (path.Match) of the services that it may announce;

@@ -116,7 +116,7 @@ func (o *office) enrol(t testing.TB, secret string, key crypto.Signer) (Enrolled
 }
 
 func peerOf(a certs.Agent) Peer {
-	return Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, Services: a.Services}
+	return Peer{Name: a.Name, Means: "certificate", Serial: a.Serial, Issued: a.Issued, Expires: a.Expires, Services: a.Services}
 }
 
 func TestTokenBecomesCertificate(t *testing.T) {
@@ -335,6 +335,31 @@ func TestRevokedBySerial(t *testing.T) {
 		if err := o.Registry.Revoke(t.Context(), v); err == nil {
 			t.Errorf("%+v was taken", v)
 		}
+	}
+}
+
+// A certificate that was made for a short time is not made to last by renewing it.
+func TestRenewedForAsLong(t *testing.T) {
+	o := newOffice(t)
+	secret, _ := o.token(t, time.Hour)
+	key := newKey(t)
+	a, err := o.enrol(t, secret, key)
+	must(t, err)
+	for _, c := range []struct{ had, gets time.Duration }{{time.Hour, time.Hour}, {10 * AgentLife, AgentLife}} {
+		peer := peerOf(a.Agent)
+		peer.Issued, peer.Expires = o.clock.Now(), o.clock.Now().Add(c.had)
+		b, err := o.Renew(t.Context(), peer, requestOf(t, key))
+		must(t, err)
+		renewed, err := CheckChain(b, certs.KeyFingerprint(o.CA.Certificate()), key)
+		must(t, err)
+		if life := renewed.Expires.Sub(renewed.Issued); life > c.gets || life < c.gets-time.Minute {
+			t.Errorf("one for %s was renewed for %s, and not for %s", c.had, life, c.gets)
+		}
+	}
+	over := peerOf(a.Agent)
+	over.Expires = o.clock.Now()
+	if _, err := o.Renew(t.Context(), over, requestOf(t, key)); !errors.Is(err, ErrRequest) || !strings.Contains(err.Error(), "enrol the agent anew") {
+		t.Errorf("one that has run out: %v", err)
 	}
 }
 
