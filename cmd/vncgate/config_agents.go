@@ -3,9 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"vncgate/certs"
 )
 
 // agentsConfig is for agents: programs beside displays that dial out to us, so
@@ -34,16 +35,13 @@ const (
 // agentPrefix is what the names of agents' services begin with: agent/NAME/SERVICE.
 const agentPrefix = "agent/"
 
-// agentWord is what an agent or a service may be called. Neither can be taken for
-// a part of a pattern, a path or an address then.
-var agentWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
+// agentWordRule is that of certs.CheckWord, for people.
 const agentWordRule = "letters, digits and ._- (at most 64, the first a letter or digit)"
 
 // agentService takes AGENT/SERVICE apart.
 func agentService(text string) (agent, service string, ok bool) {
 	agent, service, ok = strings.Cut(text, "/")
-	return agent, service, ok && agentWord.MatchString(agent) && agentWord.MatchString(service)
+	return agent, service, ok && certs.CheckWord(agent) == nil && certs.CheckWord(service) == nil
 }
 
 // agentTarget takes agent/NAME/SERVICE apart.
@@ -113,7 +111,7 @@ func (a *agentsConfig) validate(listens bool) error {
 	}
 	for i, name := range a.Local {
 		switch {
-		case !agentWord.MatchString(name):
+		case certs.CheckWord(name) != nil:
 			return fmt.Errorf("local: %q cannot be an agent's name: %s", name, agentWordRule)
 		case slices.Contains(a.Local[:i], name):
 			return fmt.Errorf("local: %s is named twice", name)

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"vncgate/auth"
-	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/tunnel"
@@ -48,9 +47,8 @@ type agentHouse struct {
 
 	mu        sync.Mutex
 	listeners []net.Listener
-	halfOpen  []net.Conn             // have not proved who they are; oldest first
-	shown     map[string]certs.Agent // their certificates, by serial number
-	quiet     rate.Sometimes         // of refusals, in the log
+	halfOpen  []net.Conn     // have not proved who they are; oldest first
+	quiet     rate.Sometimes // of refusals, in the log
 }
 
 // openAgents makes what takes agents in, nil where nobody does.
@@ -59,7 +57,7 @@ func (w *wiring) openAgents(ctx context.Context) error {
 	if cfg == nil {
 		return nil
 	}
-	h := &agentHouse{w: w, local: cfg.Local, born: time.Now(), shown: map[string]certs.Agent{}, quiet: rate.Sometimes{First: 10, Interval: time.Second}}
+	h := &agentHouse{w: w, local: cfg.Local, born: time.Now(), quiet: rate.Sometimes{First: 10, Interval: time.Second}}
 	h.ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.hub = &tunnel.Hub{
 		Limits: tunnel.Limits{Connections: cfg.connections(), Streams: cfg.streams(), Memory: cfg.perAgent()},

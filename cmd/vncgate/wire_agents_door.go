@@ -104,7 +104,6 @@ func (h *agentHouse) prove(c net.Conn, below []layers.Layer, local bool) (net.Co
 	agent, given, err := agentOf(state, h.trust.registry)
 	if given && err == nil {
 		peer = agentPeer(agent, peer.From)
-		h.came(agent)
 	}
 	return stacked, peer, err
 }

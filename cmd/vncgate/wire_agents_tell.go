@@ -54,7 +54,7 @@ func (h *agentHouse) late(e tunnel.Event) {
 	if h.drained.Load() {
 		h.hub.Drain()
 	}
-	if e.Serial != "" && h.revoked(e.Agent, e.Serial) {
+	if e.Serial != "" && h.trust.registry.Revoked(e.Agent, e.Serial, e.Issued) {
 		h.dropRevoked()
 	}
 }
@@ -200,7 +200,7 @@ func (h *agentHouse) dropRevoked() (dropped int) {
 	for _, a := range h.hub.Agents() {
 		revoked := 0
 		for _, t := range a.Tunnels {
-			if t.Serial != "" && h.revoked(a.Name, t.Serial) {
+			if t.Serial != "" && h.trust.registry.Revoked(a.Name, t.Serial, t.Issued) {
 				revoked++
 			}
 		}
@@ -216,41 +216,6 @@ func (h *agentHouse) dropRevoked() (dropped int) {
 }
 
 const wordsAgentRevoked = "the agent's certificate was revoked"
-
-// revoked looks up a certificate that is here.
-func (h *agentHouse) revoked(name, serial string) bool {
-	h.mu.Lock()
-	cert := h.shown[serial]
-	h.mu.Unlock()
-	return h.trust.registry.Revoked(name, serial, cert.Issued)
-}
-
-// came notes the certificate of an agent, before it says hello.
-func (h *agentHouse) came(cert certs.Agent) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.shown) >= maxShown {
-		h.forgetShown()
-	}
-	h.shown[cert.Serial] = cert
-}
-
-// maxShown is how many certificates are kept before those of agents that have
-// left are forgotten.
-const maxShown = 4096
-
-// forgetShown keeps those of tunnels that are there; h.mu is held.
-func (h *agentHouse) forgetShown() {
-	kept := map[string]certs.Agent{}
-	for _, a := range h.hub.Agents() {
-		for _, t := range a.Tunnels {
-			if cert, ok := h.shown[t.Serial]; ok {
-				kept[t.Serial] = cert
-			}
-		}
-	}
-	h.shown = kept
-}
 
 // allow is the hub's: those that are revoked are not wanted any more.
 func (h *agentHouse) allow(p tunnel.Peer, _ []string) error {
@@ -268,12 +233,7 @@ func (h *agentHouse) allow(p tunnel.Peer, _ []string) error {
 func (h *agentHouse) seen(p tunnel.Peer) {
 	ctx, cancel := context.WithTimeout(h.ctx, time.Minute)
 	defer cancel()
-	h.mu.Lock()
-	cert, ok := h.shown[p.Serial]
-	h.mu.Unlock()
-	if !ok {
-		return
-	}
+	cert := certs.Agent{Name: p.Name, Services: p.Services, Serial: p.Serial, Issued: p.Issued, Expires: p.Expires}
 	if err := h.trust.registry.Seen(ctx, cert, addressText(p.From)); err != nil && ctx.Err() == nil {
 		h.quiet.Do(func() {
 			h.w.log.Warn("agents: that one was here cannot be written down", "agent", p.Name, "error", err)

@@ -70,7 +70,7 @@ func (t *hubTunnel) lost() error { return &LostError{Agent: t.name, Reason: t.re
 
 // event is one about the tunnel.
 func (t *hubTunnel) event(kind EventKind) Event {
-	return Event{Kind: kind, Agent: t.name, Means: t.peer.Means, Serial: t.peer.Serial, From: from(t.peer), Software: words(t.hello.Software), Tunnel: t.id}
+	return Event{Kind: kind, Agent: t.name, Means: t.peer.Means, Serial: t.peer.Serial, Issued: t.peer.Issued, From: from(t.peer), Software: words(t.hello.Software), Tunnel: t.id}
 }
 
 func from(p Peer) string {
@@ -236,7 +236,7 @@ func (t *hubTunnel) refuseStrays() {
 // info is what is known of the tunnel. The hub's lock is held.
 func (t *hubTunnel) info() TunnelInfo {
 	info := TunnelInfo{
-		ID: t.id, Since: t.since, From: from(t.peer), Means: t.peer.Means, Serial: t.peer.Serial,
+		ID: t.id, Since: t.since, From: from(t.peer), Means: t.peer.Means, Serial: t.peer.Serial, Issued: t.peer.Issued,
 		Software: words(t.hello.Software), Layers: t.described, Draining: t.draining, RoundTrip: t.mux.RoundTrip(),
 		In: t.in, Out: t.out, Streams: make([]StreamInfo, 0, len(t.conns)),
 	}

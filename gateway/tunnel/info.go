@@ -66,11 +66,12 @@ type Event struct {
 	Agent    string // its name, or what it calls itself where it was refused
 	Means    string // see Peer
 	Serial   string
-	From     string   // its address
-	Software string   // and version, its own word
-	Services []string // that it announces: Connected
-	Tunnels  int      // that the agent has now: Connected, Lost
-	Tunnel   uint64   // the number of the tunnel in this hub
+	Issued   time.Time // when the certificate was
+	From     string    // its address
+	Software string    // and version, its own word
+	Services []string  // that it announces: Connected
+	Tunnels  int       // that the agent has now: Connected, Lost
+	Tunnel   uint64    // the number of the tunnel in this hub
 	Service  string
 	Stream   uint64 // its number in this hub
 	Reason   string
@@ -93,6 +94,7 @@ type TunnelInfo struct {
 	From      string        `json:"from"`
 	Means     string        `json:"means"`
 	Serial    string        `json:"serial,omitempty"`
+	Issued    time.Time     `json:"issued,omitzero"` // when the certificate was
 	Software  string        `json:"software,omitempty"`
 	Layers    string        `json:"layers"`             // as layers.Describe has it
 	Draining  bool          `json:"draining,omitempty"` // it takes no new streams
