@@ -48,7 +48,7 @@ func TestValues(t *testing.T) {
 		"grace with a preStop":  {"lifecycle: {preStop: {sleep: {seconds: 7}}}", below(pod, "terminationGracePeriodSeconds"), 337.0},
 		"preStop":               {"lifecycle: {preStop: {sleep: {seconds: 7}}}", below(container, "lifecycle", "preStop", "sleep", "seconds"), 7.0},
 		"no preStop":            {"", below(container, "lifecycle"), nil},
-		"port":                  {"ports: {browsers: 8080}", below(container, "ports", "0", "containerPort"), 8080.0},
+		"port":                  {"{ports: {browsers: 8080}, config: {listeners: [{address: '[::]:8080', web: {}}]}}", below(container, "ports", "0", "containerPort"), 8080.0},
 		"environment":           {"env: [{name: TZ, value: UTC}]", below(container, "env"), list(map[string]any{"name": "VNCGATE_CONFIG", "value": "/etc/vncgate/vncgate.yaml"}, map[string]any{"name": "GOMEMLIMIT", "value": "460MiB"}, map[string]any{"name": "TZ", "value": "UTC"})},
 		"resources":             {"resources: {limits: {memory: 1Gi}}", below(container, "resources", "limits", "memory"), "1Gi"},
 		"probe":                 {"probes: {readiness: {httpGet: {path: /readyz}}}", below(container, "readinessProbe", "httpGet", "path"), "/readyz"},
@@ -152,6 +152,35 @@ func TestPortsAreTheListeners(t *testing.T) {
 	}
 }
 
+// Ports that disagree with the configuration are told of before there are pods, and
+// those that agree in other words are not.
+func TestPortsDisagree(t *testing.T) {
+	const more = "config: {listeners: [{address: ':6080', web: {}}, {address: '0.0.0.0:5900', target: desk}, {address: 'unix:/run/a:1'}, {address: '127.0.0.1:7000'}], cluster: {listen: ':7443'}}"
+	for values, want := range map[string]string{
+		"":                        "",
+		"ports: {browsers: 8080}": "ports.browsers: 8080 is a port at which config does not listen: set one of them as the other is; listeners and cluster.listen have 6080",
+		"config: {listeners: [{address: ':8080', web: {}}]}":          "ports.browsers: 6080 is a port at which config does not listen: set one of them as the other is; listeners and cluster.listen have 8080",
+		"config: {listeners: [{address: '127.0.0.1:6080', web: {}}]}": "have none that others reach",
+		"ports: {admin: 9000}":                                         `ports.admin: 9000 is where probes and the Service ask, but config.admin.address is :6081: let it be ":9000"`,
+		"config: {admin: {address: '127.0.0.1:6081'}}":                 "config.admin.address is 127.0.0.1:6081",
+		"config: {admin: null}":                                        "",
+		"{existingConfigSecret: mine, ports: {browsers: 1, admin: 2}}": "",
+		"{ports: {extra: [{name: native, port: 5900}, {name: nodes, port: 7443}]}, " + more + "}": "",
+		"{ports: {extra: [{name: native, port: 590}]}, " + more + "}":                             "ports.extra: native: 590 is a port at which config does not listen: set one of them as the other is; listeners and cluster.listen have 6080, 5900, 7443",
+		"{ports: {extra: [{name: agents, port: 7000}]}, " + more + "}":                            "ports.extra: agents: 7000",
+		"{ports: {extra: [{name: odd, port: 1}]}, " + more + "}":                                  "ports.extra: odd: 1 ",
+	} {
+		_, err := render(t, values)
+		if want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", values, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want %q, and got: %v", values, want, err)
+		}
+	}
+}
+
 // What shutdown says is what the gateway is told, beside other limits.
 func TestShutdownOfTheConfiguration(t *testing.T) {
 	got := settings(t, rendered(t, "{shutdown: {delay: 3, timeout: 60}, config: {limits: {sessions: 9}}}")).at("limits")
@@ -216,6 +245,7 @@ func TestNotes(t *testing.T) {
 		"replicas: 1":                                "WARNING: tokens.lines is still the example",
 		"existingConfigSecret: mine":                 "shutdown_delay: 10s and shutdown_timeout: 300s",
 		"networkPolicy: {enabled: false}":            "There is no NetworkPolicy",
+		"config: {listeners: [{address: ':6080', web: {}}, {address: ':5900', target: a}]}": "WARNING: config listens at 5900, and the Service",
 	} {
 		files, err := render(t, values)
 		must(t, err)
@@ -223,9 +253,9 @@ func TestNotes(t *testing.T) {
 			t.Errorf("%s: no %q in\n%s", values, want, got)
 		}
 	}
-	files, err := render(t, "tokens: {existingSecret: mine}")
+	files, err := render(t, "{tokens: {existingSecret: mine}, config: {listeners: [{address: ':6080', web: {}}, {address: 'unix:/a'}, {address: ':5900'}]}, ports: {extra: [{name: a, port: 5900}]}}")
 	must(t, err)
 	if got := files["vncgate/templates/NOTES.txt"]; strings.Contains(got, "WARNING") {
-		t.Errorf("a warning of tokens that are not used:\n%s", got)
+		t.Errorf("a warning of what is as it should be:\n%s", got)
 	}
 }

@@ -60,3 +60,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $sleep := dig "preStop" "sleep" "seconds" 0 .Values.lifecycle -}}
 {{- add $sleep .Values.shutdown.delay .Values.shutdown.timeout .Values.shutdown.margin }}
 {{- end }}
+
+{{- /* The port of an address that others reach, or nothing: of a socket, of this pod's own loopback. */ -}}
+{{- define "vncgate.port" -}}
+{{- if not (regexMatch "^(unix:|fd:|systemd:|127[.]|localhost:|\\[::1\\]:)" .) -}}
+{{ regexFind "[0-9]+$" . }}
+{{- end }}
+{{- end }}
+
+{{- /* The ports at which the configuration listens for others than health and metrics, with blanks around. */ -}}
+{{- define "vncgate.listening" -}}
+{{- range get .Values.config "listeners" }} {{ include "vncgate.port" (get . "address") }} {{ end }}
+{{- with get (default dict (get .Values.config "cluster")) "listen" }} {{ include "vncgate.port" . }} {{ end }}
+{{- end }}
+
+{{- /* Fails where ports and config disagree: pods would start, and nobody would reach them. */ -}}
+{{- define "vncgate.agree" -}}
+{{- if not .Values.existingConfigSecret }}
+{{- $listening := include "vncgate.listening" . }}
+{{- $words := default "none that others reach" (regexSplit " +" (trim $listening) -1 | join ", ") }}
+{{- $ask := "is a port at which config does not listen: set one of them as the other is; listeners and cluster.listen have " }}
+{{- if not (contains (printf " %d " (int .Values.ports.browsers)) $listening) }}
+{{- fail (printf "ports.browsers: %d %s%s" (int .Values.ports.browsers) $ask $words) }}
+{{- end }}
+{{- range .Values.ports.extra }}
+{{- if not (contains (printf " %d " (int .port)) $listening) }}
+{{- fail (printf "ports.extra: %s: %d %s%s" .name (int .port) $ask $words) }}
+{{- end }}
+{{- end }}
+{{- with get (default dict (get .Values.config "admin")) "address" }}
+{{- if ne (include "vncgate.port" .) (toString (int $.Values.ports.admin)) }}
+{{- fail (printf "ports.admin: %d is where probes and the Service ask, but config.admin.address is %s: let it be \":%d\", or set ports.admin" (int $.Values.ports.admin) . (int $.Values.ports.admin)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
