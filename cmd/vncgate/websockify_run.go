@@ -25,6 +25,7 @@ type bridgeRun struct {
 	o      *websockifyOptions
 	log    *bridgeLog
 	ready  *os.File // takeReadyPipe
+	hungUp chan os.Signal
 	server *bridge.Server
 	split  *layers.Split
 	served sync.WaitGroup
@@ -47,13 +48,15 @@ func runBridge(ctx context.Context, o *websockifyOptions, out, errOut io.Writer)
 	if err != nil {
 		return err
 	}
+	hungUp := o.hangUps() // before anybody is told that we listen
+	defer signal.Stop(hungUp)
 	log, err := o.openLog(errOut)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.close() }()
 	r := &bridgeRun{
-		o: o, log: log, ready: ready,
+		o: o, log: log, ready: ready, hungUp: hungUp,
 		opened: make(chan struct{}, 1), over: make(chan string, 1), failed: make(chan error, 1),
 	}
 	err = r.run(ctx, out)
@@ -163,8 +166,6 @@ func (r *bridgeRun) end(why string) {
 // live waits for what ends us: a signal and everything in over at once, the
 // rest when the last session has ended.
 func (r *bridgeRun) live(ctx context.Context) error {
-	hangUp := r.hangUps()
-	defer signal.Stop(hangUp)
 	timeout := after(r.o.timeout)
 	var drained chan struct{}
 	drain := func(why string) {
@@ -178,7 +179,7 @@ func (r *bridgeRun) live(ctx context.Context) error {
 	}
 	for {
 		select {
-		case <-hangUp:
+		case <-r.hungUp:
 			r.log.reopen()
 		case <-timeout:
 			drain("--timeout")
@@ -210,9 +211,9 @@ func (r *bridgeRun) shutdown(ctx context.Context) error {
 
 // hangUps are the signals to open the log file anew. Without a file SIGHUP
 // ends us as ever: a terminal has been closed.
-func (r *bridgeRun) hangUps() chan os.Signal {
+func (o *websockifyOptions) hangUps() chan os.Signal {
 	c := make(chan os.Signal, 1)
-	if r.log.file != nil {
+	if o.logFile != "" {
 		signal.Notify(c, syscall.SIGHUP)
 	}
 	return c

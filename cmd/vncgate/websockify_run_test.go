@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -242,19 +243,39 @@ func TestBridgeTokens(t *testing.T) {
 	}
 }
 
+// TestBridgeLogFile sends SIGHUP the moment that the program says it listens, as
+// logrotate may: it must be taken from then on. The program is a process of its
+// own, since a signal that comes late would end the tests.
 func TestBridgeLogFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	b := runOnLine(t, "--log-file", file, "127.0.0.1:0", "localhost:1")
+	cmd := program(t, "websockify", "--log-file", file, "127.0.0.1:0", "localhost:1")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(said)
+	for lines.Scan() && !listeningAt.MatchString(lines.Text()) {
+	}
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
 	waitFor(t, "SIGHUP opens it anew", func() bool {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGHUP) // taken, or the test ends here
 		_, err := os.Stat(file)
 		return err == nil
 	})
-	b.cancel()
-	b.end(t)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, said)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
 	before, _ := os.ReadFile(file + ".1")
 	after, _ := os.ReadFile(file)
 	if !strings.Contains(string(before), "msg=listening") || !strings.Contains(string(after), "msg=ending") {
