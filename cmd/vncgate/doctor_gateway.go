@@ -34,6 +34,10 @@ var gatewayWords = []struct{ said, means, advice string }{
 		"On the other side: it has as many sessions as its limits allow; its log says which.",
 	},
 	{
+		"The gateway cannot tell at the moment how many sessions there are. Try again in a few seconds.", "the log-in was right, but the gateway does not reach the Redis that it counts sessions in",
+		"On the other side: 'vncgate ctl nodes' says since when and why; with cluster.alone: local it would count its own sessions meanwhile.",
+	},
+	{
 		"The gateway cannot serve this now.", "the gateway has a fault of its own",
 		"On the other side: its log says which.",
 	},

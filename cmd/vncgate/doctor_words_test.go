@@ -58,6 +58,7 @@ func TestWrongSecret(t *testing.T) {
 		{"x509-sasl", "", "'vncgate user list'"},
 		{"plain", "There is no such display.", "no target of this name"},
 		{"sasl", "The gateway is full. Try again later.", "the log-in was right, but the gateway is full"},
+		{"sasl", "The gateway cannot tell at the moment how many sessions there are. Try again in a few seconds.", "does not reach the Redis"},
 		{"none", "The gateway cannot serve this now.", "a fault of its own"},
 		{"none", "full", `with no authentication (none): "full" On the other side: its log`},
 		{"vnc", "Too many security failures", "locked out"},

@@ -16,7 +16,8 @@ const inUse: Words = {
   again: true,
 };
 
-/** known are the gateway's words, bare: package gateway has them (ending.go, review.go, times.go, busy.go, grant.go),
+/** known are the gateway's words, bare: package gateway has them (ending.go, review.go, times.go, busy.go, seats.go,
+ * grant.go),
  * and of links the command (wire_capability.go). */
 export const known: Readonly<Record<string, Words>> = {
   'your session was ended': {
@@ -63,6 +64,13 @@ export const known: Readonly<Record<string, Words>> = {
   'this display is in use try again later': inUse,
   'this display is still in use try again later': inUse,
   'this display is in use, and too many wait for it already try again later': inUse,
+  'the gateway cannot tell at the moment how many sessions there are try again in a few seconds': {
+    title: 'The gateway lets nobody in for the moment',
+    text:
+      'Several gateways are one here, and what they count their sessions with does not answer. Your link and your password are in order, ' +
+      'and whoever is in stays. Try again in a few seconds; if it stays like this, tell whoever runs the gateway.',
+    again: true,
+  },
   'you have as many sessions open as you may close one of them first': {
     title: 'Too many sessions of yours',
     text: 'You have as many open as you may. Close one of them, perhaps in another tab or on another device, then connect again.',

@@ -108,6 +108,15 @@ describe('security', () => {
     expect(refused('', { ...more, code: 1001 })).toMatchObject({ title: 'The gateway is shutting down or restarting', ask: false });
   });
 
+  it('does not take gateways that cannot count for full', () => {
+    const reason = 'The gateway cannot tell at the moment how many sessions there are. Try again in a few seconds.';
+    const title = 'The gateway lets nobody in for the moment';
+    for (const words of [refused(reason, { credentialsSent: true, code: 1013 }), refused(reason, {}), told({ opened: true, code: 1013, reason })]) {
+      expect(words).toMatchObject({ title, again: true, ask: false, said: '' });
+      expect(words.text).toMatch(/Try again in a few seconds/);
+    }
+  });
+
   it('promises nothing of programs when the gateway goes', () => {
     expect(told({ opened: true, connected: true, code: 1001 }).text).not.toMatch(/programs/);
   });
