@@ -71,7 +71,7 @@ func (w *wiring) openAgents(ctx context.Context) error {
 			return fmt.Errorf("agents: %w", err)
 		}
 		h.trust = trust
-		h.hub.Renew = trust.enrol.Enroller.Renew
+		h.hub.Renew, h.hub.Until = trust.enrol.Enroller.Renew, trust.registry.Until
 	}
 	w.agents, w.agentHere = h, h.hub.Dial
 	return nil

@@ -236,6 +236,10 @@ policy: [{who: "*", targets: "agent/*/*", allow: all}]
 	if err != nil || len(list) != 2 || list[0].Name != "direct" || list[0].Means != "certificate" || list[0].Serial == "" || list[1].Tunnels[0].Stack == "" {
 		t.Errorf("%+v %v", list, err)
 	}
+	eventually(t, "until when its certificate is good is known", func() bool {
+		until, err := g.agents.hub.Until(t.Context(), "direct")
+		return err == nil && time.Until(until) > 30*time.Minute
+	})
 	if n := g.agents.controlKick("web", ""); n != 1 {
 		t.Error(n)
 	}

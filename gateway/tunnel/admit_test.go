@@ -75,7 +75,7 @@ func TestCablePulled(t *testing.T) {
 	old := dial(t, g, "lab", "desk")
 	exchange(t, old, "before")
 	first.Store(true)
-	_ = g.conns[0].Close() // the agent notices, the gateway does not
+	_ = g.first().Close() // the agent notices, the gateway does not
 	_ = old.SetDeadline(time.Now().Add(patience))
 	_, err := old.Read(make([]byte, 1))
 	if lost, ok := errors.AsType[*tunnel.LostError](err); !ok || lost.Reason != "the agent has connected anew" {

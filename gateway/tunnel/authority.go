@@ -62,8 +62,8 @@ func (a *Authority) Renew(ctx context.Context, peer Peer, request []byte) ([]byt
 		return nil, fmt.Errorf("%w: the agent has no certificate that could be renewed", ErrRequest)
 	}
 	issued := a.Registry.now()
-	if !peer.Expires.IsZero() && !issued.Before(peer.Expires) { // its tunnel has outlived it
-		return nil, fmt.Errorf("%w: the certificate ran out at %s: enrol the agent anew", ErrRequest, peer.Expires.UTC().Format(time.DateTime))
+	if err := a.good(ctx, peer, issued); err != nil {
+		return nil, err
 	}
 	revoked, err := a.Registry.look(ctx)
 	if err != nil {
@@ -76,6 +76,19 @@ func (a *Authority) Renew(ctx context.Context, peer Peer, request []byte) ([]byt
 	// One that was made for an hour is renewed for an hour.
 	life := peer.Expires.Sub(peer.Issued)
 	return a.issue(ctx, key, certs.Request{Agent: peer.Name, Services: peer.Services, Issued: issued, Life: life}, "")
+}
+
+// good says whether an agent still has a certificate: its tunnel may have outlived
+// the one that it came with by those that this was renewed to.
+func (a *Authority) good(ctx context.Context, peer Peer, now time.Time) error {
+	if peer.Expires.IsZero() || now.Before(peer.Expires) {
+		return nil
+	}
+	until, err := a.Registry.Until(ctx, peer.Name)
+	if err == nil && !now.Before(until) {
+		err = fmt.Errorf("%w: the certificate ran out at %s: enrol the agent anew", ErrRequest, peer.Expires.UTC().Format(time.DateTime))
+	}
+	return err
 }
 
 // issue writes the certificate down before anybody has it.

@@ -30,6 +30,11 @@ type Hub struct {
 	Allow func(p Peer, services []string) error
 	// Renew makes agents new certificates, in PEM; nil: the hub makes none.
 	Renew Renewer
+	// Until says until when the newest certificate of an agent is good, and the
+	// zero time where none is known. A tunnel that was proved by a certificate ends
+	// then; as long as Until fails it does not. nil: none but those that tunnels
+	// have come with are known.
+	Until func(ctx context.Context, agent string) (time.Time, error)
 	// Observe is told what happens, possibly by several goroutines at once. It
 	// must return soon.
 	Observe func(Event)

@@ -92,6 +92,7 @@ func (t *hubTunnel) run(ctx context.Context) error {
 	})
 	ends.Go(func() { t.listen(ctx) })
 	ends.Go(t.refuseStrays)
+	ends.Go(func() { t.expire(ctx) })
 	select {
 	case <-t.mux.Done():
 	case b := <-t.dismissed:

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -133,6 +134,28 @@ func (r *Registry) Agents(ctx context.Context) ([]KnownAgent, error) {
 	}
 	slices.SortFunc(list, func(a, b KnownAgent) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
+}
+
+// Until is when the last of an agent's certificates that are not revoked runs
+// out, or the zero time.
+func (r *Registry) Until(ctx context.Context, name string) (end time.Time, err error) {
+	if err := certs.CheckWord(name); err != nil {
+		return end, err
+	}
+	text, err := r.store.Read(ctx, agentTexts+name)
+	if err != nil || text == nil {
+		return end, err
+	}
+	var a keptAgent
+	if err := json.Unmarshal(text, &a); err != nil {
+		return end, fmt.Errorf("tunnel: registry: agent %s: %w", name, err)
+	}
+	for _, c := range a.Certificates {
+		if one := moment(c.Expires); one.After(end) && !r.Revoked(name, c.Serial, moment(c.Issued)) {
+			end = one
+		}
+	}
+	return end, nil
 }
 
 // errStill ends the removal of an agent that has got a certificate meanwhile.

@@ -357,9 +357,50 @@ func TestRenewedForAsLong(t *testing.T) {
 		}
 	}
 	over := peerOf(a.Agent)
-	over.Expires = o.clock.Now()
+	o.clock.pass(AgentLife)
 	if _, err := o.Renew(t.Context(), over, requestOf(t, key)); !errors.Is(err, ErrRequest) || !strings.Contains(err.Error(), "enrol the agent anew") {
 		t.Errorf("one that has run out: %v", err)
+	}
+}
+
+// A tunnel that was renewed outlives the certificate that it came with, and the
+// next renewal is by the newer one.
+func TestRenewedAgain(t *testing.T) {
+	o := newOffice(t)
+	secret, _ := o.token(t, time.Hour)
+	key := newKey(t)
+	a, err := o.enrol(t, secret, key)
+	must(t, err)
+	until := func(want time.Time) {
+		t.Helper()
+		if got, err := o.Registry.Until(t.Context(), "lab"); err != nil || !got.Equal(want) {
+			t.Errorf("good until %v and not %v, %v", got, want, err)
+		}
+	}
+	until(a.Expires)
+	old := peerOf(a.Agent)
+	for range 2 {
+		old.Issued, old.Expires = old.Issued.Add(-AgentLife), old.Expires.Add(-AgentLife)
+		b, err := o.Renew(t.Context(), old, requestOf(t, key))
+		must(t, err)
+		renewed, err := CheckChain(b, certs.KeyFingerprint(o.CA.Certificate()), key)
+		must(t, err)
+		until(renewed.Expires)
+		if renewed.Expires.Sub(renewed.Issued).Round(time.Minute) != AgentLife {
+			t.Errorf("%+v", renewed.Agent)
+		}
+	}
+	must(t, o.Registry.Revoke(t.Context(), Revocation{Agent: "lab"}))
+	until(time.Time{})
+	if got, err := o.Registry.Until(t.Context(), "nobody"); err != nil || !got.IsZero() {
+		t.Errorf("nobody: %v, %v", got, err)
+	}
+	if _, err := o.Registry.Until(t.Context(), "../lab"); err == nil {
+		t.Error("that is no name")
+	}
+	must(t, os.WriteFile(filepath.Join(o.dir, "agent", "lab.json"), []byte("{"), 0o600))
+	if _, err := o.Registry.Until(t.Context(), "lab"); err == nil {
+		t.Error("a text that is cut was read")
 	}
 }
 

@@ -86,6 +86,13 @@ func (g *gate) serve(p tunnel.Peer) net.Conn {
 	return near
 }
 
+// first is the gateway's end of the first connection.
+func (g *gate) first() net.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.conns[0]
+}
+
 func (g *gate) connect(p tunnel.Peer) func(context.Context) (net.Conn, error) {
 	return func(context.Context) (net.Conn, error) { return g.serve(p), nil }
 }
@@ -324,7 +331,7 @@ func TestLoss(t *testing.T) {
 	start(t, &tunnel.Agent{Name: "lab", Connect: g.connect(anything), Services: []tunnel.Service{echo("desk")}})
 	c := dial(t, g, "lab", "desk")
 	exchange(t, c, "hello")
-	_ = g.conns[0].Close()
+	_ = g.first().Close()
 	_, err := c.Read(make([]byte, 1))
 	lost, ok := errors.AsType[*tunnel.LostError](err)
 	if !ok || !errors.Is(err, layers.ErrMuxLost) || lost.Agent != "lab" || lost.Reason == "" {

@@ -1,0 +1,95 @@
+package tunnel
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// soonMost and soonPart say how long before the end of its certificate an agent
+	// has to connect anew, and so to show whether it has a newer one by now: that
+	// part of the certificate's time, and no more than an hour.
+	soonMost = time.Hour
+	soonPart = 10
+	// clockEvery is how often the clock is looked at, which may be set meanwhile.
+	clockEvery = time.Hour
+	// untilAgain is how soon Until is asked again that had no answer.
+	untilAgain = 10 * time.Second
+)
+
+// wordsRunOut is why such a tunnel ends.
+const wordsRunOut = "the agent's certificate has run out and was not renewed"
+
+// expire ends the tunnel when the agent's certificate has run out, unless it has
+// got a newer one: the end of that counts then.
+//
+// What the hub does not hear of, as where somebody replaces the agent's files, is
+// learned by having the agent connect anew a while before the end. Its sessions
+// stay where they are meanwhile.
+func (t *hubTunnel) expire(ctx context.Context) {
+	end := t.peer.Expires
+	if end.IsZero() {
+		return
+	}
+	soon := end.Add(-t.soon())
+	ask := time.Now().Before(soon)
+	for {
+		next := end
+		if ask {
+			next = soon
+		}
+		if left := time.Until(next.Round(0)); left > 0 {
+			if !pause(ctx, min(left, clockEvery)) {
+				return
+			}
+			continue
+		}
+		switch newer, err := t.until(ctx); {
+		case err != nil:
+			t.hub.debug("until when an agent's certificate is good is not known", "agent", t.name, "error", err)
+			if !pause(ctx, untilAgain) {
+				return
+			}
+		case newer.After(end):
+			end, soon = newer, newer.Add(-t.soon())
+			ask = time.Now().Before(soon)
+		case ask:
+			ask = false
+			t.drain("its certificate runs out soon")
+		default:
+			t.dismiss(bye{Reason: wordsRunOut})
+			return
+		}
+	}
+}
+
+// soon is how long before the end the agent connects anew.
+func (t *hubTunnel) soon() time.Duration {
+	if t.peer.Issued.IsZero() {
+		return 0
+	}
+	return min(max(t.peer.Expires.Sub(t.peer.Issued)/soonPart, 0), soonMost)
+}
+
+// until is the end of the newest certificate that is known of the agent: of those
+// that its tunnels have come with, and of those that it has got.
+func (t *hubTunnel) until(ctx context.Context) (newest time.Time, err error) {
+	if t.hub.Until != nil {
+		ctx, cancel := context.WithTimeout(ctx, helloPatience)
+		defer cancel()
+		if newest, err = t.hub.Until(ctx, t.name); err != nil {
+			return newest, fmt.Errorf("tunnel: %w", err)
+		}
+	}
+	t.hub.mu.Lock()
+	defer t.hub.mu.Unlock()
+	if s := t.hub.agents[t.name]; s != nil {
+		for _, o := range s.tunnels {
+			if !o.gone && o.peer.Expires.After(newest) {
+				newest = o.peer.Expires
+			}
+		}
+	}
+	return newest, nil
+}
