@@ -203,12 +203,20 @@ func showSessions(w io.Writer, results []result) error {
 }
 
 func showTargets(w io.Writer, results []result) error {
-	return showList(w, results, "No display has a name here.", []string{"TARGET", "STATE", "SINCE", "SESSIONS", "ADDRESS", "WHY"}, func(t control.Target) []string {
+	head, nodes := []string{"TARGET", "STATE", "SINCE", "SESSIONS", "ADDRESS", "WHY"}, atNodes(results)
+	if nodes {
+		head = slices.Insert(head, 1, "NODE")
+	}
+	return showList(w, results, "No display has a name here.", head, func(t control.Target) []string {
 		when := ""
 		if !t.Since.IsZero() {
 			when = since(t.Since)
 		}
-		return []string{t.Name, t.State, when, fmt.Sprint(t.Sessions), orText(t.Address, t.Starts), t.Reason}
+		row := []string{t.Name, t.State, when, fmt.Sprint(t.Sessions), orText(t.Address, t.Starts), t.Reason}
+		if nodes {
+			row = slices.Insert(row, 1, t.Node)
+		}
+		return row
 	})
 }
 

@@ -113,11 +113,11 @@ const (
 )
 
 // controlShare issues a token and makes a link of it.
-func (w *wiring) controlShare(_ context.Context, call *control.Call, a shareArgs) (sharedLink, error) {
+func (w *wiring) controlShare(ctx context.Context, call *control.Call, a shareArgs) (sharedLink, error) {
 	if w.capabilities == nil {
 		return sharedLink{}, &control.Error{Class: control.ClassGeneric, Err: control.ErrUnavailable, Desc: "no tokens are issued here: set capabilities: in the configuration"}
 	}
-	if !w.knowsDisplay(a.Target) {
+	if !w.knowsDisplay(ctx, a.Target) {
 		return sharedLink{}, control.NotFound("no target %q; query-targets lists those there are", a.Target)
 	}
 	ttl := time.Duration(a.TTL)

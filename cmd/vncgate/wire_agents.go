@@ -225,12 +225,12 @@ func (p *template) reachAgent(g *gateway.Target) {
 }
 
 // knowsDisplay reports whether a name is that of a target of the configuration, or
-// of what an agent announces now.
-func (w *wiring) knowsDisplay(name string) bool {
+// of what an agent announces now, be it at another of several gateways.
+func (w *wiring) knowsDisplay(ctx context.Context, name string) bool {
 	if _, ok := w.now().cfg.Targets[name]; ok {
 		return true
 	}
-	return slices.Contains(w.agents.announced(), name)
+	return slices.Contains(w.agents.announced(), name) || w.announcedElsewhere(ctx, name)
 }
 
 // onlyNamed reports whether a display is for nobody but the bearers of a link that

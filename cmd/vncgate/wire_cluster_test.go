@@ -65,8 +65,11 @@ func (r *sharedRedis) stop() {
 	_ = r.cmd.Wait()
 }
 
-// aNode is one of several gateways, with a display that keeps its viewers.
-func (r *sharedRedis) node(name, certificates, display string) *steered {
+// nodeMore is what a test adds to the configuration of each node.
+type nodeMore struct{ listeners, settings string }
+
+// node is one of several gateways, with a display that keeps its viewers.
+func (r *sharedRedis) node(name, certificates, display string, more nodeMore) *steered {
 	r.t.Helper()
 	ca, err := certs.OpenCA(certificates)
 	must(r.t, err)
@@ -79,20 +82,28 @@ func (r *sharedRedis) node(name, certificates, display string) *steered {
 listeners:
   - {address: "127.0.0.1:0", target: desk}
   - {address: "127.0.0.1:0", web: {}, sources: [capabilities]}
+%s
 targets: {desk: {address: %q}}
 policy: [{who: "*", targets: "*", allow: [all], limits: {per_target: 3}}]
 capabilities: {redis: {secret: {file: %q}}}
 cluster: {redis: {addresses: ["127.0.0.1:%s"]}, node: %s, listen: "127.0.0.1:0", certificates: %q, expire: 1s}
 control: {socket: %q}
-`, display, seal, r.port, name, certificates, socket)
+%s
+`, strings.ReplaceAll(more.listeners, "NODE", name), display, seal, r.port, name, certificates, socket, more.settings)
 	return &steered{g, socket}
 }
 
 // pair are two nodes that know each other.
 func (r *sharedRedis) pair() (a, b *steered) {
 	r.t.Helper()
-	dir, display := r.t.TempDir(), heldDisplay(r.t)
-	a, b = r.node("a", dir, display), r.node("b", dir, display)
+	return r.pairOf(heldDisplay(r.t), nodeMore{})
+}
+
+// pairOf are two nodes with more in their configuration.
+func (r *sharedRedis) pairOf(display string, more nodeMore) (a, b *steered) {
+	r.t.Helper()
+	dir := r.t.TempDir()
+	a, b = r.node("a", dir, display, more), r.node("b", dir, display, more)
 	for _, g := range []*steered{a, b} {
 		eventually(r.t, "the nodes know each other", func() bool { return len(g.peers()) == 1 })
 	}

@@ -115,9 +115,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 		Agents: w.controlAgents, Streams: w.agents.controlStreams,
 		SetClass: w.controlSetClass, Classes: w.controlClasses, Mark: w.markSession, Followed: w.controlFollowed,
 	}
-	if w.cluster != nil {
-		b.Node = w.cluster.node
-	}
+	b.Node = w.nodeName()
 	if w.agents != nil {
 		b.KickAgent, b.RevokeAgent = w.agents.controlKick, w.agents.controlRevokeAgent
 	}
@@ -131,14 +129,18 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 func (w *wiring) controlTargets() []control.Target {
 	now := w.now()
 	down := w.gate.Down()
+	announced := w.agents.announced()
 	list := make([]control.Target, 0, len(now.cfg.Targets))
-	for _, name := range append(keys(now.cfg.Targets), w.agents.announced()...) {
+	for _, name := range w.targetNames(announced) {
 		t := now.cfg.Targets[name]
 		if agent, service, ok := agentTarget(name); ok && !t.known() {
 			t.Agent = agent + "/" + service
 		}
 		target := control.Target{Name: name, Address: t.shown(), State: "unknown", Arrives: t.Arrives != nil, Class: t.Class}
 		target.Agent, _, _ = agentService(t.Agent)
+		if slices.Contains(announced, name) {
+			target.Node = w.nodeName()
+		}
 		if t.Start != nil {
 			target.Starts = t.Start.shown()
 		}
@@ -150,6 +152,30 @@ func (w *wiring) controlTargets() []control.Target {
 		list = append(list, target)
 	}
 	return list
+}
+
+// targetNames are those of the configuration, of what agents announce here, and, with
+// several gateways, of what viewers see from here through agents elsewhere: their
+// sessions are counted where they are.
+func (w *wiring) targetNames(announced []string) []string {
+	names := keys(w.now().cfg.Targets)
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range announced {
+		add(name)
+	}
+	if w.cluster == nil {
+		return names
+	}
+	for _, s := range w.gate.List() {
+		if s.Open && isAgentTarget(s.Target) {
+			add(s.Target)
+		}
+	}
+	return names
 }
 
 // shown is where a display is, without what may be secret: user and query of a

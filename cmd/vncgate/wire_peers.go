@@ -35,6 +35,29 @@ func (w *wiring) peers() []cluster.Node {
 	return list
 }
 
+// nodeName is the name of this gateway among several, "" where it is the only one.
+func (w *wiring) nodeName() string {
+	if w.cluster == nil {
+		return ""
+	}
+	return w.cluster.node
+}
+
+// announcedElsewhere reports whether a name is that of what an agent announces at
+// another node.
+func (w *wiring) announcedElsewhere(ctx context.Context, name string) bool {
+	if !isAgentTarget(name) || len(w.peers()) == 0 {
+		return false
+	}
+	args, err := json.Marshal(control.TargetQuery{Name: name})
+	if err != nil {
+		return false
+	}
+	result, err := w.controls.server.Table.Run(ctx, &control.Call{Role: control.Viewer}, "query-targets", args)
+	list, ok := result.(control.TargetList)
+	return err == nil && ok && len(list.Targets) > 0
+}
+
 // atAllNodes reports whether a command is about what nodes have each.
 func atAllNodes(name string) bool {
 	switch name {

@@ -74,7 +74,7 @@ func newPictures(w *wiring, table *control.Table) *pictures {
 func (p *pictures) take(ctx context.Context, call control.Call, shot admin.Shot) (admin.Still, error) {
 	t := p.w.now().cfg.Targets[shot.Target]
 	switch {
-	case !p.w.knowsDisplay(shot.Target):
+	case !p.w.knowsDisplay(ctx, shot.Target):
 		return admin.Still{}, control.NotFound("no target %q; query-targets lists those there are", shot.Target)
 	case t.Screenshots == screenshotsNever:
 		return admin.Still{}, &control.Error{Class: control.ClassGeneric, Err: control.ErrForbidden, Desc: "The configuration allows no pictures of this display (screenshots: never)."}

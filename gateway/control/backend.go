@@ -88,6 +88,9 @@ type Target struct {
 	Starts   string    `json:"starts,omitempty" doc:"how it is started when it is wanted"`
 	Arrives  bool      `json:"arrives,omitempty" doc:"it dials in"`
 	Agent    string    `json:"agent,omitempty" doc:"it is reached through this agent's tunnel" of:"agent"`
+	// Node is told of what agents announce alone: others are in the configuration of
+	// each gateway.
+	Node string `json:"node,omitempty" doc:"the gateway that the agent is connected to which announces it, where there are several" of:"node"`
 }
 
 // Listener is a way in.

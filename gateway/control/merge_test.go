@@ -137,6 +137,13 @@ func TestMergedTargetsCountAllSessions(t *testing.T) {
 	target := func(name string, sessions int) control.Target {
 		return control.Target{Name: name, State: "up", Sessions: sessions}
 	}
+	at := func(node string, t control.Target) control.Target {
+		t.Node = node
+		return t
+	}
+	announced := control.Target{Name: "agent/lab/desk", State: "unknown", Agent: "lab", Node: "b"}
+	seen := control.Target{Name: "agent/lab/desk", State: "up", Agent: "lab", Sessions: 2}
+	both := at("b", seen)
 	silent := list("", target("b", 1))
 	silent.Silent = []string{"c: no answer"}
 	for _, test := range []struct {
@@ -148,6 +155,8 @@ func TestMergedTargetsCountAllSessions(t *testing.T) {
 		{"alone", []control.TargetList{list("", target("a", 1))}, 0, list("", target("a", 1))},
 		{"sums", []control.TargetList{list("", target("a", 1), target("b", 0)), list("", target("a", 2), target("b", 4))}, 0, list("", target("a", 3), target("b", 4))},
 		{"those of others alone are not ours", []control.TargetList{list("", target("b", 1)), list("", target("a", 2))}, 0, list("", target("b", 1))},
+		{"what agents announce at others", []control.TargetList{list("", target("b", 1)), list("", at("b", announced)), list("", at("c", announced), target("d", 1))}, 0, list("", announced, target("b", 1))},
+		{"an agent's display that is seen from here", []control.TargetList{list("", seen), list("", at("b", announced))}, 0, list("", both)},
 		{"as far as all have told", []control.TargetList{list("", target("a", 1), target("c", 1)), list("b", target("a", 1), target("b", 1))}, 0, list("b", target("a", 2))},
 		{"a limit", []control.TargetList{list("", target("a", 1), target("c", 1)), list("", target("a", 1))}, 1, list("a", target("a", 2))},
 		{"one is silent", []control.TargetList{list("", target("b", 1)), silent}, 0, control.TargetList{Targets: []control.Target{target("b", 2)}, Silence: silent.Silence}},

@@ -33,22 +33,28 @@ type TargetList struct {
 }
 
 // MergeTargets is the first of those lists that several gateways have returned to
-// the same TargetQuery, with the sessions that all of them have. Its Next holds for
-// each of them.
+// the same TargetQuery, with what agents announce at the others, and the sessions
+// that all of them have. Its Next holds for each of them.
 func MergeTargets(lists []TargetList, limit int) TargetList {
 	var merged TargetList
 	var pages []Page[Target]
-	sessions := map[string]int{}
-	for _, l := range lists {
+	all, listed := map[string]*Target{}, map[string]bool{}
+	for i, l := range lists {
 		pages = append(pages, Page[Target]{Next: l.Next})
 		merged.Silent = append(merged.Silent, l.Silent...)
 		for _, t := range l.Targets {
-			sessions[t.Name] += t.Sessions
+			listed[t.Name] = listed[t.Name] || i == 0 || t.Node != ""
+			if known := all[t.Name]; known != nil {
+				known.join(&t)
+				continue
+			}
+			all[t.Name] = &t
 		}
 	}
-	for _, t := range lists[0].Targets {
-		t.Sessions = sessions[t.Name]
-		pages[0].Entries = append(pages[0].Entries, t)
+	for name, t := range all {
+		if listed[name] {
+			pages[0].Entries = append(pages[0].Entries, *t)
+		}
 	}
 	page := MergePages(limit, pages, targetKey)
 	merged.Targets, merged.Next = page.Entries, page.Next
@@ -56,6 +62,18 @@ func MergeTargets(lists []TargetList, limit int) TargetList {
 }
 
 func targetKey(t Target) string { return t.Name }
+
+// join adds what another gateway has of the same target, and what it knows better:
+// an agent's display may never have been tried from here.
+func (t *Target) join(other *Target) {
+	t.Sessions += other.Sessions
+	if t.Node == "" {
+		t.Node = other.Node
+	}
+	if t.Node != "" && t.State == "unknown" {
+		t.State, t.Since, t.Reason = other.State, other.Since, other.Reason
+	}
+}
 
 func (b *Backend) queryTargets(_ context.Context, _ *Call, q TargetQuery) (TargetList, error) {
 	var list []Target

@@ -33,6 +33,7 @@ export interface Target {
   state: 'up' | 'down' | 'unknown';
   reason?: string;
   sessions: number;
+  node?: string; // that the agent is connected to which announces it
 }
 
 export interface Listener {

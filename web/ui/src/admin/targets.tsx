@@ -33,7 +33,7 @@ export function Targets(): JSX.Element {
               {dashboard.pictures !== undefined && <Thumbnail target={t.name} pictures={dashboard.pictures} />}
               <div class="what">
                 <b>{t.name}</b> <span class={`state ${stateOf(t)}`}>{states[stateOf(t)]}</span>
-                <small>{t.sessions === 1 ? '1 session' : `${t.sessions} sessions`}{t.address !== undefined && `, ${t.address}`}</small>
+                <small>{t.sessions === 1 ? '1 session' : `${t.sessions} sessions`}{t.address !== undefined && `, ${t.address}`}{t.node !== undefined && ` at gateway ${t.node}`}</small>
                 {t.reason !== undefined && <small class="why">{t.reason}</small>}
               </div>
               <div class="actions">
