@@ -113,7 +113,6 @@ func (s *Session) replace(ctx context.Context) error {
 func (s *Session) queue(ctx context.Context, grant *auth.Grant, turn func(context.Context) error) error {
 	limit := orDefault(grant.Limits.QueueTime, queueTime)
 	s.clock.extend(limit + s.g.limitsNow().DialTimeout)
-	s.logger().Info("display in use, waiting for a place", "for", limit.String())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer s.watchViewer(cancel)()
@@ -122,6 +121,7 @@ func (s *Session) queue(ctx context.Context, grant *auth.Grant, turn func(contex
 	room := s.g.lobby.enter(nil, s.name)
 	defer room.leave(false)
 	room.say(wordsQueued)
+	s.logger().Info("display in use, waiting for a place", "for", limit.String())
 	ctx, over := context.WithTimeoutCause(ctx, limit, errQueueOver)
 	defer over()
 	return toldOf(turn(ctx))
