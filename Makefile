@@ -5,7 +5,7 @@
 
 GO      ?= go
 NPM     ?= npm
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+VERSION ?= $(shell if [ -e .git ]; then git describe --tags --always --dirty; else deploy/packages/version; fi 2>/dev/null | cut -d' ' -f1)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # How long the tests of one package may take.
@@ -21,7 +21,7 @@ GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 # peer.
 PEERS := $(filter-out nodejs,$(shell cat cmd/vncgate/interop/testdata/debian-packages)) \
 	stunnel4 libnginx-mod-stream gsasl krb5-kdc krb5-admin-server krb5-user libsasl2-modules-gssapi-mit \
-	openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config ffmpeg
+	git openssl redis-server libpam-wrapper xauth gir1.2-gtk-3.0 fonts-dejavu-core pkg-config ffmpeg
 
 .PHONY: all run build page test check lint go-test ui-test chart-test peers bench netlab fuzz packages packages-check clean
 

@@ -126,6 +126,70 @@ func TestPackageScripts(t *testing.T) {
 	}
 }
 
+// The version is that of the environment, of a clone or of an archive; who has none
+// of these is told what to say.
+func TestPackageVersion(t *testing.T) {
+	needPeer(t, "bash", "bash")
+	needPeer(t, "git", "git")
+	clone := t.TempDir()
+	for _, name := range []string{"deploy/packages/version", "deploy/packages/source", ".gitattributes"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		must(t, err)
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(clone, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(clone, name), text, 0o755))
+	}
+	run := func(dir string, variables []string, command ...string) (string, error) {
+		cmd := exec.CommandContext(visit(t), command[0], command[1:]...)
+		cmd.Dir = dir
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + clone, "GIT_CONFIG_NOSYSTEM=1",
+			"GIT_AUTHOR_DATE=1700000000 +0000", "GIT_COMMITTER_DATE=1700000000 +0000"}, variables...)
+		out, err := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	says := func(dir, want string, variables ...string) {
+		t.Helper()
+		got, err := run(dir, variables, "deploy/packages/version")
+		if !strings.Contains(got, want) || (err != nil) != strings.Contains(want, ":") {
+			t.Errorf("%v: want %q, and got %q, %v", variables, want, got, err)
+		}
+	}
+	git := func(args ...string) string {
+		t.Helper()
+		out, err := run(clone, nil, append([]string{"git", "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		if err != nil {
+			t.Fatalf("git %s: %v: %s", args, err, out)
+		}
+		return out
+	}
+	says(clone, "in seconds since 1970:\n\n  VERSION=1.2.3 SOURCE_DATE_EPOCH=")
+	says(clone, "VERSION: one is none: ", "VERSION=one", "SOURCE_DATE_EPOCH=5")
+	says(clone, "SOURCE_DATE_EPOCH: ", "VERSION=1", "SOURCE_DATE_EPOCH=noon")
+	says(clone, "2.0-rc1 5", "VERSION=v2.0-rc1", "SOURCE_DATE_EPOCH=5")
+
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "a")
+	short := git("rev-parse", "--short", "HEAD")
+	archive := func() string {
+		dir := t.TempDir()
+		git("archive", "-o", filepath.Join(dir, "a.tar"), "HEAD")
+		if out, err := run(dir, nil, "tar", "-xf", "a.tar"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return dir
+	}
+	says(clone, "0.0.0-1-g"+short+" 1700000000")
+	says(archive(), "0.0.0-g"+short+" 1700000000")
+	git("tag", "v1.4.0")
+	says(clone, "1.4.0 1700000000")
+	says(archive(), "1.4.0 1700000000")
+	says(archive(), "1.5 1700000000", "VERSION=1.5")
+	git("commit", "-q", "--allow-empty", "-m", "b")
+	short = git("rev-parse", "--short", "HEAD")
+	says(clone, "1.4.0-1-g"+short+" 1700000000")
+	says(archive(), "1.4.0-1-g"+short+" 1700000000")
+}
+
 // Each service that the packages bring is ended when they go.
 func TestPackagedUnitsEnd(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "deploy/packages/preremove"))
