@@ -2,11 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"math/rand/v2"
-	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"vncgate/auth"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 	"vncgate/layers"
@@ -22,33 +18,13 @@ import (
 // sharedRedis runs a server for several gateways.
 func sharedRedis(t *testing.T) (client func() redis.UniversalClient, stop func()) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("real peers are left out by -short")
-	}
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("VNCGATE_REQUIRE_PEERS") != "" && runtime.GOOS == "linux" {
-			t.Fatal("redis-server is missing: apt install redis-server")
-		}
-		t.Skip("redis-server is missing: apt install redis-server")
-	}
-	path := t.TempDir() + "/redis-" + strconv.Itoa(rand.IntN(1e6)) + ".sock" // no port that somebody else may have
-	cmd := exec.Command("redis-server", "--port", "0", "--save", "", "--unixsocket", path)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	t.Cleanup(stop)
+	server := redistest.Start(t)
 	client = func() redis.UniversalClient {
-		c := redis.NewClient(&redis.Options{Network: "unix", Addr: path, Protocol: 2, DisableIdentity: true})
+		c := redis.NewClient(&redis.Options{Addr: server.Address, Protocol: 2, DisableIdentity: true})
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
-	first := client()
-	eventually(t, "redis answers", func() bool { return first.Ping(context.Background()).Err() == nil })
-	return client, stop
+	return client, server.Kill
 }
 
 // together has a gateway count with the others of one Redis.

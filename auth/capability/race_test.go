@@ -36,13 +36,13 @@ func runChild(what string) int {
 	return 2
 }
 
-// openChild opens the store of a directory, or of a server at redis:PORT.
+// openChild opens the store of a directory, or of a server at redis:ADDRESS.
 func openChild(where string) (*Store, error) {
-	port, ok := strings.CutPrefix(where, "redis:")
+	address, ok := strings.CutPrefix(where, "redis:")
 	if !ok {
 		return OpenStore(where, StoreConfig{})
 	}
-	a, err := OpenRedis(redisStoreAt(port), StoreConfig{}, RingConfig{})
+	a, err := OpenRedis(redisStoreAt(address), StoreConfig{}, RingConfig{})
 	if err != nil {
 		return nil, err
 	}

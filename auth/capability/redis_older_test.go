@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"vncgate/auth/tickets/redistest"
 )
 
 // TestRedisOlder: Redis that comes back as it was before a use does not give that
@@ -11,7 +13,7 @@ import (
 func TestRedisOlder(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	a, b := openRedis(t, s, nil, nil), openRedis(t, s, nil, nil)
 	id := counted(t, a, 1).ID
 	key := "test:token:" + id
@@ -23,7 +25,7 @@ func TestRedisOlder(t *testing.T) {
 
 	k := keeperOf(a)
 	k.down.Store(true) // until it is heard again
-	eventually(t, "Redis is not told what it has lost", func() bool {
+	redistest.Eventually(t, "Redis is not told what it has lost", func() bool {
 		got, err := b.Store.Get(id)
 		return err == nil && got.Used == 1 && got.Running == 1
 	})
@@ -34,14 +36,14 @@ func TestRedisOlder(t *testing.T) {
 // so cannot say that a token is good for nothing.
 func TestRedisNotThereYet(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	text, _ := issue(t, openRedis(t, s, nil, nil), token(time.Now()))
-	s.stop()
+	s.Kill()
 	late := openRedis(t, s, nil, nil)
 	_, err := late.Verify(text)
 	unavailable(t, "verify", err)
-	s.run(t)
-	eventually(t, "the token is not good when Redis is there", func() bool {
+	s.Start()
+	redistest.Eventually(t, "the token is not good when Redis is there", func() bool {
 		_, err := late.Verify(text)
 		return err == nil
 	})
@@ -51,7 +53,7 @@ func TestRedisNotThereYet(t *testing.T) {
 // of whether Redis can be asked.
 func TestRedisForeignKey(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	a := openRedis(t, s, nil, nil)
 	text, tok := issue(t, a, token(time.Now()))
 	other, _ := issue(t, a, token(time.Now()))

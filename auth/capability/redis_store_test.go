@@ -10,21 +10,22 @@ import (
 	"time"
 
 	"vncgate/auth/tickets"
+	"vncgate/auth/tickets/redistest"
 )
 
-// redisStoreAt is a store in the server at that port of this machine.
-func redisStoreAt(port string) RedisStoreConfig {
+// redisStoreAt is a store in the server at that address.
+func redisStoreAt(address string) RedisStoreConfig {
 	return RedisStoreConfig{
-		Server: tickets.RedisConfig{Addresses: []string{"127.0.0.1:" + port}}, Prefix: "test:",
+		Server: tickets.RedisConfig{Addresses: []string{address}}, Prefix: "test:",
 		Secret: []byte("a secret of at least 32 characters"), Expire: minExpire,
 	}
 }
 
 // openRedis opens an authority as one gateway does, and has holders of gateways
 // that are gone be let in at once.
-func openRedis(t testing.TB, s *redisServer, now func() time.Time, change func(*RedisStoreConfig, *StoreConfig)) *Authority {
+func openRedis(t testing.TB, s *redistest.Server, now func() time.Time, change func(*RedisStoreConfig, *StoreConfig)) *Authority {
 	t.Helper()
-	rc, cfg := redisStoreAt(s.port), StoreConfig{Now: now}
+	rc, cfg := redisStoreAt(s.Address), StoreConfig{Now: now}
 	if change != nil {
 		change(&rc, &cfg)
 	}
@@ -49,7 +50,7 @@ func settle(a *Authority) {
 // TestRedisIsAsAFolder has a store in Redis do what one in a folder does.
 func TestRedisIsAsAFolder(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	for i, test := range []func(*testing.T, *Authority, *clock){testUses, testRenew} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := newClock()
@@ -60,7 +61,7 @@ func TestRedisIsAsAFolder(t *testing.T) {
 		testManyRace(t, openRedis(t, s, nil, nil), openRedis(t, s, nil, nil), openRedis(t, s, nil, nil))
 	})
 	t.Run("processes", func(t *testing.T) {
-		testProcessesRace(t, openRedis(t, s, nil, nil), "redis:"+s.port)
+		testProcessesRace(t, openRedis(t, s, nil, nil), "redis:"+s.Address)
 	})
 }
 
@@ -68,7 +69,7 @@ func TestRedisIsAsAFolder(t *testing.T) {
 // other hears of.
 func TestRedisTwoGateways(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	var heard atomic.Int64
 	a := openRedis(t, s, nil, nil)
 	b := openRedis(t, s, nil, func(_ *RedisStoreConfig, cfg *StoreConfig) { cfg.OnChange = func() { heard.Add(1) } })
@@ -83,10 +84,10 @@ func TestRedisTwoGateways(t *testing.T) {
 	must(t, a.Store.Revoke(Revocation{ID: tok.ID, Note: "lost"}))
 	_, err = a.Verify(text)
 	expect(t, "where it was revoked", err, ErrRevoked)
-	eventually(t, "the other does not hear of it", func() bool { return heard.Load() > before && b.Store.Revoked(tok.ID, "", tok.Issued) })
+	redistest.Eventually(t, "the other does not hear of it", func() bool { return heard.Load() > before && b.Store.Revoked(tok.ID, "", tok.Issued) })
 	expect(t, "use", b.Store.Use(tok.ID, "x", time.Now()), ErrRevoked)
 	must(t, b.Store.Revoke(Revocation{User: "alice"}))
-	eventually(t, "the first does not hear of it", func() bool { return a.Store.Revoked("X", "alice", time.Now().Add(-time.Minute)) })
+	redistest.Eventually(t, "the first does not hear of it", func() bool { return a.Store.Revoked("X", "alice", time.Now().Add(-time.Minute)) })
 	if list := a.Store.Revocations(); len(list) != 2 {
 		t.Errorf("%+v", list)
 	}
@@ -103,7 +104,7 @@ func TestRedisTwoGateways(t *testing.T) {
 		}
 	}
 	must(t, a.Ring.Discard())
-	eventually(t, "discarded keys are good still", func() bool {
+	redistest.Eventually(t, "discarded keys are good still", func() bool {
 		_, err := b.Verify(later)
 		return errors.Is(err, tickets.ErrUnknown)
 	})
@@ -112,10 +113,10 @@ func TestRedisTwoGateways(t *testing.T) {
 // TestRedisCrash: a holder comes back when its gateway is heard of no more.
 func TestRedisCrash(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	a := openRedis(t, s, nil, nil)
 	id := counted(t, a, 1).ID
-	cmd := child(t, "redis:"+s.port, id, "alice")
+	cmd := child(t, "redis:"+s.Address, id, "alice")
 	in, err := cmd.StdinPipe()
 	must(t, err)
 	defer in.Close()
@@ -128,7 +129,7 @@ func TestRedisCrash(t *testing.T) {
 	expect(t, "while the other runs", a.Store.Use(id, "alice", time.Now()), ErrRunning)
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	eventually(t, "the holder stays out", func() bool { return a.Store.Use(id, "alice", time.Now()) == nil })
+	redistest.Eventually(t, "the holder stays out", func() bool { return a.Store.Use(id, "alice", time.Now()) == nil })
 	expect(t, "somebody else", a.Store.Use(id, "bob", time.Now()), ErrUsed)
 	if got, err := a.Store.Get(id); err != nil || got.Used != 1 || got.Running != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -139,7 +140,7 @@ func TestRedisCrash(t *testing.T) {
 // finds out that its holder has gone elsewhere.
 func TestRedisCutOff(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	var heard atomic.Int64
 	a := openRedis(t, s, nil, func(_ *RedisStoreConfig, cfg *StoreConfig) { cfg.OnChange = func() { heard.Add(1) } })
 	b := openRedis(t, s, nil, nil)
@@ -147,11 +148,11 @@ func TestRedisCutOff(t *testing.T) {
 	must(t, a.Store.Use(taken, "alice", time.Now()))
 	must(t, a.Store.Use(kept, "alice", time.Now()))
 	must(t, a.Store.Holds(taken, "alice"))
-	eventually(t, "alice does not get in while its gateway seems dead", func() bool {
+	redistest.Eventually(t, "alice does not get in while its gateway seems dead", func() bool {
 		s.Del(context.Background(), "test:gate:"+a.Store.instance()) // as if it had not said so in time
 		return b.Store.Use(taken, "alice", time.Now()) == nil
 	})
-	eventually(t, "it does not notice", a.Store.lapsed)
+	redistest.Eventually(t, "it does not notice", a.Store.lapsed)
 	expect(t, "what was taken", a.Store.Holds(taken, "alice"), ErrRunning)
 	expect(t, "what was not", a.Store.Holds(kept, "alice"), nil)
 	expect(t, "the other", b.Store.Holds(taken, "alice"), nil)
@@ -164,7 +165,7 @@ func TestRedisCutOff(t *testing.T) {
 // sessions go on, and what has happened is told when it is back.
 func TestRedisGone(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	quick := func(rc *RedisStoreConfig, _ *StoreConfig) { rc.Server.Timeout = time.Second }
 	a := openRedis(t, s, nil, quick)
 	alone := openRedis(t, s, nil, func(rc *RedisStoreConfig, cfg *StoreConfig) { quick(rc, cfg); rc.Alone = true })
@@ -176,7 +177,7 @@ func TestRedisGone(t *testing.T) {
 		must(t, err)
 	}
 	must(t, a.Store.Use(onceTok.ID, "alice", time.Now()))
-	s.stop()
+	s.Kill()
 
 	for _, who := range []*Authority{a, alone} {
 		_, err := who.Verify(once)
@@ -200,17 +201,17 @@ func TestRedisGone(t *testing.T) {
 	must(t, a.Store.Holds(onceTok.ID, "alice"))
 	must(t, a.Store.Release(onceTok.ID, "alice", time.Now()))
 
-	s.run(t)
-	eventually(t, "what ended meanwhile is not told", func() bool {
+	s.Start()
+	redistest.Eventually(t, "what ended meanwhile is not told", func() bool {
 		got, err := a.Store.Get(onceTok.ID)
 		return err == nil && got.Running == 0
 	})
-	eventually(t, "the other gateway does not find Redis again", func() bool {
+	redistest.Eventually(t, "the other gateway does not find Redis again", func() bool {
 		return !errors.Is(alone.Store.Usable(onceTok.ID, "bob", time.Now()), ErrUnavailable)
 	})
 	expect(t, "somebody else", alone.Store.Use(onceTok.ID, "bob", time.Now()), ErrUsed)
 	must(t, alone.Store.Use(onceTok.ID, "alice", time.Now()))
-	eventually(t, "the uses of one that is not counted are not told", func() bool {
+	redistest.Eventually(t, "the uses of one that is not counted are not told", func() bool {
 		got, err := a.Store.Get(manyTok.ID)
 		return err == nil && got.Used == 2 && got.Running == 1
 	})
@@ -227,7 +228,7 @@ func unavailable(t testing.TB, what string, err error) {
 // is taken back when Redis answers again.
 func TestRedisAnswerLost(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	a := openRedis(t, s, nil, nil)
 	id := counted(t, a, 1).ID
 	now := time.Now()
@@ -251,7 +252,7 @@ func TestRedisAnswerLost(t *testing.T) {
 // TestRedisHoldsNoSecret: neither tokens nor holders nor keys can be read there.
 func TestRedisHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	a := openRedis(t, s, nil, nil)
 	text, tok := issue(t, a, token(time.Now()))
 	must(t, a.Store.Use(tok.ID, "the-holders-cookie", time.Now()))
@@ -269,7 +270,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 		}
 	}
 	stranger, err := OpenRedis(func() RedisStoreConfig {
-		rc := redisStoreAt(s.port)
+		rc := redisStoreAt(s.Address)
 		rc.Secret = []byte("another secret of 32 characters or so")
 		return rc
 	}(), StoreConfig{}, RingConfig{})
@@ -285,7 +286,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 
 func TestRedisSweep(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	c := newClock()
 	a := openRedis(t, s, c.Now, nil)
 	_, old := issue(t, a, token(c.Now()))
@@ -296,7 +297,7 @@ func TestRedisSweep(t *testing.T) {
 	if left := s.ZRange(context.Background(), "test:tokens", 0, -1).Val(); len(left) != 1 || left[0] != fresh.ID {
 		t.Errorf("%q are listed", left)
 	}
-	eventually(t, "a revocation of nothing is kept", func() bool { return len(a.Store.Revocations()) == 0 })
+	redistest.Eventually(t, "a revocation of nothing is kept", func() bool { return len(a.Store.Revocations()) == 0 })
 	if ttl := s.TTL(context.Background(), "test:token:"+fresh.ID).Val(); ttl <= time.Hour || ttl > 3*time.Hour {
 		t.Errorf("the record lasts %v", ttl)
 	}

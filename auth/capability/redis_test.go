@@ -2,97 +2,20 @@ package capability
 
 import (
 	"context"
-	"math/rand/v2"
-	"net"
-	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"vncgate/auth/tickets"
+	"vncgate/auth/tickets/redistest"
 )
 
-// redisServer is Redis's own server, which can be stopped and run again at the
-// same port.
-type redisServer struct {
-	*redis.Client
-	port     string
-	dir      string
-	settings []string
-	cmd      *exec.Cmd
-}
-
-// startRedis runs a server, with more settings than its port.
-func startRedis(t testing.TB, settings ...string) *redisServer {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("real peers are left out by -short")
-	}
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("VNCGATE_REQUIRE_PEERS") != "" && runtime.GOOS == "linux" {
-			t.Fatal("redis-server is missing: apt install redis-server")
-		}
-		t.Skip("redis-server is missing: apt install redis-server")
-	}
-	s := &redisServer{port: freePort(t), dir: t.TempDir(), settings: settings}
-	s.Client = redis.NewClient(&redis.Options{Addr: s.address(), Protocol: 2, DisableIdentity: true})
-	t.Cleanup(func() {
-		s.Client.Close()
-		s.stop()
-	})
-	s.run(t)
-	return s
-}
-
-func (s *redisServer) address() string { return "127.0.0.1:" + s.port }
-
-func (s *redisServer) run(t testing.TB) {
-	t.Helper()
-	args := []string{"--port", s.port, "--bind", "127.0.0.1", "--save", "", "--dir", s.dir}
-	s.cmd = exec.Command("redis-server", append(args, s.settings...)...)
-	must(t, s.cmd.Start())
-	eventually(t, "redis-server does not answer", func() bool { return s.Ping(context.Background()).Err() == nil })
-}
-
-func (s *redisServer) stop() {
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
-}
-
-// freePort stays below the ports that systems give to outgoing connections.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
-func eventually(t testing.TB, otherwise string, done func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal(otherwise)
-		}
-	}
-}
-
 // follow opens revocations of the server's set "revoked".
-func follow(t testing.TB, s *redisServer, change func(*RedisConfig)) (*RedisRevocations, *atomic.Int64) {
+func follow(t testing.TB, s *redistest.Server, change func(*RedisConfig)) (*RedisRevocations, *atomic.Int64) {
 	t.Helper()
 	var changes atomic.Int64
-	cfg := RedisConfig{Server: tickets.RedisConfig{Addresses: []string{s.address()}}, Key: "revoked", OnChange: func() { changes.Add(1) }}
+	cfg := RedisConfig{Server: tickets.RedisConfig{Addresses: []string{s.Address}}, Key: "revoked", OnChange: func() { changes.Add(1) }}
 	if change != nil {
 		change(&cfg)
 	}
@@ -104,7 +27,7 @@ func follow(t testing.TB, s *redisServer, change func(*RedisConfig)) (*RedisRevo
 
 func TestRedisSet(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	ctx := context.Background()
 	must(t, s.SAdd(ctx, "revoked", "id:first").Err())
 	r, changes := follow(t, s, nil)
@@ -113,7 +36,7 @@ func TestRedisSet(t *testing.T) {
 	}
 	before := changes.Load()
 	must(t, s.SAdd(ctx, "revoked", "id:second", "user:a:b", "before:1000", "before:2000:user:carol").Err())
-	eventually(t, "an addition is not seen", func() bool { return r.Revoked("second", "", time.Now()) })
+	redistest.Eventually(t, "an addition is not seen", func() bool { return r.Revoked("second", "", time.Now()) })
 	for _, c := range []struct {
 		id, user string
 		issued   int64
@@ -130,40 +53,40 @@ func TestRedisSet(t *testing.T) {
 		t.Error("nobody was told")
 	}
 	must(t, s.SRem(ctx, "revoked", "id:first").Err())
-	eventually(t, "a removal is not seen", func() bool { return !r.Revoked("first", "", time.Now()) })
+	redistest.Eventually(t, "a removal is not seen", func() bool { return !r.Revoked("first", "", time.Now()) })
 }
 
 // TestRedisChannel: what is published counts at once, and what happened while
 // the server was away is caught up with.
 func TestRedisChannel(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	ctx := context.Background()
 	r, changes := follow(t, s, func(c *RedisConfig) { c.Channel = "news" })
 	publish := func(what string) {
 		t.Helper()
-		eventually(t, "nobody subscribes", func() bool { return s.Publish(ctx, "news", what).Val() > 0 })
+		redistest.Eventually(t, "nobody subscribes", func() bool { return s.Publish(ctx, "news", what).Val() > 0 })
 	}
 	publish("id:one")
-	eventually(t, "a message does not count", func() bool { return r.Revoked("one", "", time.Now()) })
+	redistest.Eventually(t, "a message does not count", func() bool { return r.Revoked("one", "", time.Now()) })
 	if changes.Load() == 0 {
 		t.Error("nobody was told")
 	}
 	publish("look again, please")
-	s.stop()
-	s.run(t)
+	s.Kill()
+	s.Start()
 	must(t, s.SAdd(ctx, "revoked", "id:meanwhile").Err())
-	eventually(t, "what came meanwhile is missing", func() bool { return r.Revoked("meanwhile", "", time.Now()) })
+	redistest.Eventually(t, "what came meanwhile is missing", func() bool { return r.Revoked("meanwhile", "", time.Now()) })
 	if !r.Revoked("one", "", time.Now()) {
 		t.Error("what was only published is forgotten")
 	}
 	publish("user:late")
-	eventually(t, "no message comes after the server was away", func() bool { return r.Revoked("x", "late", time.Now()) })
+	redistest.Eventually(t, "no message comes after the server was away", func() bool { return r.Revoked("x", "late", time.Now()) })
 }
 
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	ctx := context.Background()
 	must(t, s.SAdd(ctx, "revoked", "id:one").Err())
 	var said atomic.Int64
@@ -173,9 +96,9 @@ func TestRedisDown(t *testing.T) {
 	if closes.Revoked("two", "", time.Now()) {
 		t.Error("closed while the server answers")
 	}
-	s.stop()
-	eventually(t, "it does not close", func() bool { return closes.Revoked("two", "", time.Now()) })
-	eventually(t, "nothing is reported", func() bool { return said.Load() > 0 })
+	s.Kill()
+	redistest.Eventually(t, "it does not close", func() bool { return closes.Revoked("two", "", time.Now()) })
+	redistest.Eventually(t, "nothing is reported", func() bool { return said.Load() > 0 })
 	if !keeps.Revoked("one", "", time.Now()) || keeps.Revoked("two", "", time.Now()) {
 		t.Error("what was read last is not kept")
 	}
@@ -184,8 +107,8 @@ func TestRedisDown(t *testing.T) {
 		t.Error("one that never read the set is open")
 	}
 	before := changes.Load()
-	s.run(t)
-	eventually(t, "it does not open again", func() bool {
+	s.Start()
+	redistest.Eventually(t, "it does not open again", func() bool {
 		return !closes.Revoked("two", "", time.Now()) && !late.Revoked("two", "", time.Now())
 	})
 	if changes.Load() == before {
@@ -197,7 +120,7 @@ func TestRedisDown(t *testing.T) {
 // a token.
 func TestRedisReports(t *testing.T) {
 	t.Parallel()
-	s := startRedis(t)
+	s := redistest.Start(t)
 	ctx := context.Background()
 	must(t, s.SAdd(ctx, "revoked", "eyJs3cret", "before:x", "id:good").Err())
 	must(t, s.Set(ctx, "text", "x", 0).Err())

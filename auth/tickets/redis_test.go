@@ -3,11 +3,8 @@ package tickets_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +16,7 @@ import (
 
 	"vncgate/auth"
 	"vncgate/auth/tickets"
+	"vncgate/auth/tickets/redistest"
 )
 
 func store(t testing.TB, cfg tickets.RedisConfig) *tickets.Redis {
@@ -51,7 +49,7 @@ func TestRedisConfig(t *testing.T) {
 
 func TestRedisAnswers(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t, goredis.Options{Password: "p:w", DB: 3}, `save ""`, "requirepass p:w")
+	server := redistest.StartFor(t, goredis.Options{Password: "p:w", DB: 3}, "requirepass p:w")
 	set(t, server,
 		"vnc:plain", "host:5900", "vnc:v6", "::1:5900", "vnc:json", `{"host":"[::1]:5900"}`, "vnc:bad", "<s3cret>", "outside", "host:1",
 		"vnc:rich", `{"target":"vm","identity":"alice","groups":["ops"],"rights":["view"],"expires":4102444800}`,
@@ -59,7 +57,7 @@ func TestRedisAnswers(t *testing.T) {
 	if err := server.LPush(context.Background(), "vnc:list", "host:1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := tickets.Plugin("TokenRedis", server.address+`:3:"p:w":vnc`)
+	s, err := tickets.Plugin("TokenRedis", server.Address+`:3:"p:w":vnc`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,21 +83,21 @@ func TestRedisAnswers(t *testing.T) {
 		t.Errorf("reports: %s", said)
 	}
 	for _, password := range []string{"", "s3cret"} {
-		wrong := store(t, tickets.RedisConfig{Addresses: []string{server.address}, Password: password})
+		wrong := store(t, tickets.RedisConfig{Addresses: []string{server.Address}, Password: password})
 		expectFailure(t, wrong, "s3cret", "")
 	}
-	server.stop()
+	server.Kill()
 	expectFailure(t, s, "s3cret", "")
 }
 
 // TestRedisOnce: of many that come with the same token one gets in.
 func TestRedisOnce(t *testing.T) {
 	t.Parallel()
-	server := plainRedis(t)
+	server := redistest.Start(t)
 	set(t, server, "token", "host:1", "other", "host:2")
 	gateways := []*tickets.Redis{
-		store(t, tickets.RedisConfig{Addresses: []string{server.address}, Once: true}),
-		store(t, tickets.RedisConfig{Addresses: []string{server.address}, Once: true}),
+		store(t, tickets.RedisConfig{Addresses: []string{server.Address}, Once: true}),
+		store(t, tickets.RedisConfig{Addresses: []string{server.Address}, Once: true}),
 	}
 	var in, out atomic.Int64
 	var all sync.WaitGroup
@@ -144,9 +142,9 @@ func claim(s tickets.Source, token string) error {
 
 func TestRedisKeeps(t *testing.T) {
 	t.Parallel()
-	server := plainRedis(t)
+	server := redistest.Start(t)
 	set(t, server, "token", "host:1")
-	cfg := tickets.RedisConfig{Addresses: []string{server.address}, Keep: time.Hour}
+	cfg := tickets.RedisConfig{Addresses: []string{server.Address}, Keep: time.Hour}
 	keeping := store(t, cfg)
 	cfg.Keep = 0
 	asking := store(t, cfg)
@@ -166,47 +164,31 @@ func TestRedisKeeps(t *testing.T) {
 
 func TestRedisWithTLSAndUser(t *testing.T) {
 	t.Parallel()
-	theirs, roots := selfSigned(t, "redis")
-	ours, _ := selfSigned(t, "vncgate")
-	dir := t.TempDir()
-	writePEM(t, filepath.Join(dir, "cert"), "CERTIFICATE", theirs.Certificate[0])
-	writePEM(t, filepath.Join(dir, "ca"), "CERTIFICATE", ours.Certificate[0])
-	key, err := x509.MarshalPKCS8PrivateKey(theirs.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, filepath.Join(dir, "key"), "PRIVATE KEY", key)
-	client := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{ours}}
-	server := startRedis(t, goredis.Options{TLSConfig: client}, `save ""`,
-		"tls-cert-file "+dir+"/cert", "tls-key-file "+dir+"/key", "tls-ca-cert-file "+dir+"/ca",
-		"user gate on >pw ~vnc:* resetchannels -@all +get +select +hello +auth +ping +client")
+	settings, client := redistest.TLS(t)
+	server := redistest.StartFor(t, goredis.Options{TLSConfig: client}, append(settings,
+		"user gate on >pw ~vnc:* resetchannels -@all +get +select +hello +auth +ping +client")...)
 	set(t, server, "vnc:token", "host:1", "s3cret", "host:2")
-	cfg := tickets.RedisConfig{Addresses: []string{server.address}, User: "gate", Password: "pw", TLS: client, Namespace: "vnc"}
+	cfg := tickets.RedisConfig{Addresses: []string{server.Address}, User: "gate", Password: "pw", TLS: client, Namespace: "vnc"}
 	expect(t, store(t, cfg), "token", "host:1")
 	cfg.Namespace = ""
 	expectFailure(t, store(t, cfg), "s3cret", "") // the user may not read it
-	cfg.TLS = &tls.Config{RootCAs: roots}
+	cfg.TLS = &tls.Config{RootCAs: client.RootCAs}
 	expectFailure(t, store(t, cfg), "s3cret", "")
 	cfg.TLS = &tls.Config{}
 	expectFailure(t, store(t, cfg), "s3cret", "x509")
 }
 
-func writePEM(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
-	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
-}
-
 // TestRedisCluster starts from one node and finds what the others have.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t)
-	cluster := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{nodes[0].address}, Protocol: 2, DisableIdentity: true})
+	nodes := redistest.Cluster(t)
+	cluster := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{nodes[0].Address}, Protocol: 2, DisableIdentity: true})
 	defer cluster.Close()
 	for i := range 30 {
 		set(t, cluster, fmt.Sprint("vnc:", i), fmt.Sprint("host:", i+1))
 	}
-	s := store(t, tickets.RedisConfig{Addresses: []string{nodes[0].address}, Cluster: true, Namespace: "vnc"})
-	once := store(t, tickets.RedisConfig{Addresses: []string{nodes[1].address, nodes[2].address}, Cluster: true, Namespace: "vnc", Once: true})
+	s := store(t, tickets.RedisConfig{Addresses: []string{nodes[0].Address}, Cluster: true, Namespace: "vnc"})
+	once := store(t, tickets.RedisConfig{Addresses: []string{nodes[1].Address, nodes[2].Address}, Cluster: true, Namespace: "vnc", Once: true})
 	for i := range 30 {
 		expect(t, s, fmt.Sprint(i), fmt.Sprint("host:", i+1))
 		if err := claim(once, fmt.Sprint(i)); err != nil {
@@ -225,19 +207,27 @@ func TestRedisCluster(t *testing.T) {
 // gone.
 func TestRedisSentinel(t *testing.T) {
 	t.Parallel()
-	master, replica, sentinel := startSentinel(t)
+	master, replica, sentinel := redistest.Sentinel(t, goredis.Options{})
 	set(t, master, "token", "host:1")
-	eventually(t, "the value does not reach the replica", func() bool { return replica.Get(context.Background(), "token").Err() == nil })
-	s := store(t, tickets.RedisConfig{Addresses: []string{sentinel.address}, Master: "vnc"})
+	redistest.Eventually(t, "the value does not reach the replica", func() bool { return replica.Get(context.Background(), "token").Err() == nil })
+	s := store(t, tickets.RedisConfig{Addresses: []string{sentinel.Address}, Master: redistest.Master})
 	expect(t, s, "token", "host:1")
 	expect(t, s, "other", "")
-	master.stop()
-	eventually(t, "the replica does not take over", func() bool {
-		return strings.Contains(replica.Info(context.Background(), "replication").Val(), "role:master")
-	})
+	master.Kill()
+	redistest.Eventually(t, "the replica does not take over", replica.Leads)
 	set(t, replica, "token", "host:2")
-	eventually(t, "the source does not find the new server", func() bool {
+	redistest.Eventually(t, "the source does not find the new server", func() bool {
 		got, err := s.Lookup(context.Background(), "token")
 		return err == nil && got.Address == "host:2"
 	})
+}
+
+// set stores values: key, value, key, value …
+func set(t testing.TB, c goredis.Cmdable, pairs ...string) {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if err := c.Set(context.Background(), pairs[i], pairs[i+1], 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

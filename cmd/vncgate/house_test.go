@@ -43,6 +43,7 @@ var house = map[string]struct {
 	"auth/capability":               {[]string{"auth", "auth/folder", "auth/tickets"}, "a token is a text and what was written down about it"},
 	"auth/folder":                   {nil, "files are files, whatever is in them"},
 	"auth/tickets":                  {[]string{"auth"}, "a token source names a display and a right, and reaches neither"},
+	"auth/tickets/redistest":        {nil, "it runs a server that is not ours"},
 	"certs":                         {nil, "certificates are files and keys"},
 	"gateway":                       {[]string{"layers", "rfb", "auth"}, "the gateway runs without HTTP and without pixels"},
 	"gateway/archive":               {nil, "it keeps files, whatever is in them"},

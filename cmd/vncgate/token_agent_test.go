@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"vncgate/auth/tickets/redistest"
 	"vncgate/certs"
 	"vncgate/gateway/tunnel"
 )
@@ -164,12 +165,12 @@ func TestCertAgentAndNode(t *testing.T) {
 // Where gateways are several, a token that one command line makes is in Redis,
 // and one agent gets it, whichever gateway it comes to.
 func TestTokenAgentAmongSeveralGateways(t *testing.T) {
-	g, server := newEnrolGate(t), redisServer(t)
+	g, server := newEnrolGate(t), redistest.Start(t)
 	file := fileWith(t, `
 listeners: [{address: ":7000", agents: {}}]
 agents: {certificates: %q}
 cluster: {node: a, redis: {addresses: [%q]}}
-`, g.dir, server.Options().Addr)
+`, g.dir, server.Address)
 	cfg, err := loadConfig(file)
 	must(t, err)
 	gateway := func() *tunnel.Authority {

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"vncgate/auth/capability"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/certs"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
@@ -29,40 +29,13 @@ import (
 
 // sharedRedis is a Redis that several gateways share, and that can be stopped.
 type sharedRedis struct {
-	t         *testing.T
-	port, dir string
-	cmd       *exec.Cmd
+	*redistest.Server
+	t *testing.T
 }
 
 func startSharedRedis(t *testing.T) *sharedRedis {
 	t.Helper()
-	needPeer(t, "redis-server", "redis-server")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	must(t, ln.Close())
-	r := &sharedRedis{t: t, port: port, dir: t.TempDir()}
-	r.run()
-	t.Cleanup(r.stop)
-	return r
-}
-
-func (r *sharedRedis) run() {
-	r.t.Helper()
-	r.cmd = exec.Command("redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", r.dir)
-	must(r.t, r.cmd.Start())
-	eventually(r.t, "redis answers", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+r.port)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-}
-
-func (r *sharedRedis) stop() {
-	_ = r.cmd.Process.Kill()
-	_ = r.cmd.Wait()
+	return &sharedRedis{redistest.Start(t, "appendonly yes"), t}
 }
 
 // nodeMore is what a test adds to the configuration of each node.
@@ -86,10 +59,10 @@ listeners:
 targets: {desk: {address: %q}}
 policy: [{who: "*", targets: "*", allow: [all], limits: {per_target: 3}}]
 capabilities: {redis: {secret: {file: %q}}}
-cluster: {redis: {addresses: ["127.0.0.1:%s"]}, node: %s, listen: "127.0.0.1:0", certificates: %q, expire: 1s}
+cluster: {redis: {addresses: [%q]}, node: %s, listen: "127.0.0.1:0", certificates: %q, expire: 1s}
 control: {socket: %q}
 %s
-`, strings.ReplaceAll(more.listeners, "NODE", name), display, seal, r.port, name, certificates, socket, more.settings)
+`, strings.ReplaceAll(more.listeners, "NODE", name), display, seal, r.Address, name, certificates, socket, more.settings)
 	return &steered{g, socket}
 }
 
@@ -118,8 +91,8 @@ func TestCheckedNode(t *testing.T) {
 listeners: [{address: "127.0.0.1:0", web: {}, sources: [capabilities]}]
 targets: {desk: {address: "localhost:5900"}}
 capabilities: {redis: {secret: {file: %q}}}
-cluster: {redis: {addresses: ["127.0.0.1:%s"]}, node: c}
-`, fileWith(t, "%s", strings.Repeat("s", 40)), r.port)
+cluster: {redis: {addresses: [%q]}, node: c}
+`, fileWith(t, "%s", strings.Repeat("s", 40)), r.Address)
 	serve := newRootCommand()
 	serve.SetArgs([]string{"serve", "--config", file, "--check"})
 	var out bytes.Buffer
@@ -216,7 +189,7 @@ func TestTokenOnceOverGateways(t *testing.T) {
 	if in.Load() != 1 {
 		t.Fatalf("%d got in by a token for one session", in.Load())
 	}
-	r.stop()
+	r.Kill()
 	eventually(t, "b sees that redis is away", func() bool { return !b.cluster.State().Connected })
 	if _, err := b.webStay(1, "/?token="+other); err == nil {
 		t.Error("a token for one session is good while nobody can count")
@@ -224,7 +197,7 @@ func TestTokenOnceOverGateways(t *testing.T) {
 	if n := a.open() + b.open(); n != 1 {
 		t.Errorf("%d sessions go on", n)
 	}
-	r.run()
+	r.Start()
 	eventually(t, "b is let in again", func() bool {
 		_, err := b.webStay(1, "/?token="+other)
 		return err == nil

@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"strings"
@@ -22,10 +21,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"vncgate/auth"
 	"vncgate/auth/capability"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/certs"
 	"vncgate/layers"
 	"vncgate/rfb"
@@ -219,23 +217,6 @@ func (p clientPKI) client(t *testing.T, name string) *certs.KeyPair {
 	return pair
 }
 
-// redisServer is a real one, or the test is skipped.
-func redisServer(t *testing.T) *redis.Client {
-	t.Helper()
-	needPeer(t, "redis-server", "redis-server")
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := ln.Addr().String()
-	must(t, ln.Close())
-	_, port, _ := net.SplitHostPort(address)
-	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	must(t, server.Start())
-	client := redis.NewClient(&redis.Options{Addr: address})
-	t.Cleanup(func() { _ = client.Close(); _ = server.Process.Kill(); _ = server.Wait() })
-	eventually(t, "Redis answers", func() bool { return client.Ping(context.Background()).Err() == nil })
-	return client
-}
-
 // revocationGate has a way in for each trigger.
 type revocationGate struct {
 	*gate
@@ -319,7 +300,7 @@ type trigger struct {
 	pull  func() (at time.Time) // when it happens; zero: it has
 }
 
-func (r *revocationGate) triggers(server *redis.Client) []trigger {
+func (r *revocationGate) triggers(server *redistest.Server) []trigger {
 	t := r.t
 	byStore, storeID := r.token(capability.Token{})
 	byCall, callID := r.token(capability.Token{})
@@ -381,8 +362,8 @@ func TestRevocationOf200Sessions(t *testing.T) {
 	if testing.Short() {
 		sessions = 20
 	}
-	server := redisServer(t)
-	r := newRevocationGate(t, server.Options().Addr)
+	server := redistest.Start(t)
+	r := newRevocationGate(t, server.Address)
 	others := r.others()
 	for _, one := range r.triggers(server) {
 		r.open()

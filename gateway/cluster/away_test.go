@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vncgate/auth"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 )
@@ -49,9 +50,9 @@ func TestRedisRestarted(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			server := startRedis(t, test.settings...)
+			server := redistest.Start(t, test.settings...)
 			rule := func(cfg *cluster.Config) { cfg.Alone = test.alone }
-			a, b := joined(t, server.client(), "a", rule), joined(t, server.client(), "b", rule)
+			a, b := joined(t, of(t, server), "a", rule), joined(t, of(t, server), "b", rule)
 			of := a.held(3, auth.Limits{PerTarget: 3})
 			a.AgentHere("lab", []string{"desk"})
 			eventually(t, "b knows a", func() bool { return b.names() == "a b" })
@@ -59,7 +60,7 @@ func TestRedisRestarted(t *testing.T) {
 				at, _ := b.Where(context.Background(), "lab")
 				return len(strings.Fields(b.ids())) == 3 && len(at) == 1
 			})
-			server.stop()
+			server.Kill()
 			a.loses()
 			b.loses()
 			if got := b.enters(seat("new", auth.Limits{})); got != test.meets {
@@ -82,7 +83,7 @@ func TestRedisRestarted(t *testing.T) {
 				a.opens(session("over"))
 				a.opens(session("over2"))
 			}
-			server.start()
+			server.Start()
 			a.connects()
 			b.connects()
 			want, places := "a/a-1 a/a-2", 3
@@ -115,8 +116,8 @@ func TestRedisRestarted(t *testing.T) {
 // Somebody empties Redis under way.
 func TestRedisEmptied(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	alone := seat("alone", auth.Limits{Busy: auth.BusyRefuse})
 	a.opens(alone.Info)
 	a.enters(alone)
@@ -139,13 +140,13 @@ func TestRedisEmptied(t *testing.T) {
 // is lost.
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
+	server := redistest.Start(t)
 	short := func(cfg *cluster.Config) { cfg.Timeout = 300 * time.Millisecond }
-	a := joined(t, server.client(), "a", short)
-	b := joined(t, server.client(), "b", short, local)
+	a := joined(t, of(t, server), "a", short)
+	b := joined(t, of(t, server), "b", short, local)
 	a.held(2, auth.Limits{})
 	eventually(t, "both are there", func() bool { return a.names() == "a b" })
-	server.pause()
+	server.Pause()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if got := a.enters(seat("1", auth.Limits{})); got != "away" {
@@ -165,7 +166,7 @@ func TestRedisHangs(t *testing.T) {
 		a.Changed()
 	}
 	a.loses()
-	server.resume()
+	server.Resume()
 	a.connects()
 	b.connects()
 	eventually(t, "b sees those of a", func() bool { return b.ids() == "a/a-0 a/a-1" })
@@ -173,20 +174,20 @@ func TestRedisHangs(t *testing.T) {
 		t.Error("3000 events waited")
 	}
 	a.stop(ctx)
-	server.pause()
+	server.Pause()
 	b.loses()
 	b.stop(ctx) // returns
-	server.resume()
+	server.Resume()
 }
 
 // A node is cut off, is taken for dead, and returns: its sessions went on, and
 // count again.
 func TestPartition(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	wire := newWire(t, server.address)
+	server := redistest.Start(t)
+	wire := newWire(t, server.Address)
 	a := joined(t, wire.client(t), "a", quick)
-	b := joined(t, server.client(), "b", quick)
+	b := joined(t, of(t, server), "b", quick)
 	a.held(2, auth.Limits{PerTarget: 2})
 	eventually(t, "b sees them", func() bool { return b.ids() == "a/a-0 a/a-1" && b.names() == "a b" })
 	wire.cut()
@@ -219,9 +220,9 @@ func TestPartition(t *testing.T) {
 // A life ends because its node hung: it finds that out before it lets in.
 func TestNodeThatHung(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a := joined(t, server.client(), "a", func(cfg *cluster.Config) { cfg.Expire = time.Minute }) // it would not look for long
-	b := joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a := joined(t, of(t, server), "a", func(cfg *cluster.Config) { cfg.Expire = time.Minute }) // it would not look for long
+	b := joined(t, of(t, server), "b")
 	mine := seat("mine", auth.Limits{PerTarget: 1})
 	a.enters(mine)
 	// As time would have it.

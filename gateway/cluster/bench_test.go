@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"vncgate/auth"
+	"vncgate/auth/tickets/redistest"
 )
 
 // BenchmarkEnterLeave is what one session's place costs, with all three limits
 // set and 100 sessions on the target.
 func BenchmarkEnterLeave(b *testing.B) {
-	server := startRedis(b)
-	p := joined(b, server.client(), "a")
+	server := redistest.Start(b)
+	p := joined(b, of(b, server), "a")
 	limits := auth.Limits{PerTarget: 1000, PerUser: 1000, PerAddress: 1000}
 	for i := range 100 {
 		p.enters(seat(fmt.Sprint("in", i), limits))

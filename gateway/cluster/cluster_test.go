@@ -17,6 +17,7 @@ import (
 
 	"vncgate/auth"
 	"vncgate/auth/tickets"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 	"vncgate/layers/layertest"
@@ -185,9 +186,9 @@ func session(id string) gateway.SessionInfo {
 
 func TestNodesKnowEachOther(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a := joined(t, server.client(), "a")
-	b := joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a := joined(t, of(t, server), "a")
+	b := joined(t, of(t, server), "b")
 	eventually(t, "both know both", func() bool { return a.names() == "a b" && b.names() == "a b" })
 	at := b.Nodes()[0]
 	if at.Address != "a.internal:7443" || at.Version != "1.2.3" || at.Since.IsZero() || at.Self || at.Instance != a.Instance() {
@@ -214,8 +215,8 @@ func TestNodesKnowEachOther(t *testing.T) {
 
 func TestDeathOfANode(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b, c := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick), joined(t, server.client(), "c", quick)
+	server := redistest.Start(t)
+	a, b, c := joined(t, of(t, server), "a", quick), joined(t, of(t, server), "b", quick), joined(t, of(t, server), "c", quick)
 	for i := range 3 {
 		b.opens(session(fmt.Sprintf("s%d", i)))
 	}
@@ -250,10 +251,10 @@ func TestDeathOfANode(t *testing.T) {
 // A process takes over from another of the same name: both are there.
 func TestTwoInstancesOfANode(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	elder := joined(t, server.client(), "a")
+	server := redistest.Start(t)
+	elder := joined(t, of(t, server), "a")
 	elder.opens(session("s1"))
-	heir := joined(t, server.client(), "a")
+	heir := joined(t, of(t, server), "a")
 	heir.opens(session("s2"))
 	eventually(t, "both are seen", func() bool { return elder.names() == "a a" && heir.ids() == "a/s1 a/s2" })
 	if first := heir.Nodes()[0]; first.Instance != heir.Instance() {

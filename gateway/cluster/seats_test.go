@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vncgate/auth"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 )
@@ -64,8 +65,8 @@ func (p *peer) leaves(s gateway.Seat) { p.Leave(s) }
 
 func TestNumbersOverNodes(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	two := auth.Limits{PerTarget: 2}
 	steps := []struct {
 		name string
@@ -106,8 +107,8 @@ func TestNumbersOverNodes(t *testing.T) {
 
 func TestLeavingMakesRoom(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	one := auth.Limits{PerTarget: 1}
 	for i := range 20 {
 		at, other := a, b
@@ -127,10 +128,10 @@ func TestLeavingMakesRoom(t *testing.T) {
 // always taken.
 func TestNeverOneTooMany(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
+	server := redistest.Start(t)
 	var nodes []*peer
 	for _, name := range []string{"a", "b", "c"} {
-		nodes = append(nodes, joined(t, server.client(), name))
+		nodes = append(nodes, joined(t, of(t, server), name))
 	}
 	const most = 7
 	var inside, entered [10]atomic.Int64
@@ -164,8 +165,8 @@ func TestNeverOneTooMany(t *testing.T) {
 
 func TestDeadNodesHaveNoPlaces(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick)
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a", quick), joined(t, of(t, server), "b", quick)
 	one := auth.Limits{PerTarget: 1}
 	if got := b.enters(seat("1", one)); got != "in" {
 		t.Fatal(got)
@@ -184,8 +185,8 @@ func TestDeadNodesHaveNoPlaces(t *testing.T) {
 
 func TestReplaceOverNodes(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b, c := joined(t, server.client(), "a"), joined(t, server.client(), "b"), joined(t, server.client(), "c")
+	server := redistest.Start(t)
+	a, b, c := joined(t, of(t, server), "a"), joined(t, of(t, server), "b"), joined(t, of(t, server), "c")
 	first, second := seat("first", auth.Limits{PerTarget: 2}), seat("second", auth.Limits{PerTarget: 2})
 	a.enters(first)
 	b.enters(second)
@@ -224,8 +225,8 @@ func TestReplaceOverNodes(t *testing.T) {
 // Whoever is to make room at a node that dies is not waited for.
 func TestReplaceAtADeadNode(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a", quick), joined(t, server.client(), "b", quick)
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a", quick), joined(t, of(t, server), "b", quick)
 	b.enters(seat("old", auth.Limits{}))
 	newcomer := seat("new", auth.Limits{PerTarget: 1, Busy: auth.BusyReplace})
 	a.enters(newcomer)
@@ -240,8 +241,8 @@ func TestReplaceAtADeadNode(t *testing.T) {
 
 func TestExcludeOverNodes(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	ctx := context.Background()
 	refusing := auth.Limits{Busy: auth.BusyRefuse}
 	alone := seat("alone", refusing)
@@ -275,8 +276,8 @@ func TestExcludeOverNodes(t *testing.T) {
 // wherever they wait.
 func TestQueueOverNodes(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	nodes := []*peer{joined(t, server.client(), "a"), joined(t, server.client(), "b"), joined(t, server.client(), "c")}
+	server := redistest.Start(t)
+	nodes := []*peer{joined(t, of(t, server), "a"), joined(t, of(t, server), "b"), joined(t, of(t, server), "c")}
 	one := auth.Limits{PerTarget: 1, Busy: auth.BusyQueue}
 	last := seat("0", one)
 	nodes[0].enters(last)
@@ -332,8 +333,8 @@ func TestQueueOverNodes(t *testing.T) {
 
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	server := redistest.Start(t)
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	one := auth.Limits{PerTarget: 1, Busy: auth.BusyQueue}
 	a.enters(seat("in", one))
 	var got []string

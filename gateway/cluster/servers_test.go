@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -11,55 +10,17 @@ import (
 
 	"vncgate/auth"
 	"vncgate/auth/tickets"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 )
-
-// shards are three servers that share the slots of a Redis cluster.
-func shards(t *testing.T) (addresses []string) {
-	t.Helper()
-	ctx := context.Background()
-	var nodes []*redisServer
-	var buses []string
-	for i := range 3 {
-		buses = append(buses, freePort(t))
-		node := startRedis(t, "cluster-enabled yes", "cluster-port "+buses[i], "cluster-node-timeout 5000")
-		if err := node.ClusterAddSlotsRange(ctx, i*5462, min((i+1)*5462, 16384)-1).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := node.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
-			t.Fatal(err)
-		}
-		nodes, addresses = append(nodes, node), append(addresses, node.address)
-	}
-	for i := range 2 {
-		host, port, _ := net.SplitHostPort(nodes[i+1].address)
-		if err := nodes[0].Do(ctx, "CLUSTER", "MEET", host, port, buses[i+1]).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, node := range nodes {
-		eventually(t, "the redis cluster does not come up", func() bool {
-			info := node.ClusterInfo(ctx).Val()
-			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
-		})
-	}
-	return addresses
-}
 
 // All that is asked of Redis can be asked of a cluster of it, where a script sees
 // the keys of one server alone, and by a user with a password.
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
-	addresses := shards(t)
-	client := func() redis.UniversalClient {
-		c, err := tickets.RedisConfig{Addresses: addresses, Cluster: true}.NewClient()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
+	shards := tickets.RedisConfig{Addresses: redistest.Addresses(redistest.Cluster(t)...), Cluster: true}
+	client := func() redis.UniversalClient { return clientOf(t, shards) }
 	a, b := joined(t, client(), "a"), joined(t, client(), "b")
 	works(t, a, b)
 	store := cluster.NewStore(client(), "")
@@ -125,10 +86,10 @@ func (p *peer) hears(what string) bool {
 
 func TestAgents(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
+	server := redistest.Start(t)
 	came := make(chan string, 100)
-	a := joined(t, server.client(), "a", quick)
-	b := joined(t, server.client(), "b", quick, func(cfg *cluster.Config) {
+	a := joined(t, of(t, server), "a", quick)
+	b := joined(t, of(t, server), "b", quick, func(cfg *cluster.Config) {
 		cfg.Agent = func(agent string, at cluster.Node, here bool) { came <- fmt.Sprint(agent, " ", at.Name, " ", here) }
 	})
 	eventually(t, "they know each other", func() bool { return b.names() == "a b" })
@@ -172,8 +133,8 @@ func TestAgents(t *testing.T) {
 // Events go to the others, each once, and never round in circles.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	a, b, c := joined(t, server.client(), "a"), joined(t, server.client(), "b"), joined(t, server.client(), "c")
+	server := redistest.Start(t)
+	a, b, c := joined(t, of(t, server), "a"), joined(t, of(t, server), "b"), joined(t, of(t, server), "c")
 	eventually(t, "all listen", func() bool {
 		n := server.PubSubNumSub(context.Background(), "{vncgate}:bus").Val()
 		return n["{vncgate}:bus"] == 3
@@ -205,9 +166,9 @@ func TestEvents(t *testing.T) {
 // Values of somebody else's are left alone, and nothing of them is taken up.
 func TestForeignValues(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
+	server := redistest.Start(t)
 	ctx := context.Background()
-	a, b := joined(t, server.client(), "a"), joined(t, server.client(), "b")
+	a, b := joined(t, of(t, server), "a"), joined(t, of(t, server), "b")
 	eventually(t, "they know each other", func() bool { return a.names() == "a b" })
 	a.opens(session("s1"))
 	eventually(t, "it is listed", func() bool { return b.ids() == "a/s1" })
@@ -264,14 +225,14 @@ func TestOpenRefuses(t *testing.T) {
 // Redis is not there when the program starts: it comes up later.
 func TestRedisComesLater(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	server.stop()
-	a := join(t, server.client(), "a")
+	server := redistest.Start(t)
+	server.Kill()
+	a := join(t, of(t, server), "a")
 	eventually(t, "it says so", func() bool { return len(a.events(cluster.RedisAway)) == 1 })
 	if got := a.enters(seat("1", auth.Limits{})); got != "away" {
 		t.Errorf("meanwhile: %s", got)
 	}
-	server.start()
+	server.Start()
 	a.connects()
 	if got := a.enters(seat("1", auth.Limits{})); got != "in" {
 		t.Errorf("then: %s", got)

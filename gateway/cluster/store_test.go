@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/tunnel"
 	"vncgate/gateway/tunnel/tunneltest"
@@ -13,15 +14,15 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	tunneltest.Store(t, func(*testing.T) tunnel.Store { return cluster.NewStore(server.client(), "") })
+	server := redistest.Start(t)
+	tunneltest.Store(t, func(*testing.T) tunnel.Store { return cluster.NewStore(of(t, server), "") })
 }
 
 // What every gateway watches outlasts a Redis that forgets.
 func TestStoreRemembersForRedis(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
-	one, other := cluster.NewStore(server.client(), "x"), cluster.NewStore(server.client(), "x")
+	server := redistest.Start(t)
+	one, other := cluster.NewStore(of(t, server), "x"), cluster.NewStore(of(t, server), "x")
 	ctx, cancel := context.WithCancel(context.Background())
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -49,8 +50,8 @@ func TestStoreRemembersForRedis(t *testing.T) {
 			}
 		}
 	}
-	server.stop()
-	server.start()
+	server.Kill()
+	server.Start()
 	eventually(t, "it is written back", func() bool {
 		got, err := other.Read(ctx, "revoked")
 		return err == nil && string(got) == "second"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vncgate/auth"
+	"vncgate/auth/tickets/redistest"
 	"vncgate/gateway/cluster"
 )
 
@@ -34,12 +35,12 @@ func (l *logged) has(text string) bool {
 // one takes over from the other, are as it should be.
 func TestOneNameAtTwoMachines(t *testing.T) {
 	t.Parallel()
-	server := startRedis(t)
+	server := redistest.Start(t)
 	var told logged
 	soon := func(cfg *cluster.Config) { cfg.Expire = time.Second }
-	first := joined(t, server.client(), "a", soon, func(cfg *cluster.Config) { cfg.Log = slog.New(slog.NewTextHandler(&told, nil)) })
-	heir := joined(t, server.client(), "a", soon)
-	twin := joined(t, server.client(), "a", soon, func(cfg *cluster.Config) { cfg.Address = "elsewhere.internal:7443" })
+	first := joined(t, of(t, server), "a", soon, func(cfg *cluster.Config) { cfg.Log = slog.New(slog.NewTextHandler(&told, nil)) })
+	heir := joined(t, of(t, server), "a", soon)
+	twin := joined(t, of(t, server), "a", soon, func(cfg *cluster.Config) { cfg.Address = "elsewhere.internal:7443" })
 	eventually(t, "all are there", func() bool { return first.names() == "a a a" })
 	eventually(t, "nobody is warned", func() bool { return told.has("other_instance=" + twin.Instance()) })
 	if told.has("other_instance=" + heir.Instance()) {
@@ -51,7 +52,7 @@ func TestOneNameAtTwoMachines(t *testing.T) {
 // Redis, and is not sent away.
 func TestEnterAtOnce(t *testing.T) {
 	t.Parallel()
-	p := join(t, startRedis(t).client(), "a")
+	p := join(t, of(t, redistest.Start(t)), "a")
 	if got := p.enters(seat("s", auth.Limits{PerTarget: 1})); got != "in" {
 		t.Errorf("%s", got)
 	}

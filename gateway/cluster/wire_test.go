@@ -40,12 +40,7 @@ func newWire(t *testing.T, to string) *wire {
 
 func (w *wire) client(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	c, err := tickets.RedisConfig{Addresses: []string{w.listener.Addr().String()}}.NewClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return clientOf(t, tickets.RedisConfig{Addresses: []string{w.listener.Addr().String()}})
 }
 
 func (w *wire) accept() {
