@@ -347,8 +347,6 @@ func (w *wiring) queryNodes(ctx context.Context, call *control.Call, _ struct{})
 	}
 	nodes := c.Nodes()
 	answer.Nodes = make([]nodeInfo, len(nodes))
-	ctx, cancel := context.WithTimeout(ctx, elderTime)
-	defer cancel()
 	var asking sync.WaitGroup
 	for i, n := range nodes {
 		answer.Nodes[i] = nodeInfo{Name: n.Name, Self: n.Self, Address: n.Address, Version: n.Version, Since: n.Since.UTC(), Sessions: n.Sessions, Agents: n.Agents, Answers: n.Self}
@@ -357,7 +355,9 @@ func (w *wiring) queryNodes(ctx context.Context, call *control.Call, _ struct{})
 		}
 		asking.Go(func() {
 			begun := time.Now()
-			_, err := c.hops.command(ctx, n, call, "query-version", json.RawMessage("{}"))
+			_, err := patiently(ctx, c.hops, n, listTime, true, func(ctx context.Context) (json.RawMessage, error) {
+				return c.hops.command(ctx, n, call, "query-version", json.RawMessage("{}"))
+			})
 			one := &answer.Nodes[i]
 			if one.Answers = err == nil; err != nil {
 				one.Error = err.Error()

@@ -31,6 +31,7 @@ type hops struct {
 	page  func(ctx context.Context, args json.RawMessage) hopAnswer
 	run   func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
 
+	silent   silences
 	retired  atomic.Bool  // another process has taken over
 	streams  atomic.Int64 // open, of both directions
 	in, out  atomic.Uint64

@@ -92,19 +92,19 @@ func (w *wiring) pageElsewhere(ctx context.Context, call pageCall, none error) (
 	}
 	var failed error
 	for _, peer := range w.peers() {
-		had, err := w.pageAt(ctx, peer, args, &answer)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
+		had, err := patiently(ctx, w.cluster.hops, peer, elderTime, false, func(ctx context.Context) (*pageAnswer, error) {
+			return w.pageAt(ctx, peer, args)
+		})
 		switch {
-		case !had:
-		case answer.Fixed:
-			return answer, gateway.ErrNotRenewable
-		case answer.Status != 0:
-			return answer, &web.Refusal{Status: answer.Status, Words: answer.Words}
+		case err != nil:
+			failed = errors.Join(failed, err)
+		case had == nil:
+		case had.Fixed:
+			return *had, gateway.ErrNotRenewable
+		case had.Status != 0:
+			return *had, &web.Refusal{Status: had.Status, Words: had.Words}
 		default:
-			return answer, nil
+			return *had, nil
 		}
 	}
 	if failed != nil {
@@ -113,20 +113,21 @@ func (w *wiring) pageElsewhere(ctx context.Context, call pageCall, none error) (
 	return answer, none
 }
 
-// pageAt asks one node, and reports whether it has the session.
-func (w *wiring) pageAt(ctx context.Context, peer cluster.Node, args []byte, answer *pageAnswer) (had bool, err error) {
+// pageAt asks one node; nil: it has not got the session.
+func (w *wiring) pageAt(ctx context.Context, peer cluster.Node, args []byte) (*pageAnswer, error) {
 	c, got, err := w.cluster.hops.ask(ctx, peer, hopRequest{Kind: hopPage, Args: args})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	_ = c.Close()
 	switch {
 	case got.Kind == hopNoSession:
-		return false, nil
+		return nil, nil
 	case got.Error != "":
-		return false, fmt.Errorf("node %s: %s", peer.Name, got.Error)
+		return nil, fmt.Errorf("node %s: %s", peer.Name, got.Error)
 	}
-	return true, json.Unmarshal(got.Return, answer)
+	answer := &pageAnswer{}
+	return answer, json.Unmarshal(got.Return, answer)
 }
 
 // pageHere does what a page wants that another node has heard.

@@ -152,15 +152,20 @@ func (w *wiring) atNodes(c control.Command) func(context.Context, *control.Call,
 	}
 }
 
-// askPeers asks all at once.
+// askPeers asks all at once. One that does not answer is waited for a while the
+// first time.
 func (w *wiring) askPeers(ctx context.Context, peers []cluster.Node, call *control.Call, c control.Command, given map[string]any) []peerAnswer {
-	ctx, cancel := context.WithTimeout(ctx, elderTime)
-	defer cancel()
+	wait, lists := elderTime, strings.HasPrefix(c.Name, "query-")
+	if lists {
+		wait = listTime
+	}
 	list := make([]peerAnswer, len(peers))
 	var asking sync.WaitGroup
 	for i, n := range peers {
 		asking.Go(func() {
-			answer, err := w.askPeer(ctx, n, call, c, given)
+			answer, err := patiently(ctx, w.cluster.hops, n, wait, lists, func(ctx context.Context) (any, error) {
+				return w.askPeer(ctx, n, call, c, given)
+			})
 			list[i] = peerAnswer{n.Name, answer, err}
 		})
 	}
