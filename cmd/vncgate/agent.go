@@ -72,8 +72,8 @@ containers whose one program is the display.
 
 Variables instead of flags: --gateway is VNCGATE_AGENT_GATEWAY. Several services in one
 variable are separated by commas or lines. Exit codes: 2 what was asked cannot be, 3 the
-gateway has revoked this agent while it was connected (do not start it again), else 1.
-One that was revoked while it was away is refused by TLS, as one whose clock is wrong
+gateway has revoked this agent (do not start it again; with a new token it is let in),
+else 1. One whose certificate has run out is refused by TLS, as one whose clock is wrong
 would be, so it says so and goes on trying.`,
 		Example: `  vncgate agent --gateway tls://gw.example --token vga1.XXXX --service desk=localhost:5901
   vncgate agent --gateway wss://gw.example/agent --service vm1=unix:/run/qemu/vm1.vnc --service vm2=unix:/run/qemu/vm2.vnc
@@ -206,7 +206,7 @@ func agentError(err error) error {
 	if !ok {
 		return err
 	}
-	return &endedWith{exitUnwanted, fmt.Errorf("the gateway does not want this agent any more: %s\nstarting it again is of no use; on the gateway, 'vncgate token agent NAME' makes a token that lets it in anew", unwanted.Reason)}
+	return &endedWith{exitUnwanted, fmt.Errorf("the gateway does not want this agent any more: %s\nstarting it again is of no use; on the gateway, 'vncgate token agent NAME' makes a token that lets it in anew, once with --token", unwanted.Reason)}
 }
 
 // endedWith is an error with an exit code of its own.

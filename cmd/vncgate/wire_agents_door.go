@@ -55,12 +55,15 @@ func (h *agentHouse) take(c net.Conn, below []layers.Layer, local bool, from net
 	h.enter(c)
 	stacked, peer, err := h.prove(c, below, local)
 	if err != nil {
-		h.leave(c)
-		_ = c.Close()
 		if from == nil {
 			from = c.RemoteAddr()
 		}
 		h.stranger(from, err)
+		if stacked != nil && errors.Is(err, tunnel.ErrRevoked) {
+			_ = tunnel.TurnAway(h.ctx, stacked, wordsAgentRevoked)
+		}
+		h.leave(c)
+		_ = c.Close()
 		return
 	}
 	if from != nil {
@@ -84,7 +87,7 @@ func (h *agentHouse) take(c net.Conn, below []layers.Layer, local bool, from net
 }
 
 // prove stacks the layers and says who it is; an agent without a certificate has
-// no Means.
+// no Means. There is a connection beside an error, too, if TLS has come about.
 func (h *agentHouse) prove(c net.Conn, below []layers.Layer, local bool) (net.Conn, tunnel.Peer, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, agentTime)
 	defer cancel()

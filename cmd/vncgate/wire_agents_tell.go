@@ -54,7 +54,7 @@ func (h *agentHouse) late(e tunnel.Event) {
 	if h.drained.Load() {
 		h.hub.Drain()
 	}
-	if e.Serial != "" && h.trust.registry.Revoked(e.Agent, e.Serial, e.Issued) {
+	if e.Serial != "" && h.isRevoked(e.Agent, e.Serial, e.Issued) {
 		h.dropRevoked()
 	}
 }
@@ -195,24 +195,33 @@ func (h *agentHouse) controlRevokeAgent(ctx context.Context, what control.AgentR
 }
 
 // dropRevoked ends the tunnels of those that are revoked, and returns how many
-// these were.
+// these were. An agent of which one certificate was taken back may have another,
+// so it may come again, and is told then if it has none.
 func (h *agentHouse) dropRevoked() (dropped int) {
 	for _, a := range h.hub.Agents() {
-		revoked := 0
+		revoked, wholly := 0, 0
 		for _, t := range a.Tunnels {
-			if t.Serial != "" && h.trust.registry.Revoked(a.Name, t.Serial, t.Issued) {
+			if t.Serial != "" && h.isRevoked(a.Name, t.Serial, t.Issued) {
 				revoked++
+			}
+			if t.Serial != "" && h.isRevoked(a.Name, "", t.Issued) {
+				wholly++
 			}
 		}
 		switch {
 		case revoked == 0:
-		case revoked == len(a.Tunnels):
+		case wholly == len(a.Tunnels):
 			dropped += h.hub.Revoke(a.Name, wordsAgentRevoked)
-		default: // those by another certificate come again
+		default:
 			dropped += h.hub.Kick(a.Name, wordsAgentRevoked)
 		}
 	}
 	return dropped
+}
+
+// isRevoked is about a certificate, or about the agent if serial is "".
+func (h *agentHouse) isRevoked(agent, serial string, issued time.Time) bool {
+	return errors.Is(h.trust.registry.Check(agent, serial, issued), tunnel.ErrRevoked)
 }
 
 const wordsAgentRevoked = "the agent's certificate was revoked"
@@ -222,8 +231,11 @@ func (h *agentHouse) allow(p tunnel.Peer, _ []string) error {
 	if p.Serial == "" {
 		return nil
 	}
-	if h.trust.registry.Revoked(p.Name, p.Serial, p.Issued) {
+	switch err := h.trust.registry.Check(p.Name, p.Serial, p.Issued); {
+	case errors.Is(err, tunnel.ErrRevoked):
 		return &tunnel.Unwanted{Reason: wordsAgentRevoked}
+	case err != nil:
+		return err
 	}
 	h.running.Go(func() { h.seen(p) })
 	return nil

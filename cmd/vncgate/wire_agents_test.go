@@ -253,10 +253,12 @@ policy: [{who: "*", targets: "agent/*/*", allow: all}]
 	if err := <-direct; !errors.As(err, &unwanted) {
 		t.Error("the agent that was revoked: ", err)
 	}
-	runAgent(t, "", way, map[string]string{"desk": at[0].(string)})
-	eventually(t, "it is not let in again", func() bool {
-		return seen.has(gateway.AgentRefused, func(e *gateway.Event) bool { return e.Reason == "revoked" })
-	})
+	if err := <-runAgent(t, "", way, map[string]string{"desk": at[0].(string)}); !errors.As(err, &unwanted) || unwanted.Reason != wordsAgentRevoked {
+		t.Error("it comes again: ", err)
+	}
+	if !seen.has(gateway.AgentRefused, func(e *gateway.Event) bool { return e.Reason == "revoked" }) {
+		t.Error("nobody was told that it has come again")
+	}
 	list, err = g.controlAgents(t.Context(), true)
 	if err != nil || !slices.ContainsFunc(list, func(a control.Agent) bool { return a.Name == "direct" && a.State == "revoked" }) {
 		t.Errorf("%+v %v", list, err)

@@ -63,9 +63,10 @@ func (s *sharedAgents) Close() error { return errors.Join(s.Store.Close(), s.cli
 const gatewaySoon = 20 * 24 * time.Hour
 
 // agentTLS is the TLS that agents meet: TLS 1.3, in which an agent shows its
-// certificate, or none to be enrolled. One that is not an agent's, or that was
-// revoked, ends the handshake. What is revoked later is for the registry's
-// OnChange.
+// certificate, or none to be enrolled. One that is not an agent's ends the
+// handshake. One that was revoked does not, so that its agent can be told: an
+// alert of TLS would not say more than that something is wrong with it. What is
+// revoked later is for the registry's OnChange.
 func agentTLS(ca *certs.CA, registry *tunnel.Registry) (*tls.Config, error) {
 	pair, err := ca.Gateway()
 	if err != nil {
@@ -88,20 +89,26 @@ func agentTLS(ca *certs.CA, registry *tunnel.Registry) (*tls.Config, error) {
 		SessionTicketsDisabled: true, // every handshake shows the certificate
 		VerifyConnection: func(state tls.ConnectionState) error {
 			_, _, err := agentOf(state, registry)
+			if errors.Is(err, tunnel.ErrRevoked) {
+				return nil
+			}
 			return err
 		},
 	}, nil
 }
 
 // agentOf is the agent that a connection proves; given is false where it showed
-// no certificate, to be enrolled.
+// no certificate, to be enrolled. The error of one that was revoked matches
+// tunnel.ErrRevoked.
 func agentOf(state tls.ConnectionState, registry *tunnel.Registry) (agent certs.Agent, given bool, err error) {
 	if len(state.PeerCertificates) == 0 {
 		return certs.Agent{}, false, nil
 	}
 	agent, err = certs.ParseAgent(state.PeerCertificates[0])
-	if err == nil && registry.Revoked(agent.Name, agent.Serial, agent.Issued) {
-		err = fmt.Errorf("agent %s: %w", agent.Name, tunnel.ErrRevoked)
+	if err == nil {
+		if err = registry.Check(agent.Name, agent.Serial, agent.Issued); err != nil {
+			err = fmt.Errorf("agent %s: %w", agent.Name, err)
+		}
 	}
 	return agent, true, err
 }

@@ -312,6 +312,22 @@ func (r *Registry) Revoked(name, serial string, issued time.Time) bool {
 	return all == nil || all.covers(name, serial, issued)
 }
 
+// errUnread says that nobody knows who is revoked.
+var errUnread = errors.New("tunnel: registry: the revocations have not been read yet")
+
+// Check is Revoked for who has to know why: its error matches ErrRevoked where the
+// certificate was taken back, and not where that is not known yet.
+func (r *Registry) Check(name, serial string, issued time.Time) error {
+	all := r.revoked.Load()
+	switch {
+	case all == nil:
+		return errUnread
+	case all.covers(name, serial, issued):
+		return ErrRevoked
+	}
+	return nil
+}
+
 func (all *revocations) covers(name, serial string, issued time.Time) bool {
 	at, ok := all.agents[name]
 	return all.serials[serial] || ok && issued.Unix() <= at

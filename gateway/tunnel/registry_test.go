@@ -472,12 +472,18 @@ func TestStoreThatIsDown(t *testing.T) {
 	if err := <-reports; !errors.Is(err, errDown) {
 		t.Error(err)
 	}
+	if err := r.Check("lab", "1", time.Now()); err == nil || errors.Is(err, ErrRevoked) {
+		t.Errorf("not known yet, and said to be revoked: %v", err)
+	}
 	if !r.Revoked("lab", "1", time.Now()) {
 		t.Error("nobody knows, and it is not revoked")
 	}
 	store.down.Store(false)
 	must(t, r.Revoke(t.Context(), Revocation{Serial: "2"}))
 	store.down.Store(true)
+	if r.Check("lab", "1", time.Now()) != nil || !errors.Is(r.Check("lab", "2", time.Now()), ErrRevoked) {
+		t.Error("the check has not followed")
+	}
 	if r.Revoked("lab", "1", time.Now()) || !r.Revoked("lab", "2", time.Now()) {
 		t.Error("what was read last does not count")
 	}
