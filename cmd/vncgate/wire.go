@@ -44,6 +44,7 @@ type wiring struct {
 	cluster      *clustered   // nil: there are no others
 	agentHere    agentDial    // nil: no agents come to this gateway
 	shadows      shadows      // sessions that may be looked on in
+	watchPlaces  watchPlaces  // those of other nodes
 	playbacks    playbacks    // recordings that are being watched
 	denials      denials      // wrong tokens
 	admin        *adminServer // nil: none is configured

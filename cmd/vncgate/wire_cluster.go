@@ -123,7 +123,7 @@ func (c *clustered) listen(ctx context.Context, w *wiring) (address string, err 
 	c.hops.agent = func(ctx context.Context, agent, service string) (net.Conn, error) {
 		return w.dialLocalAgent(ctx, agent, service)
 	}
-	c.hops.page = w.pageHere
+	c.hops.page, c.hops.follow, c.hops.look = w.pageHere, w.watchedHere, w.lookFrom
 	return c.cfg.reached(c.ln.Addr())
 }
 

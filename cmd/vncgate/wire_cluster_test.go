@@ -39,7 +39,7 @@ func startSharedRedis(t *testing.T) *sharedRedis {
 }
 
 // nodeMore is what a test adds to the configuration of each node.
-type nodeMore struct{ listeners, settings string }
+type nodeMore struct{ listeners, targets, settings string }
 
 // node is one of several gateways, with a display that keeps its viewers.
 func (r *sharedRedis) node(name, certificates, display string, more nodeMore) *steered {
@@ -56,13 +56,13 @@ listeners:
   - {address: "127.0.0.1:0", target: desk}
   - {address: "127.0.0.1:0", web: {}, sources: [capabilities]}
 %s
-targets: {desk: {address: %q}}
+targets: {desk: {address: %q}%s}
 policy: [{who: "*", targets: "*", allow: [all], limits: {per_target: 3}}]
 capabilities: {redis: {secret: {file: %q}}}
 cluster: {redis: {addresses: [%q]}, node: %s, listen: "127.0.0.1:0", certificates: %q, expire: 1s}
 control: {socket: %q}
 %s
-`, strings.ReplaceAll(more.listeners, "NODE", name), display, seal, r.Address, name, certificates, socket, more.settings)
+`, strings.ReplaceAll(more.listeners, "NODE", name), display, more.targets, seal, r.Address, name, certificates, socket, more.settings)
 	return &steered{g, socket}
 }
 

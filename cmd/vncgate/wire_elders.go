@@ -168,6 +168,8 @@ func together(answers []any, args any) any {
 		return control.MergeAgents(alike(first, answers), args.(*control.AgentQuery).Limit)
 	case control.StreamList:
 		return control.MergeStreams(alike(first, answers), args.(*control.StreamQuery).Limit)
+	case playbackList:
+		return mergePlaybacks(alike(first, answers), args.(*control.Paging).Limit)
 	case control.Drained:
 		for _, a := range answers[1:] {
 			first.Sessions += a.(control.Drained).Sessions

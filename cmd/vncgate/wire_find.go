@@ -19,7 +19,7 @@ func (w *wiring) find(ctx context.Context, name string) (*gateway.Target, error)
 	if t, ok := now.targets[name]; ok {
 		return t, nil
 	}
-	if t, ok, err := w.findWatched(name); ok {
+	if t, ok, err := w.findWatched(ctx, name); ok {
 		return t, err
 	}
 	if now.agentDisplays != nil && strings.HasPrefix(name, agentPrefix) {

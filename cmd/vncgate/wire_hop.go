@@ -20,7 +20,7 @@ import (
 )
 
 // A hop is what goes from one node to another: a stream to an agent that is
-// connected there, or a command for it. Nodes reach each other over TLS 1.3, each
+// connected there, or to a session that is looked on in there, or a command for it. Nodes reach each other over TLS 1.3, each
 // with a certificate of one CA that says that it is a node; whose, nobody has to
 // know, since all nodes may do the same.
 //
@@ -28,7 +28,7 @@ import (
 //
 //	asking   4 bytes length, hopRequest as JSON
 //	asked    4 bytes length, hopAnswer as JSON
-//	both     for an agent: the bytes of the service, until both have ended
+//	both     for an agent or a session: the bytes of the display, until both have ended
 //
 // A node that is asked looks at itself alone, so that no question goes in circles.
 const (
@@ -44,6 +44,8 @@ const (
 	hopAgent       = "agent"
 	hopControl     = "control"
 	hopPage        = "page"
+	hopWatched     = "watched"
+	hopWatch       = "watch"
 	hopNoAgent     = "no agent"
 	hopNoService   = "no service"
 	hopMoved       = "moved" // another process has taken over, at the same address
@@ -60,7 +62,7 @@ type hopRequest struct {
 	Wait time.Duration `json:"wait"` // for how long at most the asking node waits
 
 	Agent   string `json:"agent,omitempty"`
-	Service string `json:"service,omitempty"`
+	Service string `json:"service,omitempty"` // or the ID of a session
 
 	Command string          `json:"command,omitempty"`
 	Args    json.RawMessage `json:"args,omitempty"`

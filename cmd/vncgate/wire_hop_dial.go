@@ -27,9 +27,11 @@ type hops struct {
 	memory *layers.MuxMemory
 
 	// What others may ask for; it concerns this node alone.
-	agent func(ctx context.Context, agent, service string) (net.Conn, error)
-	page  func(ctx context.Context, args json.RawMessage) hopAnswer
-	run   func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
+	agent  func(ctx context.Context, agent, service string) (net.Conn, error)
+	page   func(ctx context.Context, args json.RawMessage) hopAnswer
+	follow func(args json.RawMessage) hopAnswer
+	look   func(session, node string) (serve func(context.Context, net.Conn), err error)
+	run    func(ctx context.Context, call *control.Call, command string, args json.RawMessage) (any, error)
 
 	silent   silences
 	retired  atomic.Bool  // another process has taken over

@@ -104,6 +104,10 @@ func (h *hops) answer(c net.Conn, from string) {
 		h.joinAgent(ctx, c, &request)
 	case hopPage:
 		_ = writeHop(c, h.page(ctx, request.Args), maxHopAnswer)
+	case hopWatched:
+		_ = writeHop(c, h.follow(request.Args), maxHopAnswer)
+	case hopWatch:
+		h.joinWatch(c, request.Service, from)
 	case hopControl:
 		_ = writeHop(c, h.ran(ctx, &request, from), maxHopAnswer)
 	default:

@@ -25,6 +25,7 @@ type pageCall struct {
 	May     bool              `json:"may,omitempty"` // what it may share
 	Share   *web.ShareRequest `json:"share,omitempty"`
 	Unshare string            `json:"unshare,omitempty"`
+	Play    *web.PlayRequest  `json:"play,omitempty"`
 }
 
 // pageAnswer is what came of it.
@@ -35,6 +36,8 @@ type pageAnswer struct {
 	Status int           `json:"status,omitempty"` // of a refusal; 0: none
 	Words  string        `json:"words,omitempty"`
 	Fixed  bool          `json:"fixed,omitempty"` // the session cannot be renewed
+
+	Play json.RawMessage `json:"play,omitempty"` // of a recording
 }
 
 // hopNoSession is of a node that has not got the session.
@@ -81,6 +84,18 @@ func (w *wiring) unshareAnywhere(ctx context.Context, key, id string) error {
 	}
 	_, err = w.pageElsewhere(ctx, pageCall{Key: key, Unshare: id}, err)
 	return err
+}
+
+// steerAnywhere is steerByPage, at whichever node has the session.
+func (w *wiring) steerAnywhere(ctx context.Context, key string, want web.PlayRequest) (any, error) {
+	if _, ok := w.gate.SessionOf(key); ok {
+		return w.steerByPage(ctx, key, want)
+	}
+	answer, err := w.pageElsewhere(ctx, pageCall{Key: key, Play: &want}, errNotPlayed)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Play, nil
 }
 
 // pageElsewhere asks the other nodes, one after the other, until one has the
@@ -163,6 +178,13 @@ func (w *wiring) pageDo(ctx context.Context, call pageCall) (answer pageAnswer, 
 	switch {
 	case call.Renew:
 		return answer, w.gate.Renew(ctx, call.Key)
+	case call.Play != nil:
+		did, err := w.steerByPage(ctx, call.Key, *call.Play)
+		if err != nil {
+			return answer, err
+		}
+		answer.Play, err = json.Marshal(did)
+		return answer, err
 	case w.capabilities == nil || w.capabilities.share == nil:
 		return answer, errNotShared
 	case call.May:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func atAllNodes(name string) bool {
 	case "query-sessions", "query-targets", "query-agents", "query-streams", "revoke", "set-class", "agent-kick", "agent-revoke":
 		return true
 	}
-	return strings.HasPrefix(name, "session-") && name != "session-watch"
+	return strings.HasPrefix(name, "session-") || strings.HasPrefix(name, "playback-")
 }
 
 // atOneNode reports whether a command may name the node that it is for.
@@ -128,8 +129,10 @@ func (w *wiring) atNodes(c control.Command) func(context.Context, *control.Call,
 		if failed != nil {
 			return nil, failed
 		}
-		if id, one := given["id"].(string); err == nil && one && id != "" && c.Name != "query-sessions" {
-			return here, nil // no two nodes have it
+		id, _ := given["id"].(string)
+		one := id != "" && c.Name != "query-sessions" // no two nodes have it
+		if err == nil && one {
+			return here, nil
 		}
 		var answers []any
 		if err == nil {
@@ -141,6 +144,8 @@ func (w *wiring) atNodes(c control.Command) func(context.Context, *control.Call,
 			case h.err == nil:
 				answers = append(answers, h.answer)
 			case isNotFound(h.err): // it has none that is meant
+			case one && refusedThere(h.err):
+				return nil, h.err
 			default:
 				silent = append(silent, h.node+": "+h.err.Error())
 			}
@@ -155,7 +160,7 @@ func (w *wiring) atNodes(c control.Command) func(context.Context, *control.Call,
 // askPeers asks all at once. One that does not answer is waited for a while the
 // first time.
 func (w *wiring) askPeers(ctx context.Context, peers []cluster.Node, call *control.Call, c control.Command, given map[string]any) []peerAnswer {
-	wait, lists := elderTime, strings.HasPrefix(c.Name, "query-")
+	wait, lists := elderTime, strings.HasPrefix(c.Name, "query-") || c.Name == "playback-status"
 	if lists {
 		wait = listTime
 	}
@@ -187,7 +192,29 @@ func (w *wiring) askPeer(ctx context.Context, to cluster.Node, call *control.Cal
 	if err := json.Unmarshal(got, answer.Interface()); err != nil {
 		return nil, fmt.Errorf("node %s: its answer is malformed: %w", to.Name, err)
 	}
-	return answer.Elem().Interface(), nil
+	return fromNode(answer.Elem().Interface(), to), nil
+}
+
+// fromNode is an answer as it is understood elsewhere: a link to a node leads to the
+// name by which nodes know it, not to that of whoever passes it on.
+func fromNode(answer any, node cluster.Node) any {
+	link, ok := answer.(sharedLink)
+	host, _, err := net.SplitHostPort(node.Address)
+	if !ok || err != nil {
+		return answer
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	link.Link = strings.Replace(link.Link, hostMark, host, 1)
+	return link
+}
+
+// refusedThere reports whether a node has what is meant, and will not do it. One
+// that does not know the command is older than this.
+func refusedThere(err error) bool {
+	told, ok := errors.AsType[*control.Error](err)
+	return ok && told.Class != control.ClassCommand
 }
 
 // notFoundSoFar is the error of what was found nowhere: who did not answer may

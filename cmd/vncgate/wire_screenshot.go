@@ -201,6 +201,8 @@ func (p *pictures) look(ctx context.Context, target string, beside bool) (img im
 	if p.seen(ctx, target) {
 		if session, ok := p.w.followed(target); ok {
 			name, beside = session, true
+		} else if s, ok := p.w.watchedElsewhere(ctx, watchQuestion{Target: target}); ok {
+			name, beside = shadowPrefix+s.ID, true
 		} else if !beside {
 			return nil, errSeenPicture
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -104,8 +105,18 @@ func (s *shadows) get(id string) (*shadow, bool) {
 	return one, ok
 }
 
-// findShadow is find for session/ID. Whoever asks has a grant.
-func (w *wiring) findShadow(name string) (*gateway.Target, error) {
+// findShadow is find for session/ID, at whichever node it is. Whoever asks has a
+// grant.
+func (w *wiring) findShadow(ctx context.Context, name string) (*gateway.Target, error) {
+	t, err := w.shadowHere(name)
+	if errors.Is(err, gateway.ErrNoTarget) {
+		return w.shadowElsewhere(ctx, name)
+	}
+	return t, err
+}
+
+// shadowHere is findShadow of the sessions of this node.
+func (w *wiring) shadowHere(name string) (*gateway.Target, error) {
 	id := strings.TrimPrefix(name, shadowPrefix)
 	s, ok := w.shadows.get(id)
 	if !ok {
@@ -184,6 +195,9 @@ func (w *wiring) shadowEvent(e gateway.Event) {
 		told.Session = &session
 	} else {
 		told.Details["session"] = id
+		if s, ok := w.watchPlaces.get(id); ok {
+			told.Target, told.Details["session_node"] = s.Target, s.at.Name
+		}
 	}
 	w.gate.Emit(told)
 	if s, ok := w.shadows.get(id); ok && s.notice {

@@ -31,7 +31,7 @@ type made struct {
 // pages has pages told of their sessions, and do what their sessions allow.
 func (w *wiring) pages(cfg *web.Config, l *listenerConfig) {
 	cfg.Renew = w.renewAnywhere
-	cfg.Playback = &web.Playback{Shows: w.showsRecording, Do: w.steerByPage}
+	cfg.Playback = &web.Playback{Shows: w.showsRecording, Do: w.steerAnywhere}
 	if w.capabilities != nil && w.capabilities.share != nil && (w.capabilities.share.Link != "" || l.opensLinks()) {
 		cfg.Sharing = &web.Sharing{May: w.mayShareAnywhere, Make: w.shareAnywhere, Revoke: w.unshareAnywhere}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,10 +22,10 @@ func isWatched(name string) bool {
 }
 
 // findWatched is find for those; ok is false for others.
-func (w *wiring) findWatched(name string) (t *gateway.Target, ok bool, err error) {
+func (w *wiring) findWatched(ctx context.Context, name string) (t *gateway.Target, ok bool, err error) {
 	switch {
 	case strings.HasPrefix(name, shadowPrefix):
-		t, err = w.findShadow(name)
+		t, err = w.findShadow(ctx, name)
 	case strings.HasPrefix(name, recordingPrefix):
 		t, err = w.findRecording(name)
 	default:
@@ -38,6 +39,11 @@ func (w *wiring) findWatched(name string) (t *gateway.Target, ok bool, err error
 func (w *wiring) watchedName(name string) string {
 	if id, ok := strings.CutPrefix(name, shadowPrefix); ok {
 		if s, open := w.sessionOf(id); open {
+			return shadowPrefix + inPolicy(s.Target)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), listTime)
+		defer cancel()
+		if s, open := w.watchedElsewhere(ctx, watchQuestion{ID: id}); open {
 			return shadowPrefix + inPolicy(s.Target)
 		}
 		return shadowPrefix

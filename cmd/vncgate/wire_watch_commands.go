@@ -94,7 +94,7 @@ func (w *wiring) recordingLink(_ context.Context, call *control.Call, a recordin
 }
 
 func (w *wiring) sessionWatch(_ context.Context, call *control.Call, a sessionWatchArgs) (sharedLink, error) {
-	if _, err := w.findShadow(shadowPrefix + a.ID); err != nil {
+	if _, err := w.shadowHere(shadowPrefix + a.ID); err != nil {
 		return sharedLink{}, notWatchable(err, "no session %q; query-sessions lists those there are", a.ID)
 	}
 	return w.watchLink(call, shadowPrefix+a.ID, a.linkArgs)
@@ -147,6 +147,7 @@ type playbackID struct {
 type playbackEntry struct {
 	Session   string  `json:"session" doc:"ID of the session that watches" of:"session"`
 	Recording string  `json:"recording" doc:"name of the recording" of:"recording"`
+	Node      string  `json:"node,omitempty" doc:"the gateway that plays it, where there are several" of:"node"`
 	User      string  `json:"user,omitempty" doc:"who watches"`
 	Position  float64 `json:"position" doc:"how far it is, in seconds"`
 	Duration  float64 `json:"duration" doc:"how long it is, in seconds"`
@@ -169,15 +170,33 @@ func (p *playback) entry() playbackEntry {
 type playbackList struct {
 	Playbacks []playbackEntry `json:"playbacks" doc:"by their sessions"`
 	Next      string          `json:"next,omitempty" doc:"after, for the rest; none: that was all"`
+	control.Silence
+}
+
+func playbackKey(e playbackEntry) string { return e.Session }
+
+// mergePlaybacks makes one page of those that several gateways have returned to the
+// same paging.
+func mergePlaybacks(lists []playbackList, limit int) (merged playbackList) {
+	var pages []control.Page[playbackEntry]
+	for _, l := range lists {
+		pages = append(pages, control.Page[playbackEntry]{Entries: l.Playbacks, Next: l.Next})
+		merged.Silent = append(merged.Silent, l.Silent...)
+	}
+	page := control.MergePages(limit, pages, playbackKey)
+	merged.Playbacks, merged.Next = page.Entries, page.Next
+	return merged
 }
 
 func (w *wiring) playbackStatus(_ context.Context, _ *control.Call, p control.Paging) (playbackList, error) {
 	var all []playbackEntry
 	for _, one := range w.playbacks.list() {
-		all = append(all, one.entry())
+		e := one.entry()
+		e.Node = w.nodeName()
+		all = append(all, e)
 	}
-	page, next, err := control.PageOf(p, all, func(e playbackEntry) string { return e.Session })
-	return playbackList{page, next}, err
+	page, next, err := control.PageOf(p, all, playbackKey)
+	return playbackList{Playbacks: page, Next: next}, err
 }
 
 // steer has something done with the playback of a session.
