@@ -68,7 +68,8 @@ cert agent'; then --ca or --ca-fingerprint says by whom the gateway has to be kn
 a unix socket there is only --name.
 
 With COMMAND the agent starts it, passes signals on, and ends with its exit code: for
-containers whose one program is the display.
+containers whose one program is the display. As their process 1 it also buries what
+loses its parent there, and runs itself as a child for that; no other init is needed.
 
 Variables instead of flags: --gateway is VNCGATE_AGENT_GATEWAY. Several services in one
 variable are separated by commas or lines. Exit codes: 2 what was asked cannot be, 3 the
@@ -140,6 +141,11 @@ func (f *agentFlags) run(ctx context.Context, command []string, out, errOut io.W
 		return &usageError{err}
 	}
 	log := slog.New(handler)
+	if !f.check && (len(command) > 0 || f.services.commands()) {
+		if ended, ours := underFirst(log); ours {
+			return ended
+		}
+	}
 	id, err := f.identity(ctx, way, log)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		log.Info("agent ends, and is not enrolled yet")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 
 	"vncgate/certs"
@@ -77,6 +78,11 @@ func (s *agentServices) add(text string) error {
 	}
 	s.list = append(s.list, one)
 	return nil
+}
+
+// commands reports whether a service is a command.
+func (s *agentServices) commands() bool {
+	return slices.ContainsFunc(s.list, func(one agentServiceFlag) bool { return one.command != nil })
 }
 
 // String is for pflag.
