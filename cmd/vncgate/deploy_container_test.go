@@ -11,30 +11,64 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// composition is what of a compose file the example uses (compose-spec).
+// composition is what of a compose file the examples use (compose-spec).
 type composition struct {
-	Services map[string]struct {
-		Image       string            `json:"image"`
-		Command     []string          `json:"command"`
-		Build       map[string]string `json:"build"`
-		Environment map[string]string `json:"environment"`
-		Ports       []string          `json:"ports"`
-		Volumes     []string          `json:"volumes"`
-		ReadOnly    bool              `json:"read_only"`
-		CapDrop     []string          `json:"cap_drop"`
-		SecurityOpt []string          `json:"security_opt"`
-		Restart     string            `json:"restart"`
-		Grace       string            `json:"stop_grace_period"`
-	} `json:"services"`
-	Volumes map[string]any `json:"volumes"`
+	Shared   any                     `json:"x-vncgate"` // is merged into services
+	Services map[string]*composed    `json:"services"`
+	Networks map[string]any          `json:"networks"`
+	Volumes  map[string]any          `json:"volumes"`
+	Secrets  map[string]composedFile `json:"secrets"`
+}
+
+type composed struct {
+	Image       string                       `json:"image"`
+	User        string                       `json:"user"`
+	Hostname    string                       `json:"hostname"`
+	Command     []string                     `json:"command"`
+	Extends     map[string]string            `json:"extends"`
+	Build       map[string]string            `json:"build"`
+	Environment map[string]string            `json:"environment"`
+	DependsOn   map[string]map[string]string `json:"depends_on"`
+	HealthCheck *composedHealth              `json:"healthcheck"`
+	Networks    any                          `json:"networks"` // a list of names, or a map of them
+	Ports       []string                     `json:"ports"`
+	Volumes     []string                     `json:"volumes"`
+	Secrets     []composedSecret             `json:"secrets"`
+	ReadOnly    bool                         `json:"read_only"`
+	CapDrop     []string                     `json:"cap_drop"`
+	SecurityOpt []string                     `json:"security_opt"`
+	Restart     string                       `json:"restart"`
+	Grace       string                       `json:"stop_grace_period"`
+}
+
+type composedHealth struct {
+	Test     []string `json:"test"`
+	Interval string   `json:"interval"`
+	Timeout  string   `json:"timeout"`
+	Disable  bool     `json:"disable"`
+}
+
+type composedSecret struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+}
+
+type composedFile struct {
+	File string `json:"file"`
+}
+
+// compose reads an example of deploy/container.
+func compose(t *testing.T, name string) (all composition, text string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, "deploy", "container", name))
+	must(t, err)
+	must(t, yaml.UnmarshalStrict(b, &all))
+	return all, string(b)
 }
 
 func TestComposeExample(t *testing.T) {
 	dir := filepath.Join(root, "deploy", "container")
-	text, err := os.ReadFile(filepath.Join(dir, "compose.yaml"))
-	must(t, err)
-	var all composition
-	must(t, yaml.UnmarshalStrict(text, &all))
+	all, _ := compose(t, "compose.yaml")
 	gate, desktop := all.Services["vncgate"], all.Services["desktop"]
 	if _, err := os.Stat(filepath.Join(dir, gate.Build["context"], gate.Build["dockerfile"])); err != nil {
 		t.Error(err)
