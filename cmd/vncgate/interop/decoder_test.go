@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDecoderBesideViewers has real viewers and our decoder, in every encoding,
@@ -53,12 +54,14 @@ type watcher struct {
 	loss bool
 }
 
-// allSee waits until each of them shows what the display does.
+// allSee waits until each of them shows what the display does. They share one
+// deadline: a dozen that each wait in vain would outlast the whole package.
 func allSee(t *testing.T, all []watcher, picture func() (image.Image, error)) {
 	t.Helper()
+	deadline := time.Now().Add(patience)
 	for _, w := range all {
 		var got, want image.Image
-		err := poll(w.name+" shows the picture", func() (err error) {
+		err := pollUntil(deadline, w.name+" shows the picture", func() (err error) {
 			if want, err = picture(); err != nil {
 				return err
 			}

@@ -152,8 +152,10 @@ func run(cmd *exec.Cmd) ([]byte, error) {
 type fatal struct{ error }
 
 // poll tries f until it succeeds, until its error is fatal or patience ends.
-func poll(what string, f func() error) error {
-	deadline := time.Now().Add(patience)
+func poll(what string, f func() error) error { return pollUntil(time.Now().Add(patience), what, f) }
+
+// pollUntil is poll with an end that several may share: it tries at least once.
+func pollUntil(deadline time.Time, what string, f func() error) error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		err := f()
 		if err == nil {
