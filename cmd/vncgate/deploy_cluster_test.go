@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -22,10 +23,24 @@ func TestKubernetesCluster(t *testing.T) {
 			t.Errorf("the secret has no %s", name)
 		}
 	}
+	mounted := map[string]corev1.VolumeSource{}
 	for _, m := range pod.Containers[0].VolumeMounts {
-		if m.MountPath == cfg.Cluster.Certificates {
-			return
+		for _, v := range pod.Volumes {
+			if v.Name == m.Name {
+				mounted[m.MountPath] = v.VolumeSource
+			}
 		}
 	}
-	t.Errorf("nothing is at %s", cfg.Cluster.Certificates)
+	if mounted[cfg.Cluster.Certificates].Secret == nil {
+		t.Errorf("no secret is at %s", cfg.Cluster.Certificates)
+	}
+	// A gateway writes its own pair there, which it could not into a secret.
+	if mounted[cfg.Agents.Certificates].EmptyDir == nil {
+		t.Errorf("%s cannot be written to", cfg.Agents.Certificates)
+	}
+	for _, file := range []string{caFile, "ca.key"} {
+		if mounted[path.Join(cfg.Agents.Certificates, file)].Secret == nil {
+			t.Errorf("no secret is at %s/%s", cfg.Agents.Certificates, file)
+		}
+	}
 }
