@@ -24,6 +24,7 @@ var sayings = map[string]func(w io.Writer, value json.RawMessage) error{
 	"reload":        showReloaded,
 	"upgrade":       showUpgraded,
 	"drain":         showDrained,
+	"agent-revoke":  showAgentRevoked,
 }
 
 // ctlExamples are for the commands that end something.
@@ -181,4 +182,17 @@ func concerns(ctx context.Context, p process, command string, args map[string]an
 	var page control.SessionList
 	got, err := p.Run(ctx, "query-sessions", which)
 	return err != nil || json.Unmarshal(got, &page) != nil || len(page.Sessions) > 0
+}
+
+func showAgentRevoked(w io.Writer, value json.RawMessage) error {
+	var done control.AgentKicked
+	if err := json.Unmarshal(value, &done); err != nil {
+		return fmt.Errorf("ctl: %w", err)
+	}
+	text := fmt.Sprintf("revoked; tunnels that were cut: %d", done.Tunnels)
+	if done.Unknown {
+		text = "revoked, but no such agent or certificate was ever seen: is the name right? 'vncgate ctl agents --all' lists those that were; the revocation holds should this one come"
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
 }

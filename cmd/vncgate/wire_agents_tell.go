@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,20 @@ func (h *agentHouse) controlRevokeAgent(ctx context.Context, what control.AgentR
 		return 0, err
 	}
 	return h.dropRevoked(), nil
+}
+
+// controlKnowsAgent reports whether an agent, or a certificate, was ever seen here
+// or where the registry is shared; it is known as well while nobody can tell.
+func (h *agentHouse) controlKnowsAgent(ctx context.Context, what control.AgentRevocation) bool {
+	if h.trust == nil || what.Name != "" && h.hub.Services(what.Name) != nil {
+		return true
+	}
+	known, err := h.trust.registry.Agents(ctx)
+	return err != nil || slices.ContainsFunc(known, func(k tunnel.KnownAgent) bool {
+		return k.Name == what.Name || slices.ContainsFunc(k.Certificates, func(c tunnel.KnownCertificate) bool {
+			return strings.EqualFold(c.Serial, what.Serial)
+		})
+	})
 }
 
 // dropRevoked ends the tunnels of those that are revoked, and returns how many

@@ -246,6 +246,13 @@ policy: [{who: "*", targets: "agent/*/*", allow: all}]
 	eventually(t, "it was cut", func() bool {
 		return seen.has(gateway.AgentLost, func(e *gateway.Event) bool { return e.Details["agent"] == "web" })
 	})
+	for want, known := range map[control.AgentRevocation]bool{
+		{Name: "direct"}: true, {Name: "nobody"}: false, {Serial: strings.ToLower(list[0].Serial)}: true, {Serial: "4D"}: false,
+	} {
+		if got := g.agents.controlKnowsAgent(t.Context(), want); got != known {
+			t.Errorf("%+v is known: %v", want, got)
+		}
+	}
 	if _, err := g.agents.controlRevokeAgent(t.Context(), control.AgentRevocation{Name: "direct", Note: "stolen"}, "uid:0"); err != nil {
 		t.Error(err)
 	}

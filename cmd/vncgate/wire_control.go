@@ -117,7 +117,7 @@ func (w *wiring) backend(version control.Version) *control.Backend {
 	}
 	b.Node = w.nodeName()
 	if w.agents != nil {
-		b.KickAgent, b.RevokeAgent = w.agents.controlKick, w.agents.controlRevokeAgent
+		b.KickAgent, b.RevokeAgent, b.KnowsAgent = w.agents.controlKick, w.agents.controlRevokeAgent, w.agents.controlKnowsAgent
 	}
 	if level, ok := w.log.Handler().(*adjustable); ok {
 		b.LogLevel, b.SetLogLevel = level.name, level.set

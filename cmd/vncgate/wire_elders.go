@@ -153,7 +153,9 @@ func together(answers []any, args any) any {
 		return first
 	case control.AgentKicked:
 		for _, a := range answers[1:] {
-			first.Tunnels += a.(control.AgentKicked).Tunnels
+			other := a.(control.AgentKicked)
+			first.Tunnels += other.Tunnels
+			first.Unknown = first.Unknown && other.Unknown
 		}
 		return first
 	case control.RightsSet:

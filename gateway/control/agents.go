@@ -92,7 +92,8 @@ type AgentKick struct {
 
 // AgentKicked is what that came to.
 type AgentKicked struct {
-	Tunnels int `json:"tunnels" doc:"how many of its connections were cut"`
+	Tunnels int  `json:"tunnels" doc:"how many of its connections were cut"`
+	Unknown bool `json:"unknown,omitempty" doc:"of agent-revoke: no such agent or certificate was ever seen; the revocation holds should one come"`
 	Silence
 }
 
@@ -206,6 +207,7 @@ func (b *Backend) agentRevoke(ctx context.Context, call *Call, r AgentRevocation
 	case b.RevokeAgent == nil:
 		return AgentKicked{}, errNoAgents
 	}
+	unknown := b.KnowsAgent != nil && !b.KnowsAgent(ctx, r)
 	n, err := b.RevokeAgent(ctx, r, call.Actor)
-	return AgentKicked{Tunnels: n}, err
+	return AgentKicked{Tunnels: n, Unknown: unknown && n == 0}, err
 }

@@ -27,8 +27,9 @@ func TestCommandsOnAgents(t *testing.T) {
 		KickAgent: func(name, _ string) int { return map[string]int{"lab": 2}[name] },
 		RevokeAgent: func(_ context.Context, r control.AgentRevocation, actor string) (int, error) {
 			revoked = append(revoked, r.Name+r.Serial+" by "+actor)
-			return 1, nil
+			return map[string]int{"lab": 1}[r.Name], nil
 		},
+		KnowsAgent: func(_ context.Context, r control.AgentRevocation) bool { return r.Name != "nobody" },
 	})
 	for _, tt := range []struct{ name, args, want, fails string }{
 		{"query-agents", ``, `{"agents":[{"name":"lab","state":"connected","services":["desk"]`, ""},
@@ -42,7 +43,8 @@ func TestCommandsOnAgents(t *testing.T) {
 		{"agent-kick", `{"name":"none"}`, "", `no agent "none"`},
 		{"agent-kick", ``, "", "'name' is missing"},
 		{"agent-revoke", `{"name":"lab","note":"stolen"}`, `{"tunnels":1}`, ""},
-		{"agent-revoke", `{"serial":"4D"}`, `{"tunnels":1}`, ""},
+		{"agent-revoke", `{"serial":"4D"}`, `{"tunnels":0}`, ""},
+		{"agent-revoke", `{"name":"nobody"}`, `{"tunnels":0,"unknown":true}`, ""},
 		{"agent-revoke", `{"name":"lab","serial":"4D"}`, "", "what is to be revoked?"},
 		{"agent-revoke", `{}`, "", "what is to be revoked?"},
 	} {
@@ -54,7 +56,7 @@ func TestCommandsOnAgents(t *testing.T) {
 			t.Errorf("%s %s: %s, %v", tt.name, tt.args, got, err)
 		}
 	}
-	if got := fmt.Sprint(revoked); got != "[lab by uid:0 4D by uid:0]" {
+	if got := fmt.Sprint(revoked); got != "[lab by uid:0 4D by uid:0 nobody by uid:0]" {
 		t.Error(got)
 	}
 }

@@ -59,6 +59,9 @@ type Backend struct {
 	// come again. RevokeAgent lets it, or one certificate, in no more.
 	KickAgent   func(name, words string) (cut int)
 	RevokeAgent func(ctx context.Context, what AgentRevocation, actor string) (cut int, err error)
+	// KnowsAgent reports whether what is to be revoked was ever seen; nil: nobody
+	// can tell.
+	KnowsAgent func(ctx context.Context, what AgentRevocation) bool
 	// AddListener serves another listening socket like the listener of that
 	// name. It owns file.
 	AddListener func(like string, file *os.File) (address string, err error)
