@@ -92,6 +92,9 @@ func (c *clustered) open(ctx context.Context, w *wiring) (err error) {
 	if c.client, err = server.NewClient(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
+	if c.hops != nil { // before the first is heard of
+		w.events.to(func(e gateway.Event) { c.joined(e, w.log) })
+	}
 	alone, err := cluster.ParseAlone(c.cfg.Alone)
 	if err != nil {
 		return err
@@ -361,6 +364,9 @@ func (w *wiring) queryNodes(ctx context.Context, call *control.Call, _ struct{})
 			one := &answer.Nodes[i]
 			if one.Answers = err == nil; err != nil {
 				one.Error = err.Error()
+				if advice := trustAdvice(err); advice != "" {
+					one.Error += "; " + advice
+				}
 				return
 			}
 			one.Millis = float64(time.Since(begun).Microseconds()) / 1000

@@ -186,6 +186,9 @@ func (t *hopTLS) verify(cs tls.ConnectionState, use x509.ExtKeyUsage) error {
 	}
 	leaf := cs.PeerCertificates[0]
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use}}); err != nil {
+		if _, foreign := errors.AsType[x509.UnknownAuthorityError](err); foreign {
+			return fmt.Errorf("hop: %w: %w", errForeignNode, err)
+		}
 		return fmt.Errorf("hop: %w", err)
 	}
 	if _, err := certs.ParseNode(leaf); err != nil {
