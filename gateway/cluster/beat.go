@@ -167,10 +167,26 @@ func (c *Cluster) settle(ctx context.Context) error {
 	if err := c.retire(ctx, old); err != nil {
 		return err
 	}
+	if err := c.announce(ctx); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.life == life {
 		c.fresh, c.old = false, nil
+	}
+	return nil
+}
+
+// announce has the others look at what there is now. It finds out, too, whether
+// this node may publish at all: users of Redis 7 may not unless they are told so,
+// and a node that nobody hears is not one of them.
+func (c *Cluster) announce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	text := encode(message{Kind: sayNodes, Instance: c.instance, Node: c.cfg.Node})
+	if err := c.client.Publish(ctx, c.keys.bus(), text).Err(); err != nil {
+		return fmt.Errorf("publishing to %s: %w", c.keys.bus(), err)
 	}
 	return nil
 }
@@ -300,7 +316,7 @@ func (c *Cluster) leaveAll(ctx context.Context) error {
 		err = c.retire(ctx, old)
 	}
 	if err == nil {
-		err = c.client.Publish(ctx, c.keys.bus(), encode(message{Kind: sayNodes, Instance: c.instance})).Err()
+		err = c.announce(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("cluster: leaving: %w", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,9 +74,10 @@ func Sentinel(t testing.TB, client redis.Options, settings ...string) (master, r
 		settings = append(settings, "requirepass "+client.Password, "masterauth "+client.Password)
 		watch = append(watch, "requirepass "+client.Password)
 	}
-	master = StartFor(t, client, slices.Clone(settings)...)
+	settings = append(settings, "repl-diskless-sync-delay 0") // no other replica comes
+	master = StartFor(t, client, settings...)
 	host, port, _ := net.SplitHostPort(master.Address)
-	replica = StartFor(t, client, append(slices.Clone(settings), "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")...)
+	replica = StartFor(t, client, append(slices.Clone(settings), "replicaof "+host+" "+port)...)
 	watch = append(watch, fmt.Sprintf("sentinel monitor %s %s %s 1", Master, host, port),
 		"sentinel down-after-milliseconds "+Master+" 1000", "sentinel failover-timeout "+Master+" 3000")
 	if client.Password != "" {
@@ -94,6 +97,31 @@ func Sentinel(t testing.TB, client redis.Options, settings ...string) (master, r
 // Leads reports whether the server is one that is written to.
 func (s *Server) Leads() bool {
 	return strings.Contains(s.Info(context.Background(), "replication").Val(), "role:master")
+}
+
+// Replicate returns when a replica has all that was written until now.
+func (s *Server) Replicate() {
+	s.t.Helper()
+	ctx := context.Background()
+	conn := s.Conn() // WAIT is about what its own connection has written
+	defer conn.Close()
+	must(s.t, conn.Set(ctx, "redistest:mark", "", patience).Err())
+	if n, err := conn.Wait(ctx, 1, patience).Result(); n != 1 || err != nil {
+		s.t.Fatalf("the replica is behind: %d, %v", n, err)
+	}
+}
+
+// User is the setting for the user "vncgate" that a page of the documentation has
+// operators make, with the password "pw".
+func User(t testing.TB, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	must(t, err)
+	line := regexp.MustCompile(`(?m)^ *user vncgate on >PASSWORD .*$`).FindString(string(text))
+	if line == "" {
+		t.Fatalf("%s has no user vncgate", page)
+	}
+	return strings.Replace(strings.TrimSpace(line), "PASSWORD", "pw", 1)
 }
 
 func must(t testing.TB, err error) {
