@@ -267,3 +267,27 @@ func TestTwoInstancesOfANode(t *testing.T) {
 		t.Errorf("%d lost", n)
 	}
 }
+
+// Gateways that begin and end, over and over, keep no others out.
+func TestManyThatAreGone(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := of(t, server)
+	a := joined(t, of(t, server), "a")
+	const gone = 300
+	records := map[string]any{}
+	for i := range gone {
+		records[fmt.Sprintf("%016x", i+1)] = fmt.Sprintf(`{"name":"a","address":"a.internal:7443","version":"1","life":"%016x.1","since":"2026-01-02T03:04:05Z"}`, i+1)
+	}
+	if err := client.HSet(context.Background(), "{vncgate}:nodes", records).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := joined(t, of(t, server), "b")
+	eventually(t, "both know both, and no other", func() bool { return a.names() == "a b" && b.names() == "a b" })
+	eventually(t, "those that are gone are forgotten", func() bool {
+		return client.HLen(context.Background(), "{vncgate}:nodes").Val() == 2
+	})
+	if s := a.State(); !s.Connected {
+		t.Error(s.Err)
+	}
+}

@@ -7,7 +7,9 @@ import "github.com/redis/go-redis/v9"
 
 // beatScript: a sign of life. It returns whether the life was alive before, how
 // many writes of it Redis knows, the nodes, and which sessions of this life are
-// to make room.
+// to make room. A gateway that ends and begins again, over and over, leaves more of
+// itself behind than is swept: where there are too many, none that is gone is kept,
+// or nobody could come in any more.
 //
 // KEYS alive nodes seq ended s:LIFE g:LIFE
 // ARGV instance life node expire remember most-nodes longest-node
@@ -19,7 +21,12 @@ local function alive(id)
   return ends and tonumber(ends) > now
 end
 if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[6]) then
-  return redis.error_reply('ERR too many nodes are written down')
+  for _, id in ipairs(redis.call('HKEYS', KEYS[2])) do
+    if id ~= ARGV[1] and not alive(id) then redis.call('HDEL', KEYS[2], id) end
+  end
+  if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[6]) then
+    return redis.error_reply('ERR too many nodes are written down')
+  end
 end
 local was = alive(ARGV[2]) and 1 or 0
 local ends = string.format('%.0f', now + ARGV[4])
