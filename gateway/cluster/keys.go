@@ -24,7 +24,9 @@ import (
 //	ended           hash        seat: "r" or "t", of those told to make room
 //	bury:INSTANCE   string      who reports the sessions of a dead one
 //	texts           hash        name: text of a Store
-//	versions        hash        name: how often it was written
+//	versions        hash        name: number of its last write
+//	last            string      number of the last write of any text
+//	gone            sorted set  names whose texts were deleted, by when (ms)
 //
 // A seat is LIFE/SESSION.
 type keys string
@@ -36,6 +38,8 @@ func (k keys) ended() string                  { return string(k) + "ended" }
 func (k keys) bus() string                    { return string(k) + "bus" }
 func (k keys) texts() string                  { return string(k) + "texts" }
 func (k keys) versions() string               { return string(k) + "versions" }
+func (k keys) last() string                   { return string(k) + "last" }
+func (k keys) gone() string                   { return string(k) + "gone" }
 func (k keys) sessions(life string) string    { return string(k) + "s:" + life }
 func (k keys) agents(life string) string      { return string(k) + "g:" + life }
 func (k keys) bury(instance string) string    { return string(k) + "bury:" + instance }

@@ -18,6 +18,9 @@ const (
 	maxTexts  = 100_000
 	// look is how often the version of a text is asked for that is watched.
 	look = time.Second / 2
+	// keepVersion is how long the version of a text is kept that was deleted: a
+	// text that is watched, and is missing without one, counts as lost.
+	keepVersion = time.Hour
 )
 
 var (
@@ -56,34 +59,52 @@ return {version, 'text', text}
 `)
 
 // changeTextScript writes a text if it is still the one of that version, and has
-// not come or gone since.
+// not come or gone since. No version is given twice, whatever the name, so that a
+// text which was deleted and made anew is another even when the version of the
+// first is forgotten.
 //
-// KEYS texts versions; ARGV name version was-there keep text
+// KEYS texts versions last gone; ARGV name version was-there keep text remember
 var changeTextScript = redis.NewScript(`
-if (redis.call('HGET', KEYS[2], ARGV[1]) or '0') ~= ARGV[2] then return 0 end
+local version = redis.call('HGET', KEYS[2], ARGV[1]) or '0'
+if version ~= ARGV[2] then return 0 end
 if tostring(redis.call('HEXISTS', KEYS[1], ARGV[1])) ~= ARGV[3] then return 0 end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local last = math.max(tonumber(redis.call('GET', KEYS[3]) or '0') or 0, tonumber(version) or 0)
+local new = string.format('%.0f', last + 1)
+redis.call('SET', KEYS[3], new)
+redis.call('HSET', KEYS[2], ARGV[1], new)
 if ARGV[4] == '1' then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
+  redis.call('ZREM', KEYS[4], ARGV[1])
 else
   redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('ZADD', KEYS[4], string.format('%.0f', now), ARGV[1])
 end
-redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
+local long = string.format('%.0f', now - ARGV[6])
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', long, 'LIMIT', 0, 100)) do
+  if redis.call('HEXISTS', KEYS[1], name) == 0 then redis.call('HDEL', KEYS[2], name) end
+  redis.call('ZREM', KEYS[4], name)
+end
 return 1
 `)
 
 // restoreTextScript writes back what Redis has lost.
 //
-// KEYS texts versions; ARGV name version text
+// KEYS texts versions last gone; ARGV name version text
 var restoreTextScript = redis.NewScript(`
 local version = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
 if not version or version >= tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('ZREM', KEYS[4], ARGV[1])
+local last = tonumber(redis.call('GET', KEYS[3]) or '0') or 0
+if last < tonumber(ARGV[2]) then redis.call('SET', KEYS[3], ARGV[2]) end
 return 1
 `)
 
 func (s *Store) run(ctx context.Context, script *redis.Script, args ...any) (reply, error) {
-	return ask(ctx, s.client, s.timeout, script, []string{s.keys.texts(), s.keys.versions()}, args...)
+	return ask(ctx, s.client, s.timeout, script, []string{s.keys.texts(), s.keys.versions(), s.keys.last(), s.keys.gone()}, args...)
 }
 
 // Read returns a text, or nil where there is none.
@@ -153,7 +174,7 @@ func (s *Store) Change(ctx context.Context, name string, change func(old []byte)
 		if len(text) > maxStored {
 			return errText
 		}
-		got, err := s.run(ctx, changeTextScript, name, version, flag(old != nil), flag(text != nil), text)
+		got, err := s.run(ctx, changeTextScript, name, version, flag(old != nil), flag(text != nil), text, keepVersion.Milliseconds())
 		if err != nil {
 			return fmt.Errorf("cluster: store: %w", err)
 		}
