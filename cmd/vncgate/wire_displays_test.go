@@ -57,9 +57,7 @@ targets:
 		name, err := g.native(0, nil)
 		seen <- view{name, err}
 	}()
-	for !waits(g, "late") {
-		time.Sleep(5 * time.Millisecond)
-	}
+	eventually(t, "it waits", func() bool { return waits(g, "late") })
 	ln, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Skip("another program took the port: ", err)

@@ -14,13 +14,17 @@ import (
 // that is busy. Only a leak takes as long.
 const leakPatience = 8 * time.Second
 
+// packagePatience is that of a whole package. It is longer: a test is run again
+// when it has failed, and a package is not.
+const packagePatience = 30 * time.Second
+
 // CheckLeaks fails the test if goroutines that it started still run when it and
 // its cleanups registered later have ended. It is not for parallel tests.
 func CheckLeaks(t testing.TB) {
 	t.Helper()
 	before := goroutines()
 	t.Cleanup(func() {
-		left := waitGone(before)
+		left := waitGone(before, leakPatience)
 		if len(left) > 0 && !t.Failed() {
 			t.Errorf("%d goroutines left behind:\n\n%s", len(left), strings.Join(left, "\n\n"))
 		}
@@ -33,7 +37,7 @@ func CheckLeaks(t testing.TB) {
 func Main(m *testing.M) {
 	before := goroutines()
 	code := m.Run()
-	if left := waitGone(before); code == 0 && len(left) > 0 {
+	if left := waitGone(before, packagePatience); code == 0 && len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "%d goroutines left behind:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
 		code = 1
 	}
@@ -42,8 +46,8 @@ func Main(m *testing.M) {
 
 // waitGone returns the stacks of the goroutines that are not in before and do
 // not end in time.
-func waitGone(before map[string]string) []string {
-	for end, pause := time.Now().Add(leakPatience), time.Millisecond; ; pause *= 2 {
+func waitGone(before map[string]string, patience time.Duration) []string {
+	for end, pause := time.Now().Add(patience), time.Millisecond; ; pause *= 2 {
 		var left []string
 		for id, stack := range goroutines() {
 			if _, old := before[id]; !old {

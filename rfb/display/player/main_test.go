@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // leftover returns the stacks of goroutines that do not end soon.
 func leftover() string {
 	var stacks []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		stacks = nil
