@@ -171,7 +171,7 @@ func TestTunnelOutlivesItsCertificateByANewerOne(t *testing.T) {
 	var shown time.Time
 	bubble(t, hub, func() time.Time {
 		shown = time.Now().Add(time.Hour).Truncate(time.Hour)
-		if shown.Sub(time.Now()) < 30*time.Minute { // made 30 minutes before the end of the one before
+		if time.Until(shown) < 30*time.Minute { // made 30 minutes before the end of the one before
 			shown = shown.Add(time.Hour)
 		}
 		return shown
