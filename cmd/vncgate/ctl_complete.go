@@ -95,7 +95,7 @@ func valuesOf(ctx context.Context, p process, of string) (list []string) {
 	for _, s := range fetch(ctx, p, "query-sessions", &got).Sessions {
 		switch {
 		case of == "session":
-			list = append(list, s.ID+"\t"+spaced([]string{s.User, s.Target, s.From}))
+			list = append(list, s.ID+"\t"+spaced([]string{s.User, s.Target, fromText(s.From)}))
 		case of == "user" && s.User != "":
 			list = append(list, s.User)
 		case of == "token" && s.Ticket != "":

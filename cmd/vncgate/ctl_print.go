@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -104,6 +105,18 @@ func table(w io.Writer, head []string, rows [][]string) error {
 // cellText is text that moves no cursor, and shows that there is none.
 func cellText(text string) string { return printable(orText(text, "-")) }
 
+// fromText is where somebody comes from, for people: a unix socket has no address
+// that says anything, and of whom a proxy speaks the port may be unknown.
+func fromText(from string) string {
+	if from == "unix" || strings.HasPrefix(from, "@") { // the latter is that of an agent of before
+		return "unix socket"
+	}
+	if a, err := netip.ParseAddrPort(from); err == nil && a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return from
+}
+
 // several puts the column of processes in front where there is more than one.
 func several(results []result, head []string, rows [][][]string) ([]string, [][]string) {
 	var all [][]string
@@ -156,7 +169,7 @@ func sessionRow(s control.Session) []string {
 		target += " via " + s.Agent
 	}
 	return []string{
-		s.ID, s.State, orText(s.User, "("+s.Method+")"), s.From, target, shortRights(s.Rights), since(s.Since),
+		s.ID, s.State, orText(s.User, "("+s.Method+")"), fromText(s.From), target, shortRights(s.Rights), since(s.Since),
 		bytesText(s.BytesUp), bytesText(s.BytesDown), rtt,
 	}
 }

@@ -25,7 +25,7 @@ func showAgents(w io.Writer, results []result) error {
 			when = since(a.Seen)
 		}
 		row := []string{
-			a.Name, a.State, when, a.From, strings.Join(a.Services, ","), fmt.Sprint(a.Sessions), fmt.Sprint(len(a.Tunnels)),
+			a.Name, a.State, when, fromText(a.From), strings.Join(a.Services, ","), fmt.Sprint(a.Sessions), fmt.Sprint(len(a.Tunnels)),
 			bytesText(a.Bytes.In), bytesText(a.Bytes.Out), millis(a.RTT), a.Version,
 		}
 		if nodes {

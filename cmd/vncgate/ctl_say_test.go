@@ -129,3 +129,14 @@ func TestControlVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestFromText(t *testing.T) {
+	for from, want := range map[string]string{
+		"unix": "unix socket", "@": "unix socket", "@abstract": "unix socket", "127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1", "2001:db8:1:2:3:4:5:0": "2001:db8:1:2:3:4:5:0",
+		"192.0.2.1:5900": "192.0.2.1:5900", "192.0.2.1:50": "192.0.2.1:50", "": "",
+	} {
+		if got := fromText(from); got != want {
+			t.Errorf("%q: %q, want %q", from, got, want)
+		}
+	}
+}

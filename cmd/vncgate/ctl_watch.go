@@ -93,9 +93,9 @@ func eventLine(e control.ClientEvent) string {
 	_ = json.Unmarshal(e.Data, &d)
 	parts := []string{e.Time.Local().Format("15:04:05"), fmt.Sprintf("%-21s", e.Name)}
 	if s := d.Session; s != nil {
-		parts = append(parts, s.ID, cmp.Or(s.User, s.From), "on "+cmp.Or(s.Target, "?"))
+		parts = append(parts, s.ID, cmp.Or(s.User, fromText(s.From)), "on "+cmp.Or(s.Target, "?"))
 	} else {
-		parts = append(parts, d.Target, d.From)
+		parts = append(parts, d.Target, fromText(d.From))
 	}
 	parts = append(parts, d.Reason)
 	if d.Error != "" && !strings.Contains(d.Reason, d.Error) {

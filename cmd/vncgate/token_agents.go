@@ -113,7 +113,7 @@ func (l listedAgents) print(cmd *cobra.Command) error {
 		if a.Seen != nil {
 			seen = local(*a.Seen)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Name, strings.Join(a.Services, ","), a.Serial, local(a.Expires), state, seen, orText(a.From, "-"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Name, strings.Join(a.Services, ","), a.Serial, local(a.Expires), state, seen, orText(fromText(a.From), "-"))
 	}
 	if len(l.Tokens) > 0 {
 		if len(l.Agents) > 0 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -137,7 +136,10 @@ func addressText(a net.Addr) string {
 	if a == nil {
 		return ""
 	}
-	return cmp.Or(a.String(), a.Network())
+	if text := a.String(); text != "@" && text != "" {
+		return text
+	}
+	return a.Network() // an unnamed unix socket
 }
 
 // enter counts c among those without a proof; the oldest makes room.

@@ -112,7 +112,7 @@ policy: [{who: "*", targets: [desk, "agent/lab/*", "agent/gone/x"], allow: all}]
 		sees(t, path, want, got, err)
 	}
 	if !seen.has(gateway.AgentConnected, func(e *gateway.Event) bool {
-		return e.Details["agent"] == "lab" && e.Details["services"] == "desk,spare" && e.Method == "unix"
+		return e.Details["agent"] == "lab" && e.Details["services"] == "desk,spare" && e.Method == "unix" && e.From == "unix"
 	}) {
 		t.Error("nobody was told that it has come")
 	}

@@ -77,7 +77,10 @@ func from(p Peer) string {
 	if p.From == nil {
 		return ""
 	}
-	return p.From.String()
+	if text := p.From.String(); text != "@" && text != "" {
+		return text
+	}
+	return p.From.Network() // an unnamed unix socket
 }
 
 // run serves the tunnel until its end.

@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Agent } from './api.ts';
 import { Dialog } from './dialog.tsx';
 import { useDashboard, useStateOf } from './use.ts';
-import { lasted, size } from './words.ts';
+import { lasted, origin, size } from './words.ts';
 
 const states: Record<Agent['state'], string> = { connected: 'connected', away: 'away', revoked: 'revoked' };
 const askEvery = 5000; // milliseconds; that one comes or goes is told by events as well
@@ -72,7 +72,7 @@ function facts(a: Agent): string {
     a.services.join(', '),
     a.node === undefined ? '' : `at ${a.node}`,
     since === undefined ? '' : a.state === 'connected' ? `for ${lasted(Date.now() - Date.parse(since))}` : `seen ${new Date(since).toLocaleString()}`,
-    a.from === undefined ? '' : `from ${a.from}`,
+    a.from === undefined ? '' : `from ${origin(a.from)}`,
     a.rtt_ms === undefined ? '' : `${a.rtt_ms.toFixed(1)} ms`,
     a.bytes.in + a.bytes.out > 0 ? `${size(a.bytes.in)} from displays` : '',
     a.version ?? '',

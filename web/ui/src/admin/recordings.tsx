@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { clock } from '../player.ts';
 import type { Recording } from './api.ts';
 import { openLink, useDashboard, useStateOf } from './use.ts';
-import { size } from './words.ts';
+import { origin, size } from './words.ts';
 
 const states: Record<Recording['state'], string> = { whole: 'complete', open: 'not ended', locked: 'encrypted', broken: 'broken' };
 const askEvery = 15_000; // milliseconds; what is new is told by events as well
@@ -38,7 +38,7 @@ export function Recordings(): JSX.Element | null {
               {r.signed === true && <span class="state" title="Signed as it was written; vncgate recording verify checks that">signed</span>}
               <small>
                 {r.since !== undefined && `${new Date(r.since).toLocaleString()} · `}{clock(r.seconds)} · {size(r.bytes)}
-                {r.width !== undefined && ` · ${r.width} × ${r.height ?? 0}`}{r.from !== undefined && ` · from ${r.from}`}
+                {r.width !== undefined && ` · ${r.width} × ${r.height ?? 0}`}{r.from !== undefined && ` · from ${origin(r.from)}`}
               </small>
             </div>
             <div class="actions">

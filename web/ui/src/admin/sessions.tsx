@@ -6,7 +6,7 @@ import type { Session } from './api.ts';
 import type { Dashboard, Rate } from './dashboard.ts';
 import { Dialog } from './dialog.tsx';
 import { openLink, useDashboard, useStateOf } from './use.ts';
-import { lasted, rights, severalNodes, size, viewOnly, who } from './words.ts';
+import { lasted, origin, rights, severalNodes, size, viewOnly, who } from './words.ts';
 
 /** Action is one thing to do with a session. */
 interface Action {
@@ -25,7 +25,7 @@ interface Action {
 }
 
 const at = (s: Session, verb: string): string => `sessions/${encodeURIComponent(s.id)}/${verb}`;
-const called = (s: Session): string => who(s) || s.from;
+const called = (s: Session): string => who(s) || origin(s.from);
 const said = (words: string): object => (words === '' ? {} : { words });
 
 /** actions are what can be done, in the order of the buttons. */
@@ -136,7 +136,7 @@ export function Sessions(): JSX.Element {
           }}
           onClose={() => ask(undefined)}
         >
-          <p class="hint">{asked.session.target}{asked.session.node !== undefined && ` at ${asked.session.node}`}, from {asked.session.from}, for {lasted(Date.now() - Date.parse(asked.session.since))}</p>
+          <p class="hint">{asked.session.target}{asked.session.node !== undefined && ` at ${asked.session.node}`}, from {origin(asked.session.from)}, for {lasted(Date.now() - Date.parse(asked.session.since))}</p>
           {asked.action.field !== undefined && (
             <label class="field">
               <span>{asked.action.field.label}</span>
@@ -158,7 +158,7 @@ const names: Record<string, string> = { w: 'watches', p: 'pauses', v: 'view only
 
 /** fits reports whether all words of a filter are somewhere in a session. */
 export function fits(s: Session, filter: string): boolean {
-  const text = [s.user, s.from, s.target, s.node, s.class, s.state, s.id, s.method, rights(s)].join(' ').toLowerCase();
+  const text = [s.user, origin(s.from), s.target, s.node, s.class, s.state, s.id, s.method, rights(s)].join(' ').toLowerCase();
   return filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
@@ -217,7 +217,7 @@ function Cells({ s, rate, several }: { s: Session; rate: Rate | undefined; sever
     <>
       <td class="who">
         <b>{who(s) || 'not logged in'}</b> {s.state !== 'open' && <span class={`state ${s.state}`}>{s.state}</span>}
-        <small>{s.from}{s.method !== undefined && `, ${s.method}`}</small>
+        <small>{origin(s.from)}{s.method !== undefined && `, ${s.method}`}</small>
       </td>
       <td data-label="Display">{s.target}{several && s.node !== undefined && <small class="node">at {s.node}</small>}</td>
       <td data-label="Rights" title={s.rights.join(', ')}>{rights(s)}</td>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayNode, Nodes, Session, Target } from './api.ts';
 import { actions, fits, isOffered } from './sessions.tsx';
-import { aboutNode, aboutRedis, isBad, lasted, leadsHere, once, pageOf, rights, severalNodes, size, story } from './words.ts';
+import { aboutNode, aboutRedis, isBad, lasted, leadsHere, once, origin, pageOf, rights, severalNodes, size, story } from './words.ts';
 
 const session: Session = {
   id: 'S1', state: 'open', user: 'alice', from: '192.0.2.1:4000', target: 'desk', since: '2026-01-01T00:00:00Z',
@@ -15,6 +15,9 @@ describe('words', () => {
   });
   it.each([[-5, '0 s'], [59_999, '59 s'], [60_000, '1 min'], [7_500_000, '2 h 5 min'], [3e8, '3 d']])('lasted %d', (n, want) => {
     expect(lasted(n)).toBe(want);
+  });
+  it.each([['unix', 'unix socket'], ['@', 'unix socket'], ['127.0.0.1:0', '127.0.0.1'], ['[::1]:0', '[::1]'], ['2001:db8:1:2:3:4:5:0', '2001:db8:1:2:3:4:5:0'], ['192.0.2.1:4000', '192.0.2.1:4000']])('origin %s', (from, want) => {
+    expect(origin(from)).toBe(want);
   });
   it('rights', () => {
     expect(rights(session)).toBe('control');

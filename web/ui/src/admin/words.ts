@@ -22,6 +22,11 @@ export function lasted(ms: number): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`;
 }
 
+/** origin is where somebody comes from: a unix socket has no address, and of whom a proxy speaks the port may be unknown. */
+export function origin(from: string): string {
+  return from === 'unix' || from.startsWith('@') ? 'unix socket' : from.replace(/^([^:]+|\[.*\]):0$/, '$1');
+}
+
 /** viewOnly reports whether a viewer can do nothing but look. */
 export function viewOnly(s: Session): boolean {
   return !s.rights.includes('keyboard') && !s.rights.includes('pointer');
@@ -111,7 +116,8 @@ export function leadsHere(link: string): boolean {
 
 /** story is an event in a sentence. */
 export function story(e: Happened): string {
-  const { node, session, target, from, actor, missed, details } = e.data;
+  const { node, session, target, actor, missed, details } = e.data;
+  const from = e.data.from === undefined ? undefined : origin(e.data.from);
   let text = stories[e.event] ?? e.event;
   if (e.event.startsWith('SESSION_') || e.event === 'AUTH_FAILED' || e.event === 'GRANT_CHANGED') {
     text = `${who(session) || from || 'A viewer'} ${text}`;
