@@ -47,6 +47,7 @@ func TestDashboardInChromium(t *testing.T) {
 	limit, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(limit, "npm", "run", "--silent", "e2e", "--", "admin")
+	cmd.WaitDelay = browserDelay
 	cmd.Dir = ui
 	cmd.Env = append(os.Environ(), "VNCGATE_ADMIN="+string(b), "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()

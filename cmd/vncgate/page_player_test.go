@@ -57,6 +57,7 @@ func TestRecordingsInChromium(t *testing.T) {
 	limit, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(limit, "npm", "run", "--silent", "e2e", "--", "player")
+	cmd.WaitDelay = browserDelay
 	cmd.Dir = ui
 	cmd.Env = append(os.Environ(), "VNCGATE_PLAYER="+string(b), "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()

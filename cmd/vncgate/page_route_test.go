@@ -45,6 +45,7 @@ func TestRoutesInChromium(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e", "--", "routes")
+	cmd.WaitDelay = browserDelay
 	cmd.Dir = ui
 	cmd.Env = append(os.Environ(), "VNCGATE_ROUTES="+routes, "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()

@@ -28,6 +28,7 @@ func TestPageInChromium(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e")
+	cmd.WaitDelay = browserDelay
 	cmd.Dir = ui
 	cmd.Env = append(os.Environ(), "VNCGATE_URL="+url, "VNCGATE_E2E_REQUIRE=1", "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
@@ -36,6 +37,10 @@ func TestPageInChromium(t *testing.T) {
 		t.Fatalf("npm run e2e: %v", err)
 	}
 }
+
+// browserDelay is how long the tests in a browser may hold their output open when
+// their time is over: npm ends at once, and what it has started does not.
+const browserDelay = 10 * time.Second
 
 // needFile skips for want of a file, or fails where everything is required.
 func needFile(t *testing.T, path, remedy string) {
