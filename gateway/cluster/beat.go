@@ -224,6 +224,9 @@ func (c *Cluster) pulse(ctx context.Context) (pulsed, error) {
 	if err != nil {
 		return pulsed{}, err
 	}
+	if len(list) != 4 {
+		return pulsed{}, errAnswer
+	}
 	alive, known := list.number(0) == 1, list.number(1) >= number
 	got := pulsed{lapsed: !(alive || fresh && number == 0) || !known, nodes: map[string]*node{}, due: map[string]bool{}}
 	nodes := list.list(2)
@@ -306,7 +309,7 @@ func (c *Cluster) leaveAll(ctx context.Context) error {
 	if !here {
 		return nil // it is taken for dead in time
 	}
-	r := nodeRecord{Name: self.Name, Address: self.Address, Version: self.Version, Life: life, Since: self.Since, Left: true, Gone: time.Now()}
+	r := nodeRecord{Name: self.Name, Address: self.Address, Version: self.Version, Life: life, Since: self.Since, Left: true}
 	if _, err := c.run(ctx, retireScript, []string{c.keys.alive(), c.keys.writes()}, c.instance); err != nil {
 		return fmt.Errorf("cluster: leaving: %w", err)
 	}

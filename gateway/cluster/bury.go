@@ -7,8 +7,8 @@ import (
 	"vncgate/gateway"
 )
 
-// keepGone is how long it is remembered that a node left or was lost, so that
-// every other has seen it.
+// keepGone is how long a node sees that another left or was lost before it has
+// that forgotten, so that all have seen it, whatever their clocks say.
 const keepGone = time.Minute
 
 // buryAll reports the sessions of nodes that died, and forgets nodes that have
@@ -22,7 +22,7 @@ func (c *Cluster) buryAll(ctx context.Context, dead []*node) error {
 	c.mu.Lock()
 	var gone []string
 	for id, n := range c.nodes {
-		if !n.alive && (n.Left || n.Lost) && time.Since(n.Gone) > keepGone {
+		if !n.alive && (n.Left || n.Lost) && time.Since(n.gone) > keepGone {
 			gone = append(gone, id)
 		}
 	}
@@ -59,7 +59,7 @@ func (c *Cluster) bury(ctx context.Context, n *node) error {
 	}
 	c.cfg.Log.Warn("cluster: sessions of a node are lost", "node", n.Name, "instance", n.instance, "sessions", lost)
 	r := n.nodeRecord
-	r.Lost, r.Gone = true, time.Now()
+	r.Lost = true
 	_, err = c.run(ctx, entombScript,
 		[]string{c.keys.alive(), c.keys.nodes(), c.keys.writes(), c.keys.sessions(n.Life), c.keys.agents(n.Life)},
 		n.instance, encode(r), n.Life)

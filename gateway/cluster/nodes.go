@@ -54,6 +54,7 @@ type node struct {
 	told     bool      // that it is lost
 	twin     bool      // it was warned of, since it has this node's name
 	met      time.Time // since when it is seen alive
+	gone     time.Time // since when it is seen that it left or was lost
 }
 
 func (n *node) public(self string) Node {
@@ -134,10 +135,13 @@ func (c *Cluster) believe(found map[string]*node) (before map[string]*node) {
 	defer c.mu.Unlock()
 	before = c.nodes
 	for id, n := range found {
-		n.met = time.Now()
+		n.met, n.gone = time.Now(), time.Now()
 		if was := before[id]; was != nil {
 			n.told = !n.alive && (was.alive || was.told)
 			n.met, n.twin = was.met, was.twin
+			if was.Left || was.Lost {
+				n.gone = was.gone
+			}
 		}
 	}
 	missed := 0

@@ -81,11 +81,9 @@ type nodeRecord struct {
 	Since    time.Time `json:"since"`
 	Sessions int       `json:"sessions,omitempty"`
 	Agents   int       `json:"agents,omitempty"`
-	// Left says that it has gone by itself, Lost that its sessions were reported;
-	// Gone is when.
-	Left bool      `json:"left,omitempty"`
-	Lost bool      `json:"lost,omitempty"`
-	Gone time.Time `json:"gone,omitzero"`
+	// Left says that it has gone by itself, Lost that its sessions were reported.
+	Left bool `json:"left,omitempty"`
+	Lost bool `json:"lost,omitempty"`
 }
 
 func decodeNode(text string) (r nodeRecord, err error) {

@@ -129,7 +129,7 @@ func TestReplies(t *testing.T) {
 // written again.
 func FuzzRecords(f *testing.F) {
 	e := full(f)
-	f.Add(encode(nodeRecord{Name: "a", Life: "l.1", Since: e.Time, Left: true, Gone: e.Time}))
+	f.Add(encode(nodeRecord{Name: "a", Life: "l.1", Since: e.Time, Left: true}))
 	f.Add(encode(agentRecord{Services: []string{"desk"}, Since: e.Time}))
 	f.Add(encode(recordOf(e.Session)))
 	f.Add(encode(message{Kind: sayEvent, Instance: "i1", Node: "a", Event: eventOf(&e)}))

@@ -123,8 +123,10 @@ func (c *Cluster) seated(life string, s *gateway.Seat, word string, list reply) 
 		got.Waits = true
 	case "crowded":
 		got.Crowded = true
-	default:
+	case "no":
 		got.Replaces = busyOf(s) == busyNames[auth.BusyReplace]
+	default: // else nothing would be missing
+		return gateway.Seating{}, "", c.failed(errAnswer)
 	}
 	return got, list.text(4), nil
 }
@@ -150,14 +152,17 @@ func (c *Cluster) Replace(ctx context.Context, s gateway.Seat) error {
 			return c.failed(err)
 		}
 		c.wrote(life, list.number(1))
-		if list.text(0) == "dead" {
+		switch list.text(0) {
+		case "in":
+			c.hold(life, &s)
+			return c.awaitGone(ctx, list.texts(2))
+		case "dead":
 			if err := c.reborn(ctx, life); err != nil {
 				return err
 			}
-			continue
+		default:
+			return c.failed(errAnswer)
 		}
-		c.hold(life, &s)
-		return c.awaitGone(ctx, list.texts(2))
 	}
 	return c.failed(errDead)
 }
@@ -366,6 +371,7 @@ func (c *Cluster) lifeWhen(ctx context.Context, good func() bool) (life string, 
 var (
 	errUnsettled = errors.New("other nodes have not returned yet")
 	errDead      = errors.New("this node is not known to be alive")
+	errAnswer    = errors.New("the answer is none of redis")
 )
 
 // failed is an error as Gateway knows it. What has failed for one is looked into
