@@ -43,8 +43,10 @@ const beside = 10 * time.Second
 // with its reason (RFC 6455, 5.5).
 const maxControl = 125
 
-// linger is how long CloseWith waits for the peer's close frame.
-const linger = 500 * time.Millisecond
+// linger is how long CloseWith waits for the peer's close frame: a browser that
+// did not run for a moment finds the reason only afterwards, and what it sends
+// first must not be answered with a reset.
+const linger = 2 * time.Second
 
 // CloseError says with what code and reason the peer closed a WebSocket.
 type CloseError struct {
@@ -172,7 +174,7 @@ func (c *WebSocketConn) Close() error {
 }
 
 // CloseWith closes with a code and a reason for the peer, cut to 123 bytes at a
-// character. Unlike Close it waits half a second for the peer's answer: a
+// character. Unlike Close it waits for the peer's answer, two seconds at most: a
 // connection closed while bytes of the peer are still unread is reset, and a
 // reset can overtake the reason.
 func (c *WebSocketConn) CloseWith(code int, reason string) error {
