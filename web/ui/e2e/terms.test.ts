@@ -7,7 +7,7 @@ import { connected, desk, launch, visit, type Visit } from './browser.ts';
 
 interface Terms {
   gateway: string;
-  /** control changes what holds: /narrow, /widen, /message, /end. */
+  /** control opens the gateway, from when on time runs, and changes what holds: /open, /narrow, /widen, /message, /end. */
   control: string;
 }
 
@@ -35,6 +35,7 @@ async function open(url: string): Promise<Page> {
 }
 
 it.skipIf(given === undefined)('a session has terms', { timeout: 150_000 }, async () => {
+  await fetch(`${terms.control}/open`);
   const page = await open(`${terms.gateway}/vnc.html?autoconnect=1&reconnect=1&reconnect_delay=200`);
   await connected(page);
   // Whenever the warning comes, be the rest done by then or not.
