@@ -34,7 +34,7 @@ func TestTermsInChromium(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e", "--", "terms")
-	cmd.Dir = ui
+	cmd.Dir, cmd.WaitDelay = ui, browserDelay
 	cmd.Env = append(os.Environ(), "VNCGATE_TERMS="+terms, "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)

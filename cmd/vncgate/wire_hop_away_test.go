@@ -48,7 +48,7 @@ func TestAgentOfADeadNode(t *testing.T) {
 	r := startSharedRedis(t)
 	a, b := r.pair()
 	address, came := deafNode(t, false)
-	dead, err := cluster.Open(cluster.Config{Client: a.cluster.client, Prefix: a.cluster.cfg.prefix(), Node: "dead", Address: address, Expire: time.Second})
+	dead, err := cluster.Open(cluster.Config{Client: a.cluster.client, Prefix: a.cluster.cfg.prefix(), Node: "dead", Address: address, Expire: 10 * time.Second})
 	must(t, err)
 	defer dead.Close(t.Context())
 	dead.AgentHere("lab", []string{"desk"})
