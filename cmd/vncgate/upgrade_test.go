@@ -293,6 +293,49 @@ func TestThreeUpgrades(t *testing.T) {
 	t.Logf("%d viewers, %d bytes to them, %d keys (%d seen)", len(viewers), bytes, keys, r.display.keys.Load())
 }
 
+// Who has sent half of a request when the program is exchanged gets an answer from
+// the process that has read it.
+func TestUpgradeInARequest(t *testing.T) {
+	r := newRan(t, "")
+	v := r.watch(r.ways[0])
+	ctx := visit(t)
+	c, err := layers.Dial(ctx, r.ways[0].address)
+	must(t, err)
+	defer c.Close()
+	halves := &inHalves{Conn: c, between: func() {
+		r.upgrade()
+		r.awaits("the upgrade is over", func() bool { return strings.Contains(r.log(), "the new process serves") })
+		time.Sleep(2 * watchEvery) // Shutdown would have closed it
+	}}
+	top, err := layers.Stack(ctx, halves, r.ways[0].stack...)
+	must(t, err)
+	if name, err := look(ctx, top); err != nil || name != "stream" {
+		t.Errorf("the display is %q: %v", name, err)
+	}
+	v.goesOn(t)
+}
+
+// inHalves sends the first write in two parts.
+type inHalves struct {
+	net.Conn
+	between func()
+	begun   bool
+}
+
+func (c *inHalves) Write(p []byte) (int, error) {
+	if c.begun {
+		return c.Conn.Write(p)
+	}
+	c.begun = true
+	n, err := c.Conn.Write(p[:len(p)/2])
+	if err != nil {
+		return n, err
+	}
+	c.between()
+	m, err := c.Conn.Write(p[len(p)/2:])
+	return n + m, err
+}
+
 // An upgrade that fails changes nothing, and says why; the next one may work.
 func TestUpgradeThatFails(t *testing.T) {
 	r := newRan(t, "")

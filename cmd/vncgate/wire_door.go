@@ -23,6 +23,7 @@ type door struct {
 	l        *listenerConfig
 	front    gateway.Front
 	server   *http.Server      // of browsers
+	begun    *begun            // of server, or nil
 	arrivals *gateway.Arrivals // of displays
 	agents   *agentHouse       // of agents
 	split    *layers.Split     // that the connections come through, or nil
@@ -134,8 +135,9 @@ func (w *wiring) webDoors(ln net.Listener, l *listenerConfig, p *prepared) {
 		cfg.TLS = p.cert.config
 		cfg.TLSOnly = !l.mixed() || l.TLS.Implicit
 	}
-	split := layers.NewSplit(ln, cfg)
-	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: w.webServer(l, p.web), split: split, cert: p.cert})
+	split, server, begun := layers.NewSplit(ln, cfg), w.webServer(l, p.web), &begun{}
+	server.ConnState = begun.note
+	w.doors = append(w.doors, door{ln: split.HTTP(), l: l, front: p.fronts[browsers], server: server, begun: begun, split: split, cert: p.cert})
 	if l.mixed() {
 		w.doors = append(w.doors, door{ln: split.Raw(), l: l, front: p.fronts[natives], cert: p.cert})
 	}

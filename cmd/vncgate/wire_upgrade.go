@@ -246,6 +246,9 @@ func (w *wiring) examined() (n int) {
 		if d.split != nil {
 			n += d.split.Examined()
 		}
+		if d.begun != nil {
+			n += d.begun.count()
+		}
 	}
 	return n
 }
