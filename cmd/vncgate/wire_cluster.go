@@ -93,7 +93,7 @@ func (c *clustered) open(ctx context.Context, w *wiring) (err error) {
 		return fmt.Errorf("redis: %w", err)
 	}
 	if c.hops != nil { // before the first is heard of
-		w.events.to(func(e gateway.Event) { c.joined(e, w.log) })
+		w.events.to(func(e gateway.Event) { c.heard(e, w.log) })
 	}
 	alone, err := cluster.ParseAlone(c.cfg.Alone)
 	if err != nil {

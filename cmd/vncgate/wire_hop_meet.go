@@ -23,13 +23,17 @@ const (
 	meetAgain = 2 * time.Second
 )
 
-// joined tries a node that has come. It is for the gateway's events.
-func (c *clustered) joined(e gateway.Event, log *slog.Logger) {
-	to := cluster.Node{Name: e.Details["node"], Instance: e.Details["instance"], Address: e.Details["address"]}
-	if e.Kind != cluster.NodeJoined || e.Node != "" || to.Address == "" || to.Name == c.node {
-		return
+// heard tries a node that has come, and forgets one that has gone. It is for the
+// gateway's events.
+func (c *clustered) heard(e gateway.Event, log *slog.Logger) {
+	of := cluster.Node{Name: e.Details["node"], Instance: e.Details["instance"], Address: e.Details["address"]}
+	switch {
+	case e.Node != "": // another node's word
+	case e.Kind == cluster.NodeLeft, e.Kind == cluster.NodeLost:
+		c.hops.silent.forget(of.Instance)
+	case e.Kind == cluster.NodeJoined && of.Address != "" && of.Name != c.node:
+		c.hops.background(func() { c.hops.meet(of, log) })
 	}
-	c.hops.background(func() { c.hops.meet(to, log) })
 }
 
 // meet asks a node which version it is, and says so in the log if that fails.

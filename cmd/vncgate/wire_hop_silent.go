@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"vncgate/gateway/cluster"
@@ -24,7 +27,7 @@ const (
 // silences are the nodes that have not answered. The zero value is ready.
 type silences struct {
 	mu sync.Mutex
-	of map[string]silence // by address
+	of map[string]silence // by the node's instance
 }
 
 // silence is how a node is in answering.
@@ -50,7 +53,7 @@ func (e *silentError) Error() string {
 func (s *silences) begin(to cluster.Node, wait time.Duration, list bool) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.of[to.Address]
+	one := s.of[to.Instance]
 	if !one.since.IsZero() {
 		wait = min(wait, silentTime)
 		if list && one.asked > 0 {
@@ -66,7 +69,10 @@ func (s *silences) begin(to cluster.Node, wait time.Duration, list bool) (time.D
 func (s *silences) end(to cluster.Node, begun time.Time, answered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.of[to.Address]
+	one, ok := s.of[to.Instance]
+	if !ok {
+		return // it has gone meanwhile
+	}
 	one.asked--
 	switch {
 	case answered:
@@ -81,24 +87,42 @@ func (s *silences) end(to cluster.Node, begun time.Time, answered bool) {
 func (s *silences) mark(to cluster.Node, begun time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.of[to.Address]
+	one, ok := s.of[to.Instance]
 	if one.since.IsZero() {
 		one.since = begun
+	}
+	if ok {
 		s.set(to, one)
 	}
 	return &silentError{to, one.since}
 }
 
+// forget drops a node that has gone.
+func (s *silences) forget(instance string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.of, instance)
+}
+
 // set keeps what is worth it; s.mu is held.
 func (s *silences) set(to cluster.Node, one silence) {
 	if one.asked == 0 && one.since.IsZero() {
-		delete(s.of, to.Address)
+		delete(s.of, to.Instance)
 		return
 	}
 	if s.of == nil {
 		s.of = map[string]silence{}
 	}
-	s.of[to.Address] = one
+	s.of[to.Instance] = one
+}
+
+// unanswered reports whether an error is of a node that has said nothing in time,
+// and whose machine has not refused either. The dialer and a tunnel's pings may end
+// just before the question's own deadline.
+func unanswered(err error) bool {
+	late, ok := errors.AsType[net.Error](err)
+	return ok && late.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, syscall.EHOSTUNREACH) // of a machine that is off, after a few seconds
 }
 
 // patiently asks a node, by do, and waits for the answer for as long as wait, or for
@@ -121,7 +145,7 @@ func patiently[T any](ctx context.Context, h *hops, to cluster.Node, wait time.D
 		defer cancel()
 		defer context.AfterFunc(h.ctx, cancel)()
 		got, err := do(ctx)
-		answered := err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded)
+		answered := err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) && !unanswered(err)
 		h.silent.end(to, begun, answered)
 		if !answered {
 			err = h.silent.mark(to, begun)
@@ -138,9 +162,14 @@ func patiently[T any](ctx context.Context, h *hops, to cluster.Node, wait time.D
 	case o := <-done:
 		return o.got, o.err
 	case <-timer.C:
-		return got, h.silent.mark(to, begun)
 	case <-ctx.Done():
 		return got, context.Cause(ctx)
+	}
+	select {
+	case o := <-done: // just now
+		return o.got, o.err
+	default:
+		return got, h.silent.mark(to, begun)
 	}
 }
 

@@ -3,15 +3,21 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"vncgate/gateway"
 	"vncgate/gateway/cluster"
 	"vncgate/gateway/control"
+	"vncgate/layers"
 )
 
 // TestSilentNodeIsNotWaitedFor: of a node that has not answered nothing is asked
@@ -74,6 +80,60 @@ func TestCommandsReachSilentNodes(t *testing.T) {
 	reached := make(chan struct{})
 	_, _ = patiently(t.Context(), h, to, elderTime, false, func(context.Context) (int, error) { close(reached); return 1, nil })
 	<-reached
+}
+
+// TestNodeThatCannotBeReachedIsSilent: a question has not been answered either
+// where the dialer or the tunnel gives up before its deadline; it has where the
+// machine refuses, or the node ends the connection.
+func TestNodeThatCannotBeReachedIsSilent(t *testing.T) {
+	dial := func(err error) error { return fmt.Errorf("node b: %w", &net.OpError{Op: "dial", Net: "tcp", Err: err}) }
+	lost := func(err error) error { return fmt.Errorf("node b: %w: %w", layers.ErrMuxLost, err) }
+	for name, one := range map[string]struct {
+		err    error
+		silent bool
+	}{
+		"the dialer's deadline":  {dial(os.ErrDeadlineExceeded), true},
+		"one of the question":    {dial(context.DeadlineExceeded), true},
+		"the system's patience":  {dial(os.NewSyscallError("connect", syscall.ETIMEDOUT)), true},
+		"a machine that is off":  {dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), true},
+		"a ping":                 {lost(fmt.Errorf("no answer to a ping: %w", os.ErrDeadlineExceeded)), true},
+		"nobody listens":         {dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), false},
+		"the node has ended":     {lost(errors.New("closed by the other end")), false},
+		"no certificate of ours": {errForeignNode, false},
+		"a command's error":      {control.NotFound("no session"), false},
+	} {
+		h := newHops(nil, "a", slog.New(slog.DiscardHandler))
+		to := cluster.Node{Name: "b", Instance: "b1", Address: "b:7443"}
+		_, err := patiently(t.Context(), h, to, time.Minute, true, func(context.Context) (int, error) { return 0, one.err })
+		if _, silent := errors.AsType[*silentError](err); silent != one.silent || len(h.silent.of) == 1 != one.silent {
+			t.Errorf("%s: %v, %v", name, err, h.silent.of)
+		}
+		h.close()
+	}
+}
+
+// TestNodeThatHasGoneIsForgotten: whether it answers is nobody's question any more,
+// nor what comes late of a question to it.
+func TestNodeThatHasGoneIsForgotten(t *testing.T) {
+	c := &clustered{hops: newHops(nil, "a", slog.New(slog.DiscardHandler)), node: "a"}
+	defer c.hops.close()
+	s := &c.hops.silent
+	to := cluster.Node{Name: "b", Instance: "b1", Address: "b:7443"}
+	for _, kind := range []gateway.EventKind{cluster.NodeLeft, cluster.NodeLost} {
+		_, err := s.begin(to, time.Second, true)
+		must(t, err)
+		_ = s.mark(to, time.Now())
+		c.heard(gateway.Event{Kind: kind, Node: "c", Details: map[string]string{"instance": "b1"}}, c.hops.log)
+		if len(s.of) != 1 {
+			t.Errorf("%s, as another node has it: %v", kind, s.of)
+		}
+		c.heard(gateway.Event{Kind: kind, Details: map[string]string{"instance": "b1"}}, c.hops.log)
+		s.end(to, time.Now(), false)
+		_ = s.mark(to, time.Now())
+		if len(s.of) != 0 {
+			t.Errorf("%s: %v", kind, s.of)
+		}
+	}
 }
 
 // TestListsNameSilentNodes: a list has what there is at those that answer, and says
