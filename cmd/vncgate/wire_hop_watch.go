@@ -48,16 +48,24 @@ type watchPlaces struct {
 
 const (
 	// maxWatchPlaces bounds those that are kept, and watchPlaceTime for how long one
-	// is: it can only end meanwhile.
+	// is good for looking on: it can only end meanwhile. Whose it is and where it was
+	// stays true.
 	maxWatchPlaces = 256
 	watchPlaceTime = time.Minute
 )
 
+// get is one in which one can look on, as far as is known.
 func (p *watchPlaces) get(id string) (watchPlace, bool) {
+	one, ok := p.known(id)
+	return one, ok && time.Since(one.found) < watchPlaceTime
+}
+
+// known is one by whose name to call it, be it over.
+func (p *watchPlaces) known(id string) (watchPlace, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	one, ok := p.of[id]
-	return one, ok && time.Since(one.found) < watchPlaceTime
+	return one, ok
 }
 
 func (p *watchPlaces) add(one watchPlace) {
@@ -96,7 +104,9 @@ func (w *wiring) watchedElsewhere(ctx context.Context, q watchQuestion) (watchPl
 	if i < 0 {
 		return watchPlace{}, false
 	}
-	w.watchPlaces.add(places[i])
+	if places[i].Words == "" { // else it may be different in a moment
+		w.watchPlaces.add(places[i])
+	}
 	return places[i], true
 }
 

@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"vncgate/auth/capability"
+	"vncgate/gateway"
 	"vncgate/gateway/control"
 	"vncgate/rfb"
 	"vncgate/web/admin"
@@ -68,15 +71,25 @@ func TestSessionWatchedFromAnotherNode(t *testing.T) {
 	if e := event(t); e.Kind != shadowStarted || e.Target != "desk" || e.Details["session"] != id || e.Details["session_node"] != "b" {
 		t.Errorf("told of %+v", e)
 	}
+	a.watchesForLong()
+	peer := a.peers()[0]
+	_, err = a.cluster.hops.silent.begin(peer, time.Second, false) // a question that takes long
+	must(t, err)
+	_ = a.cluster.hops.silent.mark(peer, time.Now())
+	if got := a.watchedName(shadowPrefix + id); got != shadowPrefix+"desk" {
+		t.Errorf("after a while, while its node is slow, the policy calls it %q", got)
+	}
+	a.cluster.hops.silent.end(peer, time.Now(), true)
 	_, err = a.ctl("kill", id)
 	must(t, err)
 	_ = w.Ended()
-	if e := event(t); e.Kind != shadowEnded {
+	if e := event(t); e.Kind != shadowEnded || e.Target != "desk" || e.Details["session"] != id || e.Details["session_node"] != "b" {
 		t.Errorf("told of %+v", e)
 	}
-	if _, err := run("session-watch", sessionWatchArgs{ID: id}); err == nil || !strings.Contains(err.Error(), "no session") {
-		t.Errorf("afterwards: %v", err)
-	}
+	eventually(t, "the session is over", func() bool {
+		_, err := run("session-watch", sessionWatchArgs{ID: id})
+		return err != nil && strings.Contains(err.Error(), "no session")
+	})
 	_, bare := b.comes("bare")
 	if _, err := run("session-watch", sessionWatchArgs{ID: bare}); err == nil || !strings.HasPrefix(err.Error(), "This session cannot be watched") {
 		t.Errorf("one that nobody may watch: %v", err)
@@ -86,6 +99,55 @@ func TestSessionWatchedFromAnotherNode(t *testing.T) {
 		must(t, err)
 		got, err := a.browser(1, "/?token="+text, nil)
 		sees(t, session, want, got, err)
+	}
+}
+
+// watchesForLong has what is known of other nodes' sessions be two minutes old.
+func (g *steered) watchesForLong() {
+	g.watchPlaces.mu.Lock()
+	defer g.watchPlaces.mu.Unlock()
+	for id, one := range g.watchPlaces.of {
+		one.found = one.found.Add(-2 * watchPlaceTime)
+		g.watchPlaces.of[id] = one
+	}
+}
+
+// TestSessionThatBegins: whoever asks for a session of another node before it can be
+// looked on in sees it when it can.
+func TestSessionThatBegins(t *testing.T) {
+	a, b := watchedNodes(t)
+	_, id := b.comes("other")
+	one, _ := b.shadows.get(id)
+	b.shadows.remove(id)
+	if _, err := a.findShadow(visit(t), shadowPrefix+id); !errors.Is(err, errNotFollowed) {
+		t.Errorf("too early: %v", err)
+	}
+	b.shadows.add(one)
+	if _, err := a.findShadow(visit(t), shadowPrefix+id); err != nil {
+		t.Errorf("in time: %v", err)
+	}
+}
+
+// TestSessionThatWaits: one whose viewer waits for the display is there, and can be
+// looked on in later.
+func TestSessionThatWaits(t *testing.T) {
+	address, came := deafNode(t, true)
+	g := newGate(t, `
+listeners: [{address: "127.0.0.1:0", target: desk, security: [none]}]
+targets: {desk: {address: %q}}
+shadow: {rules: [{targets: desk, watch: true}]}
+`, address)
+	c, err := net.Dial("tcp", g.address(0))
+	must(t, err)
+	defer c.Close()
+	ctx := visit(t)
+	go func() { _, _ = look(ctx, c) }()
+	<-came
+	var sessions []gateway.SessionInfo
+	eventually(t, "the session is listed", func() bool { sessions = g.gate.List(); return len(sessions) == 1 })
+	_, err = g.shadowHere(shadowPrefix + sessions[0].ID)
+	if words, _ := gateway.Words(err); words != wordsNotYet || !errors.Is(err, gateway.ErrDenied) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -120,7 +120,10 @@ func (w *wiring) shadowHere(name string) (*gateway.Target, error) {
 	id := strings.TrimPrefix(name, shadowPrefix)
 	s, ok := w.shadows.get(id)
 	if !ok {
-		if _, open := w.sessionOf(id); open {
+		switch session, there := w.sessionOf(id); {
+		case there && !session.Open:
+			return nil, &rfb.Refusal{Reason: wordsNotYet, Err: fmt.Errorf("%w yet: session %s", errNotFollowed, id)}
+		case there:
 			return nil, &rfb.Refusal{Reason: wordsNotFollowed, Err: fmt.Errorf("%w: session %s", errNotFollowed, id)}
 		}
 		return nil, fmt.Errorf("%w: %q", gateway.ErrNoTarget, name)
@@ -140,6 +143,7 @@ func (w *wiring) controlFollowed(session string) bool {
 // What those are told who cannot look on in a session.
 const (
 	wordsNotFollowed = "This session cannot be watched: no rule of the gateway's shadow: allowed it as it began."
+	wordsNotYet      = "This session cannot be watched yet: its viewer waits for the display. Try again in a moment."
 	wordsNoLonger    = "This session cannot be watched any more: it is over, or has been faster than it could be drawn."
 )
 
@@ -195,7 +199,7 @@ func (w *wiring) shadowEvent(e gateway.Event) {
 		told.Session = &session
 	} else {
 		told.Details["session"] = id
-		if s, ok := w.watchPlaces.get(id); ok {
+		if s, ok := w.watchPlaces.known(id); ok {
 			told.Target, told.Details["session_node"] = s.Target, s.at.Name
 		}
 	}

@@ -41,6 +41,9 @@ func (w *wiring) watchedName(name string) string {
 		if s, open := w.sessionOf(id); open {
 			return shadowPrefix + inPolicy(s.Target)
 		}
+		if s, ok := w.watchPlaces.known(id); ok { // its node may be slow just now, and the rules are the same
+			return shadowPrefix + inPolicy(s.Target)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), listTime)
 		defer cancel()
 		if s, open := w.watchedElsewhere(ctx, watchQuestion{ID: id}); open {
