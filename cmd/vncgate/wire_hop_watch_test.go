@@ -11,6 +11,7 @@ import (
 
 	"vncgate/auth/capability"
 	"vncgate/gateway"
+	"vncgate/gateway/cluster"
 	"vncgate/gateway/control"
 	"vncgate/rfb"
 	"vncgate/web/admin"
@@ -166,5 +167,13 @@ func TestPictureOfAnotherNodesSession(t *testing.T) {
 	b.logs("session is watched from another node")
 	if _, err := pictures.take(visit(t), control.Call{Role: control.Viewer, Actor: "boss"}, admin.Shot{Target: "desk"}); err != errSeenPicture {
 		t.Errorf("of one whose viewer would have to be told: %v", err)
+	}
+	address, _ := deafNode(t, true)
+	deaf, err := cluster.Open(cluster.Config{Client: a.cluster.client, Prefix: a.cluster.cfg.prefix(), Node: "deaf", Address: address, Expire: patience})
+	must(t, err)
+	defer deaf.Close(t.Context())
+	eventually(t, "a knows it", func() bool { return len(a.peers()) == 2 })
+	if _, err := pictures.take(visit(t), control.Call{Role: control.Viewer, Actor: "boss"}, admin.Shot{Target: "bare"}); err != errMaybePicture {
+		t.Errorf("of one that somebody may see through a node that does not answer: %v", err)
 	}
 }

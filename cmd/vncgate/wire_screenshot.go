@@ -73,11 +73,15 @@ func newPictures(w *wiring, table *control.Table) *pictures {
 // take is admin.Server's Screenshot.
 func (p *pictures) take(ctx context.Context, call control.Call, shot admin.Shot) (admin.Still, error) {
 	t := p.w.now().cfg.Targets[shot.Target]
-	switch {
-	case !p.w.knowsDisplay(ctx, shot.Target):
-		return admin.Still{}, control.NotFound("no target %q; query-targets lists those there are", shot.Target)
-	case t.Screenshots == screenshotsNever:
+	if t.Screenshots == screenshotsNever {
 		return admin.Still{}, &control.Error{Class: control.ClassGeneric, Err: control.ErrForbidden, Desc: "The configuration allows no pictures of this display (screenshots: never)."}
+	}
+	if again, ok := p.keeps(shot); ok {
+		p.tell(call.Actor, shot.Target)
+		return again, nil
+	}
+	if !p.w.knowsDisplay(ctx, shot.Target) {
+		return admin.Still{}, control.NotFound("no target %q; query-targets lists those there are", shot.Target)
 	}
 	kind, box := still.PNG, image.Point{}
 	var err error
@@ -91,9 +95,6 @@ func (p *pictures) take(ctx context.Context, call control.Call, shot admin.Shot)
 		return admin.Still{}, control.Wrong("%s", strings.TrimPrefix(err.Error(), "still: "))
 	}
 	p.tell(call.Actor, shot.Target)
-	if again, ok := p.keeps(shot); ok {
-		return again, nil
-	}
 	e, err := p.expose(ctx, shot.Target, t.Screenshots == screenshotsAlways)
 	if err != nil {
 		return admin.Still{}, err
@@ -198,13 +199,13 @@ var errSlowPicture = &control.Error{Class: control.ClassGeneric, Err: context.De
 // look goes to where the picture is to be had without that anybody is disturbed.
 func (p *pictures) look(ctx context.Context, target string, beside bool) (img image.Image, err error) {
 	name := target
-	if p.seen(ctx, target) {
+	if why := p.seen(ctx, target); why != nil {
 		if session, ok := p.w.followed(target); ok {
 			name, beside = session, true
 		} else if s, ok := p.w.watchedElsewhere(ctx, watchQuestion{Target: target}); ok {
 			name, beside = shadowPrefix+s.ID, true
 		} else if !beside {
-			return nil, errSeenPicture
+			return nil, why
 		}
 	}
 	err = p.w.gate.Look(ctx, name, beside, func(ctx context.Context, conn *rfb.Conn, init rfb.ServerInit) (err error) {
@@ -222,18 +223,28 @@ func (p *pictures) look(ctx context.Context, target string, beside bool) (img im
 
 var (
 	errSeenPicture   = &control.Error{Class: control.ClassGeneric, Desc: "A viewer sees this display, and might be sent away for a picture. For displays that share, set screenshots: always in the configuration."}
+	errMaybePicture  = &control.Error{Class: control.ClassGeneric, Desc: "Not all gateways answer, so that it is not known whether a viewer sees this display, who might be sent away for a picture. Try again in a moment; 'vncgate ctl nodes' says which do not."}
 	errAsleepPicture = &control.Error{Class: control.ClassGeneric, Desc: "The display is not running; it is started when a viewer wants to see it."}
 )
 
-// seen reports whether a viewer sees a target, be it through an older process.
-func (p *pictures) seen(ctx context.Context, target string) bool {
+// seen is why a picture may disturb a viewer: one sees the target, be it through an
+// older process or another node, or may do so. Nil: nobody does.
+func (p *pictures) seen(ctx context.Context, target string) error {
 	args, err := json.Marshal(map[string]any{"target": target, "all": true})
 	if err != nil {
-		return true
+		return errMaybePicture
 	}
 	result, err := p.table.Run(ctx, &control.Call{Role: control.Viewer}, "query-sessions", args)
 	list, ok := result.(control.SessionList)
-	return err != nil || !ok || slices.ContainsFunc(list.Sessions, func(s control.Session) bool { return s.State != "waiting" })
+	switch {
+	case err != nil || !ok:
+		return errMaybePicture
+	case slices.ContainsFunc(list.Sessions, func(s control.Session) bool { return s.State != "waiting" }):
+		return errSeenPicture
+	case len(list.Silent) > 0:
+		return errMaybePicture
+	}
+	return nil
 }
 
 // followed is the display of a session on a target that is followed for those who
