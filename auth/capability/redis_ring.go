@@ -137,7 +137,17 @@ func (r *redisRing) again() error {
 	if r.k.down.Load() {
 		return errDown
 	}
-	return nil
+	return r.fault()
+}
+
+// fault is why the keys in Redis are none of ours: what they signed may be good.
+func (r *redisRing) fault() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.said == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, r.said)
 }
 
 // edit changes the keys until nobody else has at the same time. Nothing that

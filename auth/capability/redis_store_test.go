@@ -276,8 +276,14 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 	}(), StoreConfig{}, RingConfig{})
 	must(t, err)
 	defer stranger.Store.Close()
-	if _, err := stranger.Verify(text); !errors.Is(err, tickets.ErrUnknown) {
+	if _, err := stranger.Verify(text); !errors.Is(err, ErrUnavailable) || errors.Is(err, tickets.ErrUnknown) {
 		t.Errorf("verified with another secret: %v", err)
+	}
+	if err := stranger.Ring.Fault(); !errors.Is(err, ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "another secret") {
+		t.Errorf("keys of another secret: %v", err)
+	}
+	if err := a.Ring.Fault(); err != nil {
+		t.Error(err)
 	}
 	if _, _, err := stranger.Issue(token(time.Now())); err == nil || !strings.Contains(err.Error(), "another secret") {
 		t.Errorf("issued with another secret: %v", err)

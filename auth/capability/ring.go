@@ -45,7 +45,14 @@ type ringKeeper interface {
 	// again reads them anew for a key that is not known here. An error says that
 	// nobody can be asked for it.
 	again() error
+	// fault says why keys that there are cannot be used here.
+	fault() error
 }
+
+// Fault says why tokens that are good elsewhere cannot be verified here: the keys
+// in Redis are sealed with another secret, say. It matches ErrUnavailable, and is
+// nil while Redis merely does not answer.
+func (r *Ring) Fault() error { return r.kept.fault() }
 
 func (cfg RingConfig) complete() RingConfig {
 	if cfg.RotateAfter == 0 {

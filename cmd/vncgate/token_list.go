@@ -81,8 +81,11 @@ func (f *tokenFlags) list(cmd *cobra.Command) error {
 	if f.json {
 		return errors.Join(writeJSON(cmd.OutOrStdout(), out), failed)
 	}
+	if len(out) == 0 && failed != nil {
+		return failed
+	}
 	if len(out) == 0 {
-		return errors.Join(say(cmd, "no token is good: 'vncgate token issue' makes one"), failed)
+		return say(cmd, "no token is good: 'vncgate token issue' makes one")
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tTARGETS\tRIGHTS\tFOR\tMADE BY\tENDS\tUSED\tSTATE\tNOTE")

@@ -286,6 +286,8 @@ func (c *leasedConn) Bypass() net.Conn { return c.Conn }
 // LayerName is empty: it is no layer of the protocol.
 func (c *leasedConn) LayerName() string { return "" }
 
+const unsureWords = "The gateway cannot make sure at the moment that this link is good. Try again in a minute."
+
 // tokenWords is what a viewer is told whose token is not good (any more).
 var tokenWords = []struct {
 	err   error
@@ -295,7 +297,7 @@ var tokenWords = []struct {
 	{capability.ErrRunning, "This link is in use already. Close the other window, or ask for a new link."},
 	{capability.ErrRevoked, "This link was taken back."},
 	{capability.ErrExpired, "This link is too old. Ask for a new one."},
-	{capability.ErrUnavailable, "The gateway cannot make sure at the moment that this link is good. Try again in a minute."},
+	{capability.ErrUnavailable, unsureWords},
 	{tickets.ErrUnknown, "This link is not good any more, or not from where you are. Ask for a new one."},
 }
 

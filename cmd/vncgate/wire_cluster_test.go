@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,6 +195,7 @@ func TestTokenOnceOverGateways(t *testing.T) {
 	if _, err := b.webStay(1, "/?token="+other); err == nil {
 		t.Error("a token for one session is good while nobody can count")
 	}
+	b.unsure(1, other)
 	if n := a.open() + b.open(); n != 1 {
 		t.Errorf("%d sessions go on", n)
 	}
@@ -202,6 +204,39 @@ func TestTokenOnceOverGateways(t *testing.T) {
 		_, err := b.webStay(1, "/?token="+other)
 		return err == nil
 	})
+}
+
+// unsure is told to come again with a token that may be good.
+func (g *steered) unsure(door int, token string) {
+	g.t.Helper()
+	res, err := http.Get("http://" + g.address(door) + "/websockify?token=" + token)
+	must(g.t, err)
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "make sure at the moment") {
+		g.t.Errorf("a token that cannot be verified: %s, %s", res.Status, body)
+	}
+}
+
+// TestOtherSeal: a node that cannot open the others' keys lets balancers know, and
+// does not call links bad that are good at the others.
+func TestOtherSeal(t *testing.T) {
+	r := startSharedRedis(t)
+	a := r.node("a", t.TempDir(), heldDisplay(t), nodeMore{})
+	text, _, err := a.capabilities.Issue(capability.Token{Targets: []string{"desk"}, Expires: time.Now().Add(time.Hour)})
+	must(t, err)
+	odd := &steered{gate: newGate(t, `
+listeners: [{address: "127.0.0.1:0", web: {}, sources: [capabilities]}]
+targets: {desk: {address: "localhost:5900"}}
+capabilities: {redis: {addresses: [%q], secret: {file: %q}}}
+`, r.Address, fileWith(t, "%s", strings.Repeat("o", 40)))}
+	odd.unsure(0, text)
+	if err := odd.ready(); err == nil || !strings.Contains(err.Error(), "cannot be verified") {
+		t.Errorf("a node with another seal is ready: %v", err)
+	}
+	if err := a.ready(); err != nil {
+		t.Error(err)
+	}
 }
 
 // open is how many viewers see a display.

@@ -41,6 +41,11 @@ func (w *wiring) ready() error {
 	if err := w.cluster.ready(); err != nil {
 		return err
 	}
+	if w.capabilities != nil {
+		if err := w.capabilities.Ring.Fault(); err != nil {
+			return &rfb.Refusal{Reason: "Tokens cannot be verified here.", Err: err}
+		}
+	}
 	switch err := w.gate.Ready(); {
 	case errors.Is(err, gateway.ErrFull):
 		return errors.New("all places for sessions are taken")

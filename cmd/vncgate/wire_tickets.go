@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vncgate/auth"
+	"vncgate/auth/capability"
 	"vncgate/auth/tickets"
 	"vncgate/gateway"
 	"vncgate/layers"
@@ -175,6 +176,9 @@ func (w *wiring) bearers(l *listenerConfig, front gateway.Front) func(ctx contex
 				failed = errors.Join(failed, err)
 			}
 		}
+		if errors.Is(failed, capability.ErrUnavailable) { // the log has it from the store
+			return front, errUnsureToken
+		}
 		if failed != nil {
 			return front, failed
 		}
@@ -183,6 +187,9 @@ func (w *wiring) bearers(l *listenerConfig, front gateway.Front) func(ctx contex
 		return front, errBadToken
 	}
 }
+
+// errUnsureToken is while nobody can say whether a token is good.
+var errUnsureToken = &web.Refusal{Status: http.StatusServiceUnavailable, Words: unsureWords}
 
 // proved asks for nothing: where a token is good in the place of a log-in, one
 // that is bound to no user is the proof. Those of other sources say which display
