@@ -138,6 +138,65 @@ func TestRenewedTunnelLasts(t *testing.T) {
 	})
 }
 
+// A tunnel that has outlived its own certificate by the one that this was renewed
+// to ends when that is taken back; one whose own is good yet lasts until its end.
+func TestTunnelOfARenewalThatIsTakenBack(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		revoked time.Duration // after the end of the tunnel's own certificate
+		away    bool          // the store is, for a while after that
+		ends    time.Duration
+	}{
+		{"after its own has run out", time.Hour, false, time.Hour},
+		{"before", -2 * time.Minute, false, 0},
+		{"long before", -30 * time.Minute, false, 0},
+		{"while the store is away", time.Hour, true, time.Hour + 5*time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var end, renewed, away time.Time
+			hub := &tunnel.Hub{Until: func(context.Context, string) (time.Time, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if time.Now().Before(away) {
+					return time.Time{}, errors.New("the store is away")
+				}
+				return renewed, nil
+			}}
+			bubble(t, hub, func() time.Time {
+				if end.IsZero() {
+					end = time.Now().Add(time.Hour)
+				}
+				return end
+			}, func(t *testing.T, lost func() string) {
+				c := opened(t, hub)
+				defer c.Close()
+				mu.Lock()
+				renewed = end.Add(90 * 24 * time.Hour)
+				mu.Unlock()
+				time.Sleep(time.Until(end.Add(test.revoked)))
+				hub.Review() // of another's revocation
+				time.Sleep(time.Second)
+				exchange(t, c, "still")
+				_ = c.SetDeadline(time.Time{})
+				mu.Lock()
+				if renewed = (time.Time{}); test.away {
+					away = end.Add(test.ends)
+				}
+				mu.Unlock()
+				hub.Review()
+				_, err := c.Read(make([]byte, 1))
+				if why, ok := errors.AsType[*tunnel.LostError](err); !ok || !strings.Contains(why.Reason, "run out") {
+					t.Errorf("read: %v", err)
+				}
+				if late := time.Since(end.Add(test.ends)); late < 0 || late > 15*time.Second {
+					t.Errorf("it ended %v after the end of what it lived by", late)
+				}
+			})
+		})
+	}
+}
+
 // As long as it is not known whether a certificate was renewed, sessions go on.
 func TestTunnelLastsWhileTheStoreIsAway(t *testing.T) {
 	var end time.Time

@@ -98,7 +98,7 @@ func (h *Hub) Serve(ctx context.Context, c net.Conn, p Peer) error {
 		return errors.Join(err, c.Close())
 	}
 	defer m.Close()
-	t := &hubTunnel{hub: h, mux: m, peer: p, memory: memory, described: layers.Describe(c), conns: map[uint64]*Conn{}, dismissed: make(chan bye, 1)}
+	t := &hubTunnel{hub: h, mux: m, peer: p, memory: memory, described: layers.Describe(c), conns: map[uint64]*Conn{}, dismissed: make(chan bye, 1), doubted: make(chan struct{}, 1)}
 	if err := t.greet(ctx); err != nil {
 		return err
 	}

@@ -18,17 +18,21 @@ const (
 	untilAgain = 10 * time.Second
 )
 
-// wordsRunOut is why such a tunnel ends.
-const wordsRunOut = "the agent's certificate has run out and was not renewed"
+// Why such a tunnel ends: nobody has renewed the certificate, or what it was
+// renewed to is good no more.
+const (
+	wordsRunOut    = "the agent's certificate has run out and was not renewed"
+	wordsTakenBack = "the agent's certificate has run out, and the one that it was renewed to is not good any more"
+)
 
 // expire ends the tunnel when the agent's certificate has run out, unless it has
-// got a newer one: the end of that counts then.
+// got a newer one: the end of that counts then, for as long as that is good.
 //
 // What the hub does not hear of, as where somebody replaces the agent's files, is
 // learned by having the agent connect anew a while before the end. Its sessions
 // stay where they are meanwhile.
 func (t *hubTunnel) expire(ctx context.Context) {
-	end := t.peer.Expires
+	end, why := t.peer.Expires, wordsRunOut
 	if end.IsZero() {
 		return
 	}
@@ -39,28 +43,72 @@ func (t *hubTunnel) expire(ctx context.Context) {
 		if ask {
 			next = soon
 		}
-		if left := time.Until(next.Round(0)); left > 0 {
-			if !pause(ctx, min(left, clockEvery)) {
-				return
-			}
-			continue
+		next = next.Round(0)
+		if !t.rest(ctx, next, end) {
+			return
 		}
-		switch newer, err := t.until(ctx); {
+		switch newest, err := t.until(ctx); {
 		case err != nil:
 			t.hub.debug("until when an agent's certificate is good is not known", "agent", t.name, "error", err)
 			if !pause(ctx, untilAgain) {
 				return
 			}
-		case newer.After(end):
-			end, soon = newer, newer.Add(-t.soon())
+			t.doubt()
+		case !newest.Equal(end):
+			if why = wordsRunOut; newest.Before(end) {
+				why = wordsTakenBack
+			}
+			end, soon = newest, newest.Add(-t.soon())
 			ask = time.Now().Before(soon)
+		case time.Now().Before(next): // it was asked for by Review alone
 		case ask:
 			ask = false
 			t.drain("its certificate runs out soon")
 		default:
-			t.dismiss(bye{Reason: wordsRunOut})
+			t.dismiss(bye{Reason: why})
 			return
 		}
+	}
+}
+
+// rest returns at that time, or when the tunnel lives by what its certificate was
+// renewed to until end, and that is to be looked at again. False says that ctx has
+// ended.
+func (t *hubTunnel) rest(ctx context.Context, next, end time.Time) bool {
+	for {
+		left := time.Until(next)
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(min(left, clockEvery))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+		case <-t.doubted:
+			timer.Stop()
+			if end.After(t.peer.Expires) {
+				return true
+			}
+		}
+	}
+}
+
+// doubt has what the certificate was renewed to looked at again.
+func (t *hubTunnel) doubt() {
+	select {
+	case t.doubted <- struct{}{}:
+	default: // it is going to be
+	}
+}
+
+// Review has Until asked again about each tunnel that has outlived its own
+// certificate, or will, by a newer one. It is to be called when certificates were
+// revoked, and does not wait.
+func (h *Hub) Review() {
+	for _, t := range h.all() {
+		t.doubt()
 	}
 }
 

@@ -21,6 +21,7 @@ type hubTunnel struct {
 	described string
 	control   *control
 	dismissed chan bye
+	doubted   chan struct{} // what the certificate was renewed to may have been revoked
 	probes    prober
 	renewing  atomic.Bool
 	memory    *layers.MuxMemory
