@@ -8,12 +8,15 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vncgate/certs"
 	"vncgate/gateway/control"
 	"vncgate/gateway/tunnel"
+	"vncgate/layers/layertest"
 )
 
 // revokedGate is a gateway, and an agent's certificate that was taken back.
@@ -114,6 +117,90 @@ agents: {certificates: %q}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// agentsBy is what takes in agents that store knows, and one of them with such a
+// certificate; lost gets why its tunnel ends.
+func agentsBy(t *testing.T, store tunnel.Store, p tunnel.Peer) (h *agentHouse, lost <-chan string) {
+	t.Helper()
+	why := make(chan string, 1)
+	h = &agentHouse{trust: &agentTrust{}, hub: &tunnel.Hub{Observe: func(e tunnel.Event) {
+		if e.Kind == tunnel.Lost {
+			why <- e.Reason
+		}
+	}}}
+	h.trust.registry = tunnel.OpenRegistry(t.Context(), store, tunnel.RegistryConfig{OnChange: h.dropRevoked})
+	t.Cleanup(h.trust.close)
+	h.hub.Until = h.trust.registry.Until
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { cancel(); running.Wait() })
+	connected := false
+	a := &tunnel.Agent{Services: []tunnel.Service{{Name: "desk"}}, Connect: func(context.Context) (net.Conn, error) {
+		if connected {
+			return nil, errors.New("once is enough")
+		}
+		connected = true
+		near, far := layertest.Pipe()
+		running.Go(func() { _ = h.hub.Serve(ctx, far, p) })
+		return near, nil
+	}}
+	running.Go(func() { _ = a.Run(ctx) })
+	eventually(t, "the agent is there", func() bool { return h.hub.Services(p.Name) != nil })
+	return h, why
+}
+
+// patient is a store whose watchers are done with a change before it returns.
+type patient struct {
+	tunnel.Store
+	done func() bool
+	t    *testing.T
+}
+
+func (p *patient) Change(ctx context.Context, name string, change func([]byte) ([]byte, error)) error {
+	err := p.Store.Change(ctx, name, change)
+	eventually(p.t, "watchers have seen "+name, p.done)
+	return err
+}
+
+// Tunnels that end by a revocation are told to who revokes, however quick others
+// are to end them.
+func TestTunnelsThatARevocationCuts(t *testing.T) {
+	dir, err := tunnel.OpenFolder(t.TempDir())
+	must(t, err)
+	store := &patient{Store: dir, t: t}
+	now := time.Now()
+	h, _ := agentsBy(t, store, tunnel.Peer{Name: "lab", Means: "certificate", Serial: "A1", Services: []string{"*"}, Issued: now, Expires: now.Add(time.Hour)})
+	store.done = func() bool { return len(h.hub.Agents()) == 0 }
+	if n, err := h.controlRevokeAgent(t.Context(), control.AgentRevocation{Serial: "A1"}, "uid:0"); err != nil || n != 1 {
+		t.Errorf("%d tunnels, %v", n, err)
+	}
+}
+
+// A tunnel that has outlived its certificate by a renewal ends as soon as that is
+// taken back.
+func TestRenewedCertificateIsRevoked(t *testing.T) {
+	store, err := tunnel.OpenFolder(t.TempDir())
+	must(t, err)
+	known := tunnel.OpenRegistry(t.Context(), store, tunnel.RegistryConfig{})
+	defer known.Close()
+	now := time.Now()
+	renewed := certs.Agent{Name: "lab", Serial: "B2", Services: []string{"*"}, Issued: now, Expires: now.Add(time.Hour)}
+	must(t, known.Seen(t.Context(), renewed, "192.0.2.1"))
+	h, lost := agentsBy(t, store, tunnel.Peer{
+		Name: "lab", Means: "certificate", Serial: "A1", Services: []string{"*"}, Issued: now.Add(-time.Hour), Expires: now.Add(-time.Second),
+	})
+	if _, err := h.controlRevokeAgent(t.Context(), control.AgentRevocation{Serial: "B2"}, "uid:0"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case why := <-lost:
+		if !strings.Contains(why, "has run out") {
+			t.Errorf("it ended: %s", why)
+		}
+	case <-time.After(patience):
+		t.Error("its tunnel goes on")
 	}
 }
 

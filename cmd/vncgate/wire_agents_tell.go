@@ -183,16 +183,25 @@ func (h *agentHouse) controlKick(name, words string) int {
 
 var errNoAgentTrust = control.Wrong("agents come by unix sockets alone here, and have no certificates: take the name out of agents: local, and kick the agent")
 
-// controlRevokeAgent takes certificates back.
+// controlRevokeAgent takes certificates back, and returns how many tunnels end by
+// that. Those count that the registry's OnChange is quicker to end.
 func (h *agentHouse) controlRevokeAgent(ctx context.Context, what control.AgentRevocation, actor string) (int, error) {
 	if h.trust == nil {
 		return 0, errNoAgentTrust
 	}
+	here := h.hub.Agents()
 	err := h.trust.registry.Revoke(ctx, tunnel.Revocation{Agent: what.Name, Serial: what.Serial, Maker: actor, Note: what.Note})
+	h.dropRevoked() // it may be revoked and something else have gone wrong
 	if err != nil {
 		return 0, err
 	}
-	return h.dropRevoked(), nil
+	dropped := 0
+	for _, a := range here {
+		if revoked, _ := h.revokedOf(a); revoked > 0 {
+			dropped += len(a.Tunnels)
+		}
+	}
+	return dropped, nil
 }
 
 // controlKnowsAgent reports whether an agent, or a certificate, was ever seen here
@@ -209,29 +218,35 @@ func (h *agentHouse) controlKnowsAgent(ctx context.Context, what control.AgentRe
 	})
 }
 
-// dropRevoked ends the tunnels of those that are revoked, and returns how many
-// these were. An agent of which one certificate was taken back may have another,
-// so it may come again, and is told then if it has none.
-func (h *agentHouse) dropRevoked() (dropped int) {
+// dropRevoked ends the tunnels of those that are revoked, and has the hub look
+// again at those that live by what their certificates were renewed to. An agent of
+// which one certificate was taken back may have another, so it may come again, and
+// is told then if it has none.
+func (h *agentHouse) dropRevoked() {
 	for _, a := range h.hub.Agents() {
-		revoked, wholly := 0, 0
-		for _, t := range a.Tunnels {
-			if t.Serial != "" && h.isRevoked(a.Name, t.Serial, t.Issued) {
-				revoked++
-			}
-			if t.Serial != "" && h.isRevoked(a.Name, "", t.Issued) {
-				wholly++
-			}
-		}
-		switch {
+		switch revoked, wholly := h.revokedOf(a); {
 		case revoked == 0:
 		case wholly == len(a.Tunnels):
-			dropped += h.hub.Revoke(a.Name, wordsAgentRevoked)
+			h.hub.Revoke(a.Name, wordsAgentRevoked)
 		default:
-			dropped += h.hub.Kick(a.Name, wordsAgentRevoked)
+			h.hub.Kick(a.Name, wordsAgentRevoked)
 		}
 	}
-	return dropped
+	h.hub.Review()
+}
+
+// revokedOf counts an agent's tunnels whose certificate was taken back, and those
+// of them that came before the agent as such was revoked.
+func (h *agentHouse) revokedOf(a tunnel.AgentInfo) (revoked, wholly int) {
+	for _, t := range a.Tunnels {
+		if t.Serial != "" && h.isRevoked(a.Name, t.Serial, t.Issued) {
+			revoked++
+		}
+		if t.Serial != "" && h.isRevoked(a.Name, "", t.Issued) {
+			wholly++
+		}
+	}
+	return revoked, wholly
 }
 
 // isRevoked is about a certificate, or about the agent if serial is "".

@@ -32,7 +32,7 @@ func (w *wiring) openAgentTrust(ctx context.Context, h *agentHouse) (*agentTrust
 	}
 	t := &agentTrust{}
 	t.registry = tunnel.OpenRegistry(ctx, store, tunnel.RegistryConfig{
-		OnChange: func() { h.dropRevoked() }, Report: w.reporter("revocations of agents", folder),
+		OnChange: h.dropRevoked, Report: w.reporter("revocations of agents", folder),
 	})
 	if t.tls, err = agentTLS(ca, t.registry); err != nil {
 		t.close()
