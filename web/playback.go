@@ -31,6 +31,11 @@ type PlayRequest struct {
 	Text string `json:"text"`
 }
 
+// Looks reports whether it takes a look into the recording, which may take a while.
+func (r *PlayRequest) Looks() bool {
+	return r.Do == "thumbnail" || r.Do == "timeline" || r.Do == "search"
+}
+
 // maxPosition is the longest that a recording is thought to be.
 const maxPosition = 10 * 365 * 24 * time.Hour
 

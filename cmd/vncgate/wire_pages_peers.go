@@ -38,6 +38,19 @@ type pageAnswer struct {
 	Fixed  bool          `json:"fixed,omitempty"` // the session cannot be renewed
 
 	Play json.RawMessage `json:"play,omitempty"` // of a recording
+
+	at cluster.Node // that has the session
+}
+
+// err is the refusal that it is, or nil.
+func (a *pageAnswer) err() error {
+	switch {
+	case a.Fixed:
+		return gateway.ErrNotRenewable
+	case a.Status != 0:
+		return &web.Refusal{Status: a.Status, Words: a.Words}
+	}
+	return nil
 }
 
 // hopNoSession is of a node that has not got the session.
@@ -91,11 +104,37 @@ func (w *wiring) steerAnywhere(ctx context.Context, key string, want web.PlayReq
 	if _, ok := w.gate.SessionOf(key); ok {
 		return w.steerByPage(ctx, key, want)
 	}
-	answer, err := w.pageElsewhere(ctx, pageCall{Key: key, Play: &want}, errNotPlayed)
+	first := want
+	if want.Looks() {
+		first = web.PlayRequest{} // how far is it? That takes no time, and tells whose it is
+	}
+	answer, err := w.pageElsewhere(ctx, pageCall{Key: key, Play: &first}, errNotPlayed)
+	if err == nil && want.Looks() {
+		answer, err = w.pageAtLength(ctx, answer.at, pageCall{Key: key, Play: &want}, errNotPlayed)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return answer.Play, nil
+}
+
+// pageAtLength asks the node that has the session for what may take it a while, of
+// which nothing is to be learned about the node.
+func (w *wiring) pageAtLength(ctx context.Context, at cluster.Node, call pageCall, none error) (pageAnswer, error) {
+	args, err := json.Marshal(call)
+	if err != nil {
+		return pageAnswer{}, fmt.Errorf("page: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxHopWait)
+	defer cancel()
+	answer, err := w.pageAt(ctx, at, args)
+	switch {
+	case err != nil:
+		return pageAnswer{}, err
+	case answer == nil:
+		return pageAnswer{}, none
+	}
+	return *answer, answer.err()
 }
 
 // pageElsewhere asks the other nodes, one after the other, until one has the
@@ -113,13 +152,8 @@ func (w *wiring) pageElsewhere(ctx context.Context, call pageCall, none error) (
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, err)
-		case had == nil:
-		case had.Fixed:
-			return *had, gateway.ErrNotRenewable
-		case had.Status != 0:
-			return *had, &web.Refusal{Status: had.Status, Words: had.Words}
-		default:
-			return *had, nil
+		case had != nil:
+			return *had, had.err()
 		}
 	}
 	if failed != nil {
@@ -141,7 +175,7 @@ func (w *wiring) pageAt(ctx context.Context, peer cluster.Node, args []byte) (*p
 	case got.Error != "":
 		return nil, fmt.Errorf("node %s: %s", peer.Name, got.Error)
 	}
-	answer := &pageAnswer{}
+	answer := &pageAnswer{at: peer}
 	return answer, json.Unmarshal(got.Return, answer)
 }
 

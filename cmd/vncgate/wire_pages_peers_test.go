@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"vncgate/gateway/control"
 	"vncgate/web"
@@ -44,6 +46,18 @@ func TestPlaybackSteeredFromAnotherNode(t *testing.T) {
 	must(t, json.Unmarshal(answer.(json.RawMessage), &e))
 	if !e.Playing || e.Recording != "one" {
 		t.Errorf("played: %+v", e)
+	}
+	waits := make(chan time.Duration, 1)
+	b.cluster.hops.page = func(ctx context.Context, args json.RawMessage) hopAnswer {
+		if end, ok := ctx.Deadline(); ok && strings.Contains(string(args), "timeline") {
+			waits <- time.Until(end)
+		}
+		return b.pageHere(ctx, args)
+	}
+	answer, err = a.steerAnywhere(visit(t), key, web.PlayRequest{Do: "timeline"})
+	must(t, err)
+	if left := <-waits; left < 2*elderTime || !strings.Contains(string(answer.(json.RawMessage)), `"duration":`) {
+		t.Errorf("a look into it may take %v: %s", left, answer)
 	}
 	var told *web.Refusal
 	if _, err := a.steerAnywhere(visit(t), key, web.PlayRequest{Do: "dance"}); !errors.As(err, &told) || told.Words != errPlayHow.Words {

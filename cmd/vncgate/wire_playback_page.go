@@ -51,9 +51,10 @@ func (w *wiring) steerByPage(_ context.Context, key string, want web.PlayRequest
 		if p.setSpeed(want.Speed, want.Skip()) != nil {
 			return nil, errPlayHow
 		}
-	case "thumbnail", "timeline", "search":
-		return p.lookUp(want)
 	default:
+		if want.Looks() {
+			return p.lookUp(want)
+		}
 		return nil, errPlayHow
 	}
 	return p.entry(), nil
