@@ -155,7 +155,8 @@ func (f *inForce) otherChanges(before *inForce) (list []any) {
 	}{
 		{"sources", reflect.DeepEqual(a.Sources, b.Sources)}, {"free", reflect.DeepEqual(a.Free, b.Free)},
 		{"recordings", reflect.DeepEqual(a.Recordings, b.Recordings)}, {"classes", reflect.DeepEqual(a.Classes, b.Classes)}, {"limits", reflect.DeepEqual(a.Limits, b.Limits)},
-		{"log_level", a.Log.Level == b.Log.Level},
+		{"shadow", reflect.DeepEqual(a.Shadow, b.Shadow)}, {"playback", reflect.DeepEqual(a.Playback, b.Playback)},
+		{"agents_display", reflect.DeepEqual(a.agentDisplay(), b.agentDisplay())}, {"log_level", a.Log.Level == b.Log.Level},
 	} {
 		if !one.same {
 			list = append(list, one.what, "changed")

@@ -137,6 +137,38 @@ func TestReloadNamesWhatComesLater(t *testing.T) {
 	r.shows("one", "one")
 }
 
+// What has no names and is in force at once is told as changed, and only then.
+func TestReloadNamesWhatHasChanged(t *testing.T) {
+	parsed := func(text string) *inForce {
+		t.Helper()
+		agents := ""
+		if strings.Contains(text, "agents:") {
+			agents = ", {address: ':2', agents: {}}"
+		}
+		cfg, err := parseConfig([]byte("listeners: [{address: ':1', web: {}}" + agents + "]\ntargets: {one: {address: 'a:1'}}\n" + text))
+		must(t, err)
+		return &inForce{cfg: cfg}
+	}
+	for what, text := range map[string]string{
+		"shadow":         "shadow: {rules: [{who: alice, watch: true}]}\n",
+		"playback":       "playback: {directory: /tmp, viewers: 3}\n",
+		"recordings":     "recordings: {directory: /tmp, rules: [{targets: one}]}\n",
+		"free":           "free: {allow: ['10.0.0.0/8:5900']}\n",
+		"agents_display": "agents: {certificates: /tmp, display: {password: secret}}\n",
+	} {
+		with, less := parsed(text), strings.Replace(text, ", display: {password: secret}", "", 1)
+		if less == text {
+			less = ""
+		}
+		if got := with.otherChanges(parsed(less)); !slices.Equal(got, []any{what, "changed"}) {
+			t.Errorf("with %s: %q", what, got)
+		}
+		if got := with.otherChanges(parsed(text)); len(got) > 0 {
+			t.Errorf("the same %s is told as changed: %q", what, got)
+		}
+	}
+}
+
 // The places that a reload leaves as they are have the names by which they are
 // found in the file, and no secrets in them.
 func TestReloadNamesPlaces(t *testing.T) {
