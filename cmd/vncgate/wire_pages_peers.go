@@ -118,6 +118,10 @@ func (w *wiring) steerAnywhere(ctx context.Context, key string, want web.PlayReq
 	return answer.Play, nil
 }
 
+// pageLookTime bounds a look into a recording at another node: package web writes an
+// answer within a minute. Here it ends when it ends, whoever waits for it.
+const pageLookTime = 50 * time.Second
+
 // pageAtLength asks the node that has the session for what may take it a while, of
 // which nothing is to be learned about the node.
 func (w *wiring) pageAtLength(ctx context.Context, at cluster.Node, call pageCall, none error) (pageAnswer, error) {
@@ -125,7 +129,7 @@ func (w *wiring) pageAtLength(ctx context.Context, at cluster.Node, call pageCal
 	if err != nil {
 		return pageAnswer{}, fmt.Errorf("page: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxHopWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageLookTime)
 	defer cancel()
 	answer, err := w.pageAt(ctx, at, args)
 	switch {

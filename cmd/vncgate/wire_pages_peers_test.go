@@ -54,9 +54,11 @@ func TestPlaybackSteeredFromAnotherNode(t *testing.T) {
 		}
 		return b.pageHere(ctx, args)
 	}
-	answer, err = a.steerAnywhere(visit(t), key, web.PlayRequest{Do: "timeline"})
+	ctx, cancel := context.WithTimeout(visit(t), pageLookTime/2) // as of a question that is short
+	defer cancel()
+	answer, err = a.steerAnywhere(ctx, key, web.PlayRequest{Do: "timeline"})
 	must(t, err)
-	if left := <-waits; left < 2*elderTime || !strings.Contains(string(answer.(json.RawMessage)), `"duration":`) {
+	if left := <-waits; left <= pageLookTime/2 || !strings.Contains(string(answer.(json.RawMessage)), `"duration":`) {
 		t.Errorf("a look into it may take %v: %s", left, answer)
 	}
 	var told *web.Refusal
