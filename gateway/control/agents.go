@@ -207,7 +207,16 @@ func (b *Backend) agentRevoke(ctx context.Context, call *Call, r AgentRevocation
 	case b.RevokeAgent == nil:
 		return AgentKicked{}, errNoAgents
 	}
-	unknown := b.KnowsAgent != nil && !b.KnowsAgent(ctx, r)
-	n, err := b.RevokeAgent(ctx, r, call.Actor)
-	return AgentKicked{Tunnels: n, Unknown: unknown && n == 0}, err
+	done := AgentKicked{}
+	var err error
+	if done.Tunnels, err = b.RevokeAgent(ctx, r, call.Actor); err == nil && done.Tunnels == 0 && b.KnowsAgent != nil {
+		ctx, cancel := context.WithTimeout(ctx, knowsTime)
+		defer cancel()
+		done.Unknown = !b.KnowsAgent(ctx, r)
+	}
+	return done, err
 }
+
+// knowsTime bounds the question whether an agent that has been revoked was ever
+// seen, which is a hint for people and holds up nothing.
+const knowsTime = 5 * time.Second

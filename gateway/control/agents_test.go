@@ -12,6 +12,7 @@ import (
 
 func TestCommandsOnAgents(t *testing.T) {
 	var revoked []string
+	early := false
 	table := control.Commands(&control.Backend{
 		Gateway: &gateway.Gateway{},
 		Agents: func(_ context.Context, away bool) ([]control.Agent, error) {
@@ -29,7 +30,11 @@ func TestCommandsOnAgents(t *testing.T) {
 			revoked = append(revoked, r.Name+r.Serial+" by "+actor)
 			return map[string]int{"lab": 1}[r.Name], nil
 		},
-		KnowsAgent: func(_ context.Context, r control.AgentRevocation) bool { return r.Name != "nobody" },
+		KnowsAgent: func(ctx context.Context, r control.AgentRevocation) bool {
+			_, bound := ctx.Deadline()
+			early = early || !bound || len(revoked) == 0 || !strings.HasPrefix(revoked[len(revoked)-1], r.Name+r.Serial+" ")
+			return r.Name != "nobody"
+		},
 	})
 	for _, tt := range []struct{ name, args, want, fails string }{
 		{"query-agents", ``, `{"agents":[{"name":"lab","state":"connected","services":["desk"]`, ""},
@@ -55,6 +60,9 @@ func TestCommandsOnAgents(t *testing.T) {
 		case tt.fails == "" && (err != nil || !strings.Contains(got, tt.want)):
 			t.Errorf("%s %s: %s, %v", tt.name, tt.args, got, err)
 		}
+	}
+	if early {
+		t.Error("whether an agent was ever seen is asked before it is revoked, or with all the time in the world")
 	}
 	if got := fmt.Sprint(revoked); got != "[lab by uid:0 4D by uid:0 nobody by uid:0]" {
 		t.Error(got)
