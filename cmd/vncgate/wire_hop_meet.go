@@ -69,6 +69,13 @@ var errForeignNode = errors.New("its certificate is not of the CA in this node's
 // comes when the tunnel is up already, which keeps the words of what has ended it.
 const wordsAlert = "remote error: tls: "
 
+// alertsCertificate reports whether that is said of an alert about a certificate:
+// other alerts, such as "internal error", are the other end's own trouble.
+func alertsCertificate(words string) bool {
+	_, alert, ok := strings.Cut(words, wordsAlert)
+	return ok && strings.Contains(alert, "certificate")
+}
+
 // trustAdvice says what to do about nodes that do not take each other's certificates;
 // "" for any other error.
 func trustAdvice(err error) string {
@@ -76,7 +83,7 @@ func trustAdvice(err error) string {
 	case err == nil:
 	case errors.Is(err, errForeignNode):
 		return "give all nodes one ca.crt, and make their certificates where its ca.key is ('vncgate cert node NAME')"
-	case strings.Contains(err.Error(), wordsAlert):
+	case alertsCertificate(err.Error()):
 		return "it does not take this node's certificate: make that where the ca.key of the others is ('vncgate cert node NAME')"
 	}
 	return ""

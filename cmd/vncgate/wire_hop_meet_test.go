@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -37,6 +38,23 @@ func TestNodesOfTwoCAs(t *testing.T) {
 		must(t, err)
 		if !strings.Contains(out, "is not of the CA in this node's ca.crt") || !strings.Contains(out, "vncgate cert node NAME") {
 			t.Errorf("nodes at %s:\n%s", g.cluster.node, out)
+		}
+	}
+}
+
+// TestAdviceAboutCertificates: it is given where a certificate is what is wrong.
+func TestAdviceAboutCertificates(t *testing.T) {
+	for words, want := range map[string]bool{
+		"layers: tunnel lost: remote error: tls: bad certificate":               true,
+		"layers: tunnel lost: remote error: tls: unknown certificate authority": true,
+		"remote error: tls: expired certificate":                                true,
+		"remote error: tls: certificate required":                               true,
+		"remote error: tls: internal error":                                     false,
+		"remote error: tls: protocol version not supported":                     false,
+		"node b: connection refused":                                            false,
+	} {
+		if got := trustAdvice(errors.New(words)) != ""; got != want {
+			t.Errorf("%s: advice is %v", words, got)
 		}
 	}
 }
