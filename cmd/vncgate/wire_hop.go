@@ -20,9 +20,9 @@ import (
 )
 
 // A hop is what goes from one node to another: a stream to an agent that is
-// connected there, or to a session that is looked on in there, or a command for it. Nodes reach each other over TLS 1.3, each
-// with a certificate of one CA that says that it is a node; whose, nobody has to
-// know, since all nodes may do the same.
+// connected there, or to a session that is looked on in there, or a command for it.
+// Nodes reach each other over TLS 1.3, each with a certificate of one CA that says
+// that it is a node; whose, nobody has to know, since all nodes may do the same.
 //
 // Protocol flow, on each stream of a layers.Mux that the asking node has opened:
 //
@@ -62,7 +62,8 @@ type hopRequest struct {
 	Wait time.Duration `json:"wait"` // for how long at most the asking node waits
 
 	Agent   string `json:"agent,omitempty"`
-	Service string `json:"service,omitempty"` // or the ID of a session
+	Service string `json:"service,omitempty"`
+	Session string `json:"session,omitempty"` // that is looked on in
 
 	Command string          `json:"command,omitempty"`
 	Args    json.RawMessage `json:"args,omitempty"`

@@ -107,7 +107,7 @@ func (h *hops) answer(c net.Conn, from string) {
 	case hopWatched:
 		_ = writeHop(c, h.follow(request.Args), maxHopAnswer)
 	case hopWatch:
-		h.joinWatch(c, request.Service, from)
+		h.joinWatch(c, request.Session, from)
 	case hopControl:
 		_ = writeHop(c, h.ran(ctx, &request, from), maxHopAnswer)
 	default:

@@ -174,7 +174,7 @@ func (w *wiring) shadowElsewhere(ctx context.Context, name string) (*gateway.Tar
 
 // watch looks on in a session of another node.
 func (h *hops) watch(ctx context.Context, to cluster.Node, id string) (net.Conn, error) {
-	c, answer, err := h.ask(ctx, to, hopRequest{Kind: hopWatch, Service: id})
+	c, answer, err := h.ask(ctx, to, hopRequest{Kind: hopWatch, Session: id})
 	if err != nil {
 		return nil, err
 	}
