@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -229,6 +230,56 @@ func TestClockOfAnother(t *testing.T) {
 		eventually(t, "it gives a sign of life", func() bool { return server.ZScore(ctx, "{vncgate}:alive", a.Instance()).Val() > was })
 	}
 	if n := server.HLen(ctx, "{vncgate}:nodes").Val(); n != 3 || a.names() != "a" {
+		t.Errorf("%d nodes are remembered, and there are %s", n, a.names())
+	}
+}
+
+// manyNodes writes down more nodes that are gone than there may be.
+func manyNodes(t *testing.T, server *redistest.Server, more string) {
+	t.Helper()
+	nodes, writes := map[string]any{}, map[string]any{}
+	for i := range 300 {
+		id := fmt.Sprint("z", i)
+		nodes[id], writes[id+".1"] = fmt.Sprintf(`{"name":"z","life":"%s.1","since":"2001-01-01T00:00:00Z"%s}`, id, more), i
+	}
+	nodes["zz"] = "{"
+	for key, fields := range map[string]map[string]any{"nodes": nodes, "seq": writes} {
+		if err := server.HSet(context.Background(), "{vncgate}:"+key, fields).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Where too many nodes have left, the sessions of one that died are reported all
+// the same.
+func TestDeathAmongManyThatHaveLeft(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	server := redistest.Start(t)
+	b := joined(t, of(t, server), "b", quick)
+	b.opens(session("s1"))
+	eventually(t, "its session is written", func() bool { return len(server.Keys(ctx, "{vncgate}:s:*").Val()) == 1 })
+	b.die()
+	eventually(t, "its time is over", func() bool {
+		return server.ZScore(ctx, "{vncgate}:alive", b.Instance()).Val() < float64(server.Time(ctx).Val().UnixMilli())
+	})
+	manyNodes(t, server, `,"left":true`)
+	a := joined(t, of(t, server), "a", quick)
+	eventually(t, "its session is reported", func() bool { return len(a.events(cluster.SessionLost)) == 1 })
+	if n := server.HLen(ctx, "{vncgate}:nodes").Val(); n != 2 {
+		t.Errorf("%d nodes are remembered", n)
+	}
+}
+
+// Where too many have died, one comes in all the same, and nothing of them stays.
+func TestManyDeadNodes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	server := redistest.Start(t)
+	manyNodes(t, server, "")
+	a := joined(t, of(t, server), "a", quick)
+	eventually(t, "they are forgotten", func() bool { return server.HLen(ctx, "{vncgate}:seq").Val() <= 1 })
+	if n := server.HLen(ctx, "{vncgate}:nodes").Val(); n > 257 || a.names() != "a" {
 		t.Errorf("%d nodes are remembered, and there are %s", n, a.names())
 	}
 }

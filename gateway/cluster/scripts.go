@@ -8,8 +8,9 @@ import "github.com/redis/go-redis/v9"
 // beatScript: a sign of life. It returns whether the life was alive before, how
 // many writes of it Redis knows, the nodes, and which sessions of this life are
 // to make room. A gateway that ends and begins again, over and over, leaves more of
-// itself behind than is swept: where there are too many, none that is gone is kept,
-// or nobody could come in any more.
+// itself behind than is swept: where there are too many, none that has left or was
+// reported is kept, and if that is not enough those that died first are not, whose
+// sessions nobody reports then; or nobody could come in any more.
 //
 // KEYS alive nodes seq ended s:LIFE g:LIFE
 // ARGV instance life node expire remember most-nodes longest-node
@@ -20,13 +21,28 @@ local function alive(id)
   local ends = redis.call('ZSCORE', KEYS[1], id)
   return ends and tonumber(ends) > now
 end
-if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[6]) then
+local most = tonumber(ARGV[6])
+local function many() return redis.call('HLEN', KEYS[2]) > most end
+local function forget(n)
+  redis.call('HDEL', KEYS[2], n.id)
+  if n.life then redis.call('HDEL', KEYS[3], n.life) end
+end
+if many() then
+  local unsaid = {}
   for _, id in ipairs(redis.call('HKEYS', KEYS[2])) do
-    if id ~= ARGV[1] and not alive(id) then redis.call('HDEL', KEYS[2], id) end
+    if id ~= ARGV[1] and not alive(id) then
+      local text, ok, r = redis.call('HGET', KEYS[2], id), false, nil
+      if #text <= tonumber(ARGV[7]) then ok, r = pcall(cjson.decode, text) end
+      if not ok or type(r) ~= 'table' then r = {left = true} end
+      local n = {id = id, life = type(r.life) == 'string' and r.life, ends = tonumber(redis.call('ZSCORE', KEYS[1], id) or '0')}
+      if r.left == true or r.lost == true then forget(n) else table.insert(unsaid, n) end
+    end
   end
-  if redis.call('HLEN', KEYS[2]) > tonumber(ARGV[6]) then
-    return redis.error_reply('ERR too many nodes are written down')
+  table.sort(unsaid, function(a, b) return a.ends < b.ends end)
+  for _, n in ipairs(unsaid) do
+    if many() then forget(n) end
   end
+  if many() then return redis.error_reply('ERR too many nodes are written down') end
 end
 local was = alive(ARGV[2]) and 1 or 0
 local ends = string.format('%.0f', now + ARGV[4])
