@@ -190,12 +190,12 @@ func (s *Server) launch() {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(program(), args...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.Command(program(), args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.ended = make(chan struct{})
+	s.cmd, s.ended = cmd, make(chan struct{})
 	go awaitEnd(s.cmd, s.ended)
 }
 

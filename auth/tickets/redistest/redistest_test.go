@@ -7,7 +7,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +46,37 @@ func TestServerComesBack(t *testing.T) {
 	}
 	if v := s.Version(); !strings.HasPrefix(v, "redis ") && !strings.HasPrefix(v, "valkey ") {
 		t.Errorf("it goes by %q", v)
+	}
+}
+
+// unlucky is a test that ends at its first Fatal.
+type unlucky struct {
+	testing.TB
+	failed bool
+	ends   []func()
+}
+
+func (u *unlucky) Helper()            {}
+func (u *unlucky) Failed() bool       { return u.failed }
+func (u *unlucky) Cleanup(end func()) { u.ends = append(u.ends, end) }
+func (u *unlucky) Fatal(...any)       { u.failed = true; runtime.Goexit() }
+
+// A program that cannot be started fails the test, and no more.
+func TestServerDoesNotStart(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "redis-server")
+	if err := os.WriteFile(program, []byte{0}, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(redistest.Program, program)
+	u := &unlucky{TB: t}
+	var starting sync.WaitGroup
+	starting.Go(func() { redistest.Start(u) })
+	starting.Wait()
+	for _, end := range slices.Backward(u.ends) {
+		end()
+	}
+	if !u.failed || len(u.ends) == 0 {
+		t.Error("it runs")
 	}
 }
 
