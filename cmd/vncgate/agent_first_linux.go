@@ -52,17 +52,26 @@ func underFirst(log *slog.Logger) (ended error, ours bool) {
 }
 
 // inForeground has the child take over our terminal, if there is one: what is
-// typed there, such as ^C, is for it then and does not come twice.
+// typed there, such as ^C, is for it then and does not come twice. ^Z, which nobody
+// could take back, stops it for no longer than a moment (bury).
 func inForeground() *syscall.SysProcAttr {
 	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	return &syscall.SysProcAttr{Foreground: err == nil && group == unix.Getpgrp(), Ctty: 0}
 }
 
-// bury waits for whatever ends, until that is child.
+// bury waits for whatever ends, until that is child. If child is stopped from a
+// terminal it goes on at once, with those of its process group: process 1 has no
+// shell beside it that would have them do so.
 func bury(child int) (status syscall.WaitStatus) {
 	for {
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
-		if pid == child || err != nil && err != syscall.EINTR {
+		pid, err := syscall.Wait4(-1, &status, syscall.WUNTRACED, nil)
+		switch {
+		case pid == child && status.Stopped():
+			if status.StopSignal() == syscall.SIGTSTP {
+				_ = syscall.Kill(child, syscall.SIGCONT)
+				_ = syscall.Kill(-child, syscall.SIGCONT) // none, where it has no terminal
+			}
+		case pid == child || err != nil && err != syscall.EINTR:
 			return status
 		}
 	}

@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vncgate/layers/layertest"
 )
@@ -17,14 +21,7 @@ import (
 // returns its exit code. The shell's script is to end by itself.
 func asFirst(t *testing.T, script string, flags ...string) (code int, out string) {
 	t.Helper()
-	needPeer(t, "unshare", "util-linux")
-	if out, err := exec.Command("unshare", "--fork", "--pid", "--mount-proc", "true").CombinedOutput(); err != nil {
-		t.Skipf("there can be no PID namespace here (are we root?): %v: %s", err, out)
-	}
-	args := []string{"--fork", "--kill-child", "--pid", "--mount-proc", "vncgate", "agent", "--gateway", "unix:" + filepath.Join(layertest.SocketDir(t), "none"),
-		"--name", "lab", "--service", "desk=localhost:1"}
-	cmd := exec.Command("unshare", append(append(args, flags...), "--", "/bin/sh", "-c", script)...)
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else each of the two takes a second more
+	cmd := firstCommand(t, script, flags...)
 	var both bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &both, &both
 	cmd.WaitDelay = time.Minute
@@ -42,6 +39,20 @@ func asFirst(t *testing.T, script string, flags ...string) (code int, out string
 		return exit.ExitCode(), both.String()
 	}
 	return 0, both.String()
+}
+
+// firstCommand is what asFirst runs.
+func firstCommand(t *testing.T, script string, flags ...string) *exec.Cmd {
+	t.Helper()
+	needPeer(t, "unshare", "util-linux")
+	if out, err := exec.Command("unshare", "--fork", "--pid", "--mount-proc", "true").CombinedOutput(); err != nil {
+		t.Skipf("there can be no PID namespace here (are we root?): %v: %s", err, out)
+	}
+	args := []string{"--fork", "--kill-child", "--pid", "--mount-proc", "vncgate", "agent", "--gateway", "unix:" + filepath.Join(layertest.SocketDir(t), "none"),
+		"--name", "lab", "--service", "desk=localhost:1"}
+	cmd := exec.Command("unshare", append(append(args, flags...), "--", "/bin/sh", "-c", script)...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else each of the two takes a second more
+	return cmd
 }
 
 // Processes that lose their parents do not stay as zombies, and the command's exit
@@ -76,5 +87,57 @@ kill -TERM 1
 while :; do sleep 0.02; done`)
 	if code != 5 || strings.Contains(out, "panic") {
 		t.Errorf("it ended with %d: %s", code, out)
+	}
+}
+
+// terminal is a pseudo-terminal (pts(4)): our end, and that of who runs on it.
+func terminal(t *testing.T) (ours, theirs *os.File) {
+	t.Helper()
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("there is no terminal to be had here: %v", err)
+	}
+	number, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	must(t, unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0))
+	theirs, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	return ours, theirs
+}
+
+// ^Z at the terminal of a container stops nothing, as there is no shell that would
+// have it go on.
+func TestFirstProcessIsNotStopped(t *testing.T) {
+	typed := filepath.Join(t.TempDir(), "typed")
+	cmd := firstCommand(t, `echo ready; while ! test -e `+typed+`; do sleep 0.02; done; exit 6`)
+	ours, theirs := terminal(t)
+	defer ours.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	must(t, cmd.Start())
+	theirs.Close()
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	var shown strings.Builder
+	for buf := make([]byte, 4096); ; {
+		n, err := ours.Read(buf)
+		before := shown.String()
+		shown.Write(buf[:n])
+		came := func(words string) bool {
+			return !strings.Contains(before, words) && strings.Contains(shown.String(), words)
+		}
+		if came("ready") {
+			_, err = ours.WriteString("\x1a")
+		}
+		if came("^Z") { // those who run there have been told
+			err = os.WriteFile(typed, nil, 0o600)
+		}
+		if err != nil {
+			break // EIO: nobody runs there any more
+		}
+	}
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
+	if !ok || exit.ExitCode() != 6 {
+		t.Errorf("it ended with %v: %s", exit, shown.String())
 	}
 }
