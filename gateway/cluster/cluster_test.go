@@ -277,7 +277,7 @@ func TestManyThatAreGone(t *testing.T) {
 	const gone = 300
 	records := map[string]any{}
 	for i := range gone {
-		records[fmt.Sprintf("%016x", i+1)] = fmt.Sprintf(`{"name":"a","address":"a.internal:7443","version":"1","life":"%016x.1","since":"2026-01-02T03:04:05Z"}`, i+1)
+		records[fmt.Sprintf("%016x", i+1)] = fmt.Sprintf(`{"name":"a","address":"a.internal:7443","version":"1","life":"%016x.1","since":"2026-01-02T03:04:05Z","left":true}`, i+1)
 	}
 	if err := client.HSet(context.Background(), "{vncgate}:nodes", records).Err(); err != nil {
 		t.Fatal(err)
