@@ -43,9 +43,9 @@ const beside = 10 * time.Second
 // with its reason (RFC 6455, 5.5).
 const maxControl = 125
 
-// linger is how long CloseWith waits for the peer's close frame: a browser that
-// did not run for a moment finds the reason only afterwards, and what it sends
-// first must not be answered with a reset.
+// linger is how long CloseWith waits until the peer has taken the reason and sent
+// its close frame: a browser that did not run for a moment finds the reason only
+// afterwards, and what it sends first must not be answered with a reset.
 const linger = 2 * time.Second
 
 // CloseError says with what code and reason the peer closed a WebSocket.
@@ -167,33 +167,34 @@ func (c *WebSocketConn) whileOpen(f func() error) error {
 // connection below. It may be called at any time.
 func (c *WebSocketConn) Close() error {
 	c.close.Do(func() {
-		c.sayGoodbye(CloseNormal, "")
+		c.sayGoodbye(CloseNormal, "", time.Now().Add(goodbye))
 		c.cerr = c.below.Close()
 	})
 	return c.cerr
 }
 
 // CloseWith closes with a code and a reason for the peer, cut to 123 bytes at a
-// character. Unlike Close it waits for the peer's answer, two seconds at most: a
-// connection closed while bytes of the peer are still unread is reset, and a
-// reset can overtake the reason.
+// character. Unlike Close it gives the peer two seconds to take what is on its way
+// and the reason, and to answer: a connection closed while bytes of the peer are
+// still unread is reset, and a reset can overtake the reason.
 func (c *WebSocketConn) CloseWith(code int, reason string) error {
 	c.close.Do(func() {
-		if c.sayGoodbye(code, reason) {
-			c.awaitClose()
+		end := time.Now().Add(linger)
+		if c.sayGoodbye(code, reason, end) {
+			c.awaitClose(end)
 		}
 		c.cerr = c.below.Close()
 	})
 	return c.cerr
 }
 
-// sayGoodbye sends our close frame, and reports whether it could. A Write that
-// is stuck is cut off first. A peer that has ended the connection below is told
+// sayGoodbye sends our close frame, and reports whether it could until end. A Write
+// that is stuck is cut off then. A peer that has ended the connection below is told
 // nothing: it knows no half-close, so all that it would do is to reset it.
-func (c *WebSocketConn) sayGoodbye(code int, reason string) bool {
+func (c *WebSocketConn) sayGoodbye(code int, reason string, end time.Time) bool {
 	c.dmu.Lock()
 	c.closed = true
-	_ = c.below.SetWriteDeadline(time.Now().Add(goodbye))
+	_ = c.below.SetWriteDeadline(end)
 	c.dmu.Unlock()
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
@@ -205,8 +206,8 @@ func (c *WebSocketConn) sayGoodbye(code int, reason string) bool {
 }
 
 // awaitClose drops what the peer sends until its close frame or the end.
-func (c *WebSocketConn) awaitClose() {
-	_ = c.below.SetReadDeadline(time.Now().Add(linger))
+func (c *WebSocketConn) awaitClose(end time.Time) {
+	_ = c.below.SetReadDeadline(end)
 	c.rmu.Lock()
 	defer c.rmu.Unlock()
 	var dropped [512]byte

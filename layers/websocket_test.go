@@ -239,6 +239,39 @@ func TestCloseWithWaitsForTheAnswer(t *testing.T) {
 	<-done
 }
 
+// TestCloseWithOfASlowReader: a peer that is slow to take what is on its way still
+// gets the reason behind it.
+func TestCloseWithOfASlowReader(t *testing.T) {
+	for range 5 { // as often as the machine stands still meanwhile
+		near, far := layertest.TCP(t)
+		a, b := join(t, near, far, layers.WebSocketClient(wsURL, nil), layers.WebSocketServer(layers.WebSocketConfig{}))
+		wrote, closed := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := b.Write(make([]byte, 16<<20))
+			wrote <- err
+		}()
+		if _, err := io.ReadFull(a, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		go func() { closed <- b.(*layers.WebSocketConn).CloseWith(layers.ClosePolicy, "enough") }()
+		time.Sleep(300 * time.Millisecond)
+		n, err := io.Copy(io.Discard, a)
+		took := time.Since(begun)
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		var reason *layers.CloseError
+		if errors.As(err, &reason) && reason.Reason == "enough" && n == 16<<20-1 && <-wrote == nil {
+			return
+		}
+		if took < time.Second {
+			t.Fatalf("%d bytes after %v, then %v", n, took, err)
+		}
+	}
+	t.Skip("this machine stands still all the time")
+}
+
 // TestFrameHeaders checks the bytes of our own frames (protocol.md, 8).
 func TestFrameHeaders(t *testing.T) {
 	server, peer := rawPeer(t, false)
